@@ -1,0 +1,1 @@
+"""Training of the pocket VLM's alignment: from the wheels' parts to one model that sees."""

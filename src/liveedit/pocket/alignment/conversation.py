@@ -1,0 +1,127 @@
+"""Conversations the alignment learns from: questions and answers about a picture, as token ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from liveedit.errors import MissingExtra
+from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.scenes.concepts import all_concepts
+from liveedit.scenes.families import FAMILIES, Family, pick_thing
+from liveedit.scenes.scene import Scene
+
+IGNORE = -100
+# how often a question family is drawn, relative to 1
+_WEIGHTS = {"name": 6.0, "left": 3.0, "right": 3.0, "middle": 4.0, "beside": 1.5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One question and its answer."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Token ids and labels, right-padded; labels are ``IGNORE`` except on answers."""
+
+    input_ids: Int[Tensor, "batch length"]
+    labels: Int[Tensor, "batch length"]
+    attention_mask: Bool[Tensor, "batch length"]
+
+
+def turns_about(
+    picture: TrainingPicture, count: int, random: np.random.Generator
+) -> tuple[Turn, ...]:
+    """Draw questions of different families about a picture, with their true answers."""
+    if picture.easy_vqa is not None:
+        asked = easy_vqa_questions("train")[picture.easy_vqa]
+        chosen = random.choice(len(asked), min(count, len(asked)), replace=False)
+        return tuple(asked[index] for index in chosen)
+    assert picture.scene is not None
+    families = _answerable(picture.scene)
+    weights = np.array([_WEIGHTS.get(family.name, 1.0) for family in families])
+    order = random.choice(
+        len(families), min(count, len(families)), replace=False, p=weights / weights.sum()
+    )
+    return tuple(_turn(families[index], picture.scene, random) for index in order)
+
+
+def tokenise(
+    conversations: list[tuple[Turn, ...]],
+    *,
+    with_image: list[bool],
+    tokenizer: PreTrainedTokenizerBase,
+    image_tokens: int,
+    image_token_id: int,
+) -> Batch:
+    """Turn conversations into one right-padded batch, in the pocket VLM's chat format."""
+    rows = []
+    for turns, image in zip(conversations, with_image, strict=True):
+        ids: list[int] = []
+        labels: list[int] = []
+        for number, turn in enumerate(turns):
+            opening = tokenizer.encode("<|im_start|>user\n")
+            if image and number == 0:
+                opening += [image_token_id] * image_tokens + tokenizer.encode("\n")
+            opening += tokenizer.encode(f"{turn.question}<|im_end|>\n<|im_start|>assistant\n")
+            answer = tokenizer.encode(f"{turn.answer}<|im_end|>")
+            ids += opening + answer + tokenizer.encode("\n")
+            labels += [IGNORE] * len(opening) + answer + [IGNORE]
+        rows.append((ids, labels))
+    length = max(len(ids) for ids, _ in rows)
+    input_ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    labels_ = torch.full((len(rows), length), IGNORE)
+    mask = torch.zeros((len(rows), length), dtype=torch.bool)
+    for row, (ids, labels) in enumerate(rows):
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        labels_[row, : len(ids)] = torch.tensor(labels)
+        mask[row, : len(ids)] = True
+    return Batch(input_ids=input_ids, labels=labels_, attention_mask=mask)
+
+
+@cache
+def easy_vqa_questions(split: str) -> dict[int, tuple[Turn, ...]]:
+    """easy-VQA's questions of a split (train or test), by picture."""
+    spec = find_spec("easy_vqa")
+    if spec is None or spec.origin is None:
+        raise MissingExtra("easy-vqa", extra="drawings")
+    path = Path(spec.origin).parent / "data" / split / "questions.json"
+    by_picture: dict[int, list[Turn]] = {}
+    for question, answer, picture in json.loads(path.read_text()):
+        by_picture.setdefault(picture, []).append(Turn(question=question, answer=answer))
+    return {picture: tuple(turns) for picture, turns in by_picture.items()}
+
+
+@cache
+def _concept_names() -> tuple[str, ...]:
+    return tuple(concept.name for concept in all_concepts())
+
+
+def _answerable(scene: Scene) -> list[Family]:
+    return [
+        family
+        for family in FAMILIES
+        if len(scene.concepts) in family.counts
+        and (family.names_thing or family.truth(scene, "") is not None)
+    ]
+
+
+def _turn(family: Family, scene: Scene, random: np.random.Generator) -> Turn:
+    thing = pick_thing(family, scene, _concept_names(), random)
+    answer = family.truth(scene, thing)
+    assert answer is not None
+    question = str(random.choice(family.training)).format(thing=thing)
+    return Turn(question=question, answer=answer)

@@ -1,0 +1,275 @@
+"""Second stage: projector, the tower's head and a low-rank update learn with the language model.
+
+Losses: cross-entropy on the answers about pictures; on text-only chat the divergence from the
+unaligned language model's own predictions, so that it goes on answering as before.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from peft import LoraConfig, inject_adapter_in_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from liveedit.pocket.alignment.conversation import (
+    IGNORE,
+    Batch,
+    Turn,
+    tokenise,
+    turns_about,
+)
+from liveedit.pocket.alignment.fit import image_tokens, noisy
+from liveedit.pocket.alignment.pictures import TrainingPicture
+
+logger = logging.getLogger(__name__)
+_UPDATED = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentConfig:
+    """Settings of the second stage; the defaults made the shipped weights."""
+
+    steps: int = 1000
+    pictures: int = 24
+    chats: int = 6
+    turns: int = 2
+    rank: int = 16
+    learning_rate: float = 1e-3
+    warmup: int = 30
+    chat_weight: float = 1.0
+    noise: float = 0.1
+    seed: int = 0
+    save_every: int = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chat:
+    """A text-only prompt, the unaligned model's answer, and its last hidden states there."""
+
+    turn: Turn
+    states: Float[Tensor, "answer width"]
+
+
+def align(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    pictures: list[TrainingPicture],
+    cells: Float[Tensor, "n cells narrow"],
+    chats: list[Chat],
+    config: AlignmentConfig,
+    folder: Path,
+) -> None:
+    """Train, writing ``losses.jsonl``, a checkpoint every few steps, ``alignment.safetensors``.
+
+    Started again after a kill it goes on from the last checkpoint; every step draws its batch
+    from (seed, step), so the run is the one that was interrupted.
+
+    Args:
+        model: The unaligned model, float32; changed in place.
+    """
+    trained = prepare(model, config.rank)
+    optimiser = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=0.01)
+    first = _resume(folder, trained, optimiser)
+    losses = (folder / "losses.jsonl").open("a")
+    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2))
+    tokenizer, vocabulary = processor.tokenizer, model.lm_head.weight.detach()
+    kinds = _by_kind(pictures)
+    with tqdm(total=config.steps, initial=first, desc="align", unit="step") as bar, losses:
+        for step in range(first, config.steps):
+            began = time.perf_counter()
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * _schedule(step, config)
+            random = np.random.default_rng((config.seed, step))
+            torch.manual_seed(config.seed * 1_000_003 + step)
+            chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config.pictures, random)]
+            said = [chats[index] for index in random.choice(len(chats), config.chats)]
+            conversations = [turns_about(pictures[i], config.turns, random) for i in chosen]
+            batch = tokenise(
+                conversations + [(chat.turn,) for chat in said],
+                with_image=[True] * len(chosen) + [False] * len(said),
+                tokenizer=tokenizer,
+                image_tokens=model.config.image_seq_length,
+                image_token_id=model.config.image_token_id,
+            )
+            answer, keep = losses_of(
+                model, batch, noisy(cells[chosen].float(), config.noise), said, vocabulary
+            )
+            loss = answer + config.chat_weight * keep
+            optimiser.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
+            optimiser.step()
+            row = {
+                "step": step,
+                "answer": answer.item(),
+                "chat": keep.item(),
+                "norm": norm.item(),
+                "seconds": time.perf_counter() - began,
+            }
+            losses.write(json.dumps(row) + "\n")
+            losses.flush()
+            bar.set_postfix(answer=f"{row['answer']:.3f}", chat=f"{row['chat']:.4f}")
+            bar.update()
+            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+                _save(folder, step + 1, trained, optimiser)
+    save_file(export(trained), folder / "alignment.safetensors")
+
+
+def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.nn.Parameter]:
+    """Freeze all but head, projector and a new low-rank update; the frozen part is bfloat16."""
+    model.requires_grad_(False)
+    model.model.language_model.bfloat16()
+    model.lm_head.bfloat16()
+    lora = LoraConfig(r=rank, lora_alpha=rank, target_modules=_UPDATED)
+    inject_adapter_in_model(lora, model.model.language_model)
+    model.tie_weights()
+    trained = {}
+    for name, parameter in model.named_parameters():
+        fresh = ".lora_" in name
+        if fresh or "vision_tower.head" in name or "multi_modal_projector" in name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(True)
+            trained[name] = parameter
+    return trained
+
+
+def losses_of(
+    model: LlavaForConditionalGeneration,
+    batch: Batch,
+    cells: Float[Tensor, "pictures cells narrow"],
+    said: list[Chat],
+    vocabulary: Float[Tensor, "vocabulary width"],
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy on picture answers, and divergence from the old answers on chat."""
+    embeds = model.get_input_embeddings()(batch.input_ids)
+    is_image = batch.input_ids == model.config.image_token_id
+    tokens = image_tokens(model, cells).to(embeds.dtype)
+    embeds = embeds.masked_scatter(is_image[..., None], tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model.language_model(
+            inputs_embeds=embeds, attention_mask=batch.attention_mask.long(), use_cache=False
+        ).last_hidden_state
+    predicts = batch.labels[:, 1:] != IGNORE
+    about_picture = torch.arange(len(predicts)) < len(predicts) - len(said)
+    seen = hidden[:, :-1][predicts & about_picture[:, None]]
+    answer = F.cross_entropy(
+        (seen @ vocabulary.T).float(), batch.labels[:, 1:][predicts & about_picture[:, None]]
+    )
+    heard = hidden[:, :-1][predicts & ~about_picture[:, None]]
+    old = torch.cat([chat.states for chat in said]).to(heard.dtype)
+    keep = F.kl_div(
+        (heard @ vocabulary.T).float().log_softmax(-1),
+        (old @ vocabulary.T).float().log_softmax(-1),
+        log_target=True,
+        reduction="batchmean",
+    )
+    return answer, keep
+
+
+@torch.no_grad()
+def own_answers(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    prompts: tuple[str, ...],
+    *,
+    max_new_tokens: int,
+    batch: int = 64,
+) -> list[Chat]:
+    """What the unaligned language model itself answers, and its last hidden states there."""
+    tokenizer = processor.tokenizer
+    chats = []
+    for start in tqdm(range(0, len(prompts), batch), desc="own answers", unit="batch"):
+        asked = prompts[start : start + batch]
+        texts = [f"<|im_start|>user\n{p}<|im_end|>\n<|im_start|>assistant\n" for p in asked]
+        inputs = tokenizer(texts, return_tensors="pt", padding=True)
+        ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        answers = tokenizer.batch_decode(
+            ids[:, inputs.input_ids.shape[1] :], skip_special_tokens=True
+        )
+        turns = [(Turn(question=q, answer=a),) for q, a in zip(asked, answers, strict=True)]
+        whole = tokenise(
+            turns,
+            with_image=[False] * len(turns),
+            tokenizer=tokenizer,
+            image_tokens=0,
+            image_token_id=model.config.image_token_id,
+        )
+        hidden = model.model.language_model(
+            input_ids=whole.input_ids, attention_mask=whole.attention_mask.long()
+        ).last_hidden_state
+        predicts = whole.labels[:, 1:] != IGNORE
+        for (turn,), states, kept in zip(turns, hidden, predicts, strict=True):
+            chats.append(Chat(turn=turn, states=states[:-1][kept].bfloat16().clone()))
+    return chats
+
+
+def export(trained: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:
+    """Trained weights under the names :func:`~liveedit.pocket.assembly.merge_alignment` reads."""
+    return {
+        name.replace(".default.weight", ""): value.detach().bfloat16().contiguous()
+        for name, value in trained.items()
+    }
+
+
+def _by_kind(pictures: list[TrainingPicture]) -> dict[str, list[int]]:
+    kinds: dict[str, list[int]] = {"1": [], "2": [], "3": [], "easy-vqa": []}
+    for index, picture in enumerate(pictures):
+        kind = "easy-vqa" if picture.scene is None else str(len(picture.scene.concepts))
+        kinds[kind].append(index)
+    return kinds
+
+
+def _kinds(count: int, random: np.random.Generator) -> list[str]:
+    kinds = ["1", "2", "3", "easy-vqa"]
+    return [str(k) for k in random.choice(kinds, count, p=[0.5, 0.25, 0.1, 0.15])]
+
+
+def _schedule(step: int, config: AlignmentConfig) -> float:
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return 0.5 * (1 + math.cos(math.pi * done)) * 0.98 + 0.02
+
+
+def _save(
+    folder: Path,
+    step: int,
+    trained: dict[str, torch.nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    tensors = {name: value.detach().contiguous() for name, value in trained.items()}
+    for name, value in trained.items():
+        for key, moment in optimiser.state[value].items():
+            tensors[f"{key}:{name}"] = moment.clone()
+    part = folder / "checkpoint.part"
+    save_file(tensors, part, metadata={"step": str(step)})
+    part.rename(folder / "checkpoint.safetensors")
+
+
+def _resume(
+    folder: Path, trained: dict[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
+) -> int:
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return 0
+    tensors = load_file(path)
+    for name, value in trained.items():
+        value.data.copy_(tensors[name])
+        optimiser.state[value] = {
+            key: tensors[f"{key}:{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    step = int(tensors["step:" + next(iter(trained))].item())
+    logger.info("going on from step %d", step)
+    return step
