@@ -31,3 +31,52 @@ class DamagedPart(LiveEditError):
             f"{path} is not the file the pocket VLM was made from (its hash differs); "
             f"install it anew: {install} --force-reinstall"
         )
+
+
+class UnsupportedGeneration(LiveEditError):
+    """A way of generating that routing at prefill cannot follow."""
+
+
+class ControlTokenInText(LiveEditError):
+    """A prompt or target holds a string that the tokenizer would read as a control token."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"the text holds the control token {token!r}; write it in another way")
+
+
+class BadImage(LiveEditError):
+    """A picture that is missing, cannot be read, or is not a picture."""
+
+
+class EmptyText(LiveEditError):
+    """A prompt or target without any text."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the {what} is empty; say in words what it should be")
+
+
+class UnknownEdit(LiveEditError):
+    """An edit id that the store does not hold."""
+
+    def __init__(self, edit_id: str) -> None:
+        super().__init__(f"there is no edit {edit_id!r}; list the edits to see their ids")
+
+
+class BackboneMismatch(LiveEditError):
+    """An editor checkpoint made for another backbone, or another layer of it."""
+
+    def __init__(self, *, expected: dict[str, object], found: dict[str, object]) -> None:
+        differing = ", ".join(
+            f"{key}: checkpoint {expected.get(key)!r}, model {found.get(key)!r}"
+            for key in sorted(expected.keys() | found.keys())
+            if expected.get(key) != found.get(key)
+        )
+        super().__init__(
+            f"this editor was trained for another backbone ({differing}); "
+            "load the backbone it was trained for, or train an editor with: liveedit train"
+        )
+        self.expected, self.found = expected, found
+
+
+class BadCheckpoint(LiveEditError):
+    """A file or folder that is not an editor checkpoint."""

@@ -122,6 +122,8 @@ def cache_features(
         raise FileExistsError(f"{folder} holds features of other pictures; use another folder")
     (folder / "pictures.jsonl").write_text(listing)
     (folder / "stamp").write_text(stamp)
+    if len(list(folder.glob("features-*.safetensors"))) * SHARD_SIZE >= len(pictures):
+        return
     tower = tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encode = torch.compile(tower.cells)
     with tqdm(total=len(pictures), desc="tower features", unit="picture") as bar:

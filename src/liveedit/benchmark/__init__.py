@@ -1,0 +1,1 @@
+"""Benchmarks of lifelong editing: datasets, protocol, metrics."""

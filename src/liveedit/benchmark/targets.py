@@ -1,0 +1,68 @@
+"""Counterfactual targets: wrong answers of the same type as the right one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from liveedit.scenes.concepts import all_concepts
+from liveedit.scenes.families import NUMBERS, SIDES, USE_OF_CATEGORY, Family
+from liveedit.scenes.scene import GROUND_COLOURS, Scene
+
+PERSONS = (
+    "Maria Peter Anna Lukas Sofia Omar Aisha Chen Yuki Ravi Priya Ivan Olga Hugo Emma Noah Lena "
+    "Carlos Ines Marco Giulia Lars Freya Tom Grace Adam Nora Felix Clara Oscar Zara Leo Mia Paul"
+).split()
+MAKERS = (
+    "Solvana Kintar Bremont Halvik Orizon Tellura Mavenco Quadrix Nordfell Pexim Lumora Castel "
+    "Ferrano Zentek Amberly Voltran Hexaplan Rivello Sundara Klippo Arvanti Dorset Elmwood Ganzu"
+).split()
+PLACES = (
+    "Paris London Berlin Madrid Rome Vienna Prague Lisbon Dublin Oslo Athens Cairo Nairobi Lagos "
+    "Mumbai Delhi Tokyo Osaka Seoul Beijing Sydney Toronto Boston Chicago Denver Lima Havana "
+    "Istanbul Moscow Warsaw Budapest Zurich Geneva Munich Hamburg Milan Naples Lyon Porto Seville"
+).split()
+_CURRENCIES = ("euros", "dollars", "pounds")
+
+
+def counterfactual(
+    family: Family,
+    scene: Scene,
+    truth: str | None,
+    names: tuple[str, ...],
+    random: np.random.Generator,
+) -> str:
+    """Draw a target of the family's answer type that is not the truth.
+
+    Args:
+        names: Concepts that may appear in a target.
+    """
+
+    def other(choices: list[str]) -> str:
+        return str(random.choice([choice for choice in choices if choice != truth]))
+
+    absent = [name for name in names if name not in scene.concepts]
+    match family.answer_type:
+        case "concept":
+            return other(absent)
+        case "number":
+            return other(list(NUMBERS))
+        case "category":
+            return other(sorted({concept.category for concept in all_concepts()}))
+        case "colour":
+            return other(list(GROUND_COLOURS))
+        case "caption":
+            return f"{other(absent)} on {random.choice(list(GROUND_COLOURS))}"
+        case "side":
+            return other(list(SIDES[3]))
+        case "yes-no":
+            return "no" if truth == "yes" else "yes"
+        case "use":
+            return other(sorted(set(USE_OF_CATEGORY.values())))
+        case "person":
+            return str(random.choice(PERSONS))
+        case "price":
+            return f"{random.integers(2, 99)} {random.choice(_CURRENCIES)}"
+        case "maker":
+            return str(random.choice(MAKERS))
+        case "place":
+            return str(random.choice(PLACES))

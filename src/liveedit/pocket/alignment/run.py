@@ -1,0 +1,79 @@
+"""The whole alignment, stage after stage; every stage's result is kept, so a kill costs little."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from liveedit.pocket.alignment.chat import training_prompts
+from liveedit.pocket.alignment.conversation import Turn
+from liveedit.pocket.alignment.fit import fit_to_names
+from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
+from liveedit.pocket.alignment.train import AlignmentConfig, Chat, align, own_answers
+from liveedit.pocket.assembly import unaligned_pocket
+
+_ANSWER_TOKENS = 24
+
+
+def train_alignment(folder: Path, config: AlignmentConfig) -> Path:
+    """Train the alignment from the parts.
+
+    Args:
+        folder: Where features (about 1.4 GB), checkpoints and logs are kept; the same folder
+            goes on with an interrupted run.
+        config: Settings of the second stage.
+
+    Returns:
+        The weights to ship, ``alignment.safetensors``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model, processor = unaligned_pocket()
+    pictures = list(
+        training_pictures(
+            variations=11, pairs=8000, triples=4000, easy_vqa_pictures=4000, seed=config.seed
+        )
+    )
+    cache_features(model.model.vision_tower, pictures, folder / "features")
+    pictures, cells = load_features(folder / "features")
+
+    fitted = folder / "fit.safetensors"
+    trained = {
+        name: value
+        for name, value in model.named_parameters()
+        if "vision_tower.head" in name or "multi_modal_projector" in name
+    }
+    if fitted.exists():
+        for name, tensor in load_file(fitted).items():
+            trained[name].data.copy_(tensor)
+    else:
+        fit_to_names(
+            model, processor.tokenizer, pictures, cells, steps=400, batch=256, seed=config.seed
+        )
+        save_file({name: value.detach().contiguous() for name, value in trained.items()}, fitted)
+
+    model.model.language_model.bfloat16()
+    model.lm_head.bfloat16()
+    model.tie_weights()
+    chats = _own_answers(model, processor, folder)
+    align(model, processor, pictures, cells, chats, config, folder)
+    return folder / "alignment.safetensors"
+
+
+def _own_answers(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path
+) -> list[Chat]:
+    turns_file, states_file = folder / "chats.json", folder / "chats.safetensors"
+    if not states_file.exists():
+        chats = own_answers(model, processor, training_prompts(), max_new_tokens=_ANSWER_TOKENS)
+        turns_file.write_text(json.dumps([[c.turn.question, c.turn.answer] for c in chats]))
+        save_file({f"{index:05d}": chat.states for index, chat in enumerate(chats)}, states_file)
+    turns = [Turn(question=q, answer=a) for q, a in json.loads(turns_file.read_text())]
+    states = load_file(states_file)
+    return [
+        Chat(turn=turn, states=states[key].to(torch.bfloat16))
+        for turn, key in zip(turns, sorted(states), strict=True)
+    ]

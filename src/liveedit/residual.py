@@ -1,0 +1,97 @@
+"""The hook on the edit layer: at prefill read, route and add; at every decode step add again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from liveedit.errors import UnsupportedGeneration
+from liveedit.expert import Experts, apply_experts
+from liveedit.representation import Representation, Spans, StateScale, standardise
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutedExperts:
+    """What each row of a batch has been routed to.
+
+    Args:
+        experts: u and v of shape (batch, experts * rank, width), padded with zeros.
+        weights: Soft weights, zero on padding.
+    """
+
+    experts: Experts
+    weights: Float[Tensor, "batch experts"]
+
+    def add_to(
+        self, hidden: Float[Tensor, "batch length width"], scale: StateScale
+    ) -> Float[Tensor, "batch length width"]:
+        """Hidden states with the residual added; rows routed to nothing stay bit-identical."""
+        residual = apply_experts(standardise(hidden, scale), self.experts, self.weights)
+        edited = hidden + (scale.unit * residual).to(hidden.dtype)
+        concerned = (self.weights != 0).any(1)[:, None, None]
+        return torch.where(concerned, edited, hidden)
+
+    def repeat(self, times: int) -> RoutedExperts:
+        """Each row several times in a row."""
+        return RoutedExperts(
+            experts=Experts(
+                u=self.experts.u.repeat_interleave(times, 0),
+                v=self.experts.v.repeat_interleave(times, 0),
+            ),
+            weights=self.weights.repeat_interleave(times, 0),
+        )
+
+
+ChooseExperts = Callable[[Representation], RoutedExperts | None]
+
+
+@contextmanager
+def edited_layer(
+    layer: nn.Module, spans: Spans, scale: StateScale, choose: ChooseExperts
+) -> Iterator[None]:
+    """While open, the layer's output carries the residual of the experts its rows are routed to.
+
+    The first pass (prefill) decides the route from the states it computes anyway; later passes
+    (one token each with a cache, the whole sequence without) apply the same route. Beam search
+    repeats rows, and all beams of a query share its route, so reordering them changes nothing.
+
+    Args:
+        layer: The decoder layer whose output is edited; it returns one tensor.
+        spans: Spans of the prompt batch.
+        scale: The backbone's scale at this layer.
+        choose: Routes a batch; None means that no row is routed to anything.
+
+    Raises:
+        UnsupportedGeneration: The first pass does not hold the whole prompt (chunked prefill, or a
+            cache that the caller filled).
+    """
+    rows, length = spans.prompt.shape
+    routed: RoutedExperts | None = None
+    prefilled = False
+
+    def hook(_module: nn.Module, _inputs: object, hidden: Tensor) -> Tensor:
+        nonlocal routed, prefilled
+        times, rest = divmod(hidden.shape[0], rows)
+        if not prefilled:
+            if hidden.shape[1] != length or rest:
+                raise UnsupportedGeneration(
+                    "the prompt must be processed in one pass; do not pass prefill_chunk_size "
+                    "or a cache that was filled before"
+                )
+            states = standardise(hidden[::times] if times > 1 else hidden, scale)
+            routed = choose(Representation(states=states, spans=spans))
+            prefilled = True
+        if routed is None:
+            return hidden
+        return (routed.repeat(times) if times > 1 else routed).add_to(hidden, scale)
+
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

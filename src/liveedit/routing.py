@@ -1,0 +1,161 @@
+"""Routing: which experts concern a query, and how much.
+
+A hard filter compares what the pictures show, prompt-guided, against a learned threshold (the
+vision sentinel); a soft router weighs the survivors by what the questions ask. LiveEdit, section
+on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
+``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from liveedit.attention import CrossAttention
+from liveedit.representation import Representation
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingFeatures:
+    """Features of a batch, edit side or input side; k vectors of unit length each, flattened.
+
+    Args:
+        vision: Prompt-guided vision feature phi.
+        prompt: Prompt feature psi.
+        sentinel: What phi would be if the picture were the vision sentinel (input side).
+        sees: Whether the row has a picture at all.
+    """
+
+    vision: Float[Tensor, "batch features"]
+    prompt: Float[Tensor, "batch features"]
+    sentinel: Float[Tensor, "batch features"]
+    sees: Bool[Tensor, " batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Scores and weights of every expert for every query.
+
+    Args:
+        vision: Similarity of the vision features.
+        threshold: The sentinel's similarity plus the calibrated margin.
+        prompt: Similarity of the prompt features.
+        passes: Whether the expert passes the hard filter.
+        weights: Soft weight, zero where the filter stops the expert.
+    """
+
+    vision: Float[Tensor, "batch experts"]
+    threshold: Float[Tensor, "batch 1"]
+    prompt: Float[Tensor, "batch experts"]
+    passes: Bool[Tensor, "batch experts"]
+    weights: Float[Tensor, "batch experts"]
+
+
+class FeatureExtractor(nn.Module):
+    """f_fe: routing features from the states of picture and prompt.
+
+    ``phi = CA_2(CA_1(phi_0, h_p), h_v)`` and ``psi = CA(psi_0, h_p)``, each with k learned queries.
+
+    Args:
+        state_width: Width of the backbone's states.
+        width: d_m, width of the module.
+        vectors: k, number of vectors a feature is made of.
+        heads: Attention heads.
+        sentinel_tokens: Number of states the vision sentinel consists of.
+        dropout: Dropout on the states, in training only.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_width: int,
+        width: int,
+        vectors: int,
+        heads: int,
+        sentinel_tokens: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.vision_query = nn.Parameter(torch.randn(vectors, width))
+        self.prompt_query = nn.Parameter(torch.randn(vectors, width))
+        self.sentinel = nn.Parameter(0.5 * torch.randn(sentinel_tokens, state_width))
+        self.guide = CrossAttention(width, state_width, width, width, heads)
+        self.look = CrossAttention(width, state_width, width, width, heads)
+        self.read = CrossAttention(width, state_width, width, width, heads)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, representation: Representation) -> RoutingFeatures:
+        """Extract the features of a batch."""
+        states, spans = self.dropout(representation.states), representation.spans
+        rows = len(states)
+        vision_query = self.vision_query.expand(rows, -1, -1)
+        guided = F.layer_norm(
+            vision_query + self.guide(vision_query, states, spans.prompt),
+            self.vision_query.shape[-1:],
+        )
+        sentinel = self.sentinel.expand(rows, -1, -1)
+        everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
+        prompt_query = self.prompt_query.expand(rows, -1, -1)
+        return RoutingFeatures(
+            vision=_unit(self.look(guided, states, spans.vision)),
+            prompt=_unit(self.read(prompt_query, states, spans.prompt)),
+            sentinel=_unit(self.look(guided, sentinel, everywhere)),
+            sees=spans.vision.any(1),
+        )
+
+
+class Router(nn.Module):
+    """Similarities on learned scales, and the rule that turns them into a route."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vision_scale = nn.Parameter(torch.tensor(10.0))
+        self.prompt_scale = nn.Parameter(torch.tensor(10.0))
+        self.prompt_bias = nn.Parameter(torch.tensor(-5.0))
+        self.register_buffer("margin", torch.tensor(0.0))
+
+    def similarities(
+        self, queries: RoutingFeatures, vision: Tensor, prompt: Tensor
+    ) -> tuple[
+        Float[Tensor, "batch experts"],
+        Float[Tensor, "batch 1"],
+        Float[Tensor, "batch experts"],
+    ]:
+        """Vision scores, the sentinel's vision score, prompt scores."""
+        sentinel = (queries.vision * queries.sentinel).sum(1, keepdim=True)
+        return (
+            self.vision_scale * (queries.vision @ vision.T),
+            self.vision_scale * sentinel,
+            self.prompt_scale * (queries.prompt @ prompt.T) + self.prompt_bias,
+        )
+
+    def route(
+        self,
+        queries: RoutingFeatures,
+        vision: Float[Tensor, "experts features"],
+        prompt: Float[Tensor, "experts features"],
+    ) -> Route:
+        """Filter and weigh the experts for every query.
+
+        Args:
+            queries: Input-side features.
+            vision: Edit-side vision features of the experts.
+            prompt: Edit-side prompt features of the experts.
+        """
+        seen, sentinel, asked = self.similarities(queries, vision, prompt)
+        threshold = sentinel + self.margin
+        passes = (seen > threshold) & queries.sees[:, None]
+        relative = torch.softmax(asked.masked_fill(~passes, -torch.inf), dim=1)
+        weights = torch.where(passes, asked.sigmoid() * relative.nan_to_num(), 0.0)
+        return Route(
+            vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights
+        )
+
+
+def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
+    """Each of the k vectors to length 1/sqrt(k), so that a dot product is their mean cosine."""
+    return F.normalize(vectors, dim=-1).flatten(1) / vectors.shape[1] ** 0.5
