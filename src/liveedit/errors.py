@@ -11,9 +11,7 @@ class MissingExtra(LiveEditError):
     """A package that an optional part needs is not installed."""
 
     def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed; run: pip install 'liveedit-vlm[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed; run: pip install 'liveedit-vlm[{extra}]'")
 
 
 class MissingPart(LiveEditError):
@@ -53,6 +51,20 @@ class EmptyText(LiveEditError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the {what} is empty; say in words what it should be")
+
+
+class TextTooLong(LiveEditError):
+    """A prompt or target of more characters than are accepted."""
+
+    def __init__(self, what: str, *, characters: int, limit: int) -> None:
+        super().__init__(f"the {what} has {characters} characters; shorten it to {limit} or fewer")
+
+
+class BadText(LiveEditError):
+    """A prompt or target that neither a tokenizer nor a store can hold."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(f"the {what} {problem}")
 
 
 class UnknownEdit(LiveEditError):

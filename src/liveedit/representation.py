@@ -108,3 +108,12 @@ def measure_scale(hidden: Float[Tensor, "positions width"]) -> StateScale:
     norms = hidden.norm(dim=-1)
     kept = hidden[norms < 5 * norms.median()]
     return StateScale(mean=kept.mean(0), deviation=kept.std(0).clamp(min=1e-6))
+
+
+def cut(
+    states: Float[Tensor, "batch length width"], span: Bool[Tensor, "batch length"]
+) -> tuple[Float[Tensor, "batch longest width"], Bool[Tensor, "batch longest"]]:
+    """The states of one span only, moved to the front of a shorter tensor, and which are real."""
+    longest = max(int(span.sum(1).max()), 1)
+    order = span.byte().argsort(dim=1, descending=True, stable=True)[:, :longest]
+    return torch.take_along_dim(states, order[..., None], 1), span.gather(1, order)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.attention import CrossAttention
-from liveedit.representation import Representation
+from liveedit.representation import Representation, cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +91,22 @@ class FeatureExtractor(nn.Module):
     def forward(self, representation: Representation) -> RoutingFeatures:
         """Extract the features of a batch."""
         states, spans = self.dropout(representation.states), representation.spans
+        picture, is_picture = cut(states, spans.vision)
+        words, is_word = cut(states, spans.prompt)
         rows = len(states)
         vision_query = self.vision_query.expand(rows, -1, -1)
         guided = F.layer_norm(
-            vision_query + self.guide(vision_query, states, spans.prompt),
+            vision_query + self.guide(vision_query, words, is_word),
             self.vision_query.shape[-1:],
         )
         sentinel = self.sentinel.expand(rows, -1, -1)
         everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
         prompt_query = self.prompt_query.expand(rows, -1, -1)
         return RoutingFeatures(
-            vision=_unit(self.look(guided, states, spans.vision)),
-            prompt=_unit(self.read(prompt_query, states, spans.prompt)),
+            vision=_unit(self.look(guided, picture, is_picture)),
+            prompt=_unit(self.read(prompt_query, words, is_word)),
             sentinel=_unit(self.look(guided, sentinel, everywhere)),
-            sees=spans.vision.any(1),
+            sees=is_picture.any(1),
         )
 
 
@@ -138,6 +140,7 @@ class Router(nn.Module):
         queries: RoutingFeatures,
         vision: Float[Tensor, "experts features"],
         prompt: Float[Tensor, "experts features"],
+        eligible: Bool[Tensor, " experts"],
     ) -> Route:
         """Filter and weigh the experts for every query.
 
@@ -145,15 +148,14 @@ class Router(nn.Module):
             queries: Input-side features.
             vision: Edit-side vision features of the experts.
             prompt: Edit-side prompt features of the experts.
+            eligible: Experts that may be chosen at all.
         """
         seen, sentinel, asked = self.similarities(queries, vision, prompt)
         threshold = sentinel + self.margin
-        passes = (seen > threshold) & queries.sees[:, None]
+        passes = (seen > threshold) & queries.sees[:, None] & eligible
         relative = torch.softmax(asked.masked_fill(~passes, -torch.inf), dim=1)
         weights = torch.where(passes, asked.sigmoid() * relative.nan_to_num(), 0.0)
-        return Route(
-            vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights
-        )
+        return Route(vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights)
 
 
 def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:

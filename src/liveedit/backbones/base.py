@@ -37,6 +37,11 @@ class Query:
     spans: Spans
     features: list[Float[Tensor, "tokens width"]] = field(repr=False)
 
+    @property
+    def predicts(self) -> Bool[Tensor, "batch length"]:
+        """The positions whose logits predict a target token: each one before it."""
+        return self.spans.target.roll(-1, 1)
+
     def model_inputs(self) -> dict[str, object]:
         """Keyword arguments for the model's ``forward`` and ``generate``."""
         inputs: dict[str, object] = {
@@ -44,7 +49,7 @@ class Query:
             "attention_mask": self.attention_mask,
         }
         if self.features:
-            seen = BaseModelOutputWithPooling(pooler_output=[f[None] for f in self.features])
+            seen = BaseModelOutputWithPooling(pooler_output=list(self.features))
             inputs["mm_encoder_outputs"] = {"image": seen}
         return inputs
 
@@ -184,9 +189,7 @@ class Backbone:
         """Image tokens of pictures; a picture seen lately is not encoded again."""
         keys = [_identity(image) for image in images]
         fresh = {
-            key: image
-            for key, image in zip(keys, images, strict=True)
-            if key not in self._features
+            key: image for key, image in zip(keys, images, strict=True) if key not in self._features
         }
         found = {key: self._features[key] for key in keys if key in self._features}
         if fresh:
@@ -246,11 +249,13 @@ class Backbone:
         ).last_hidden_state
         return self.model.get_output_embeddings()(last[keep])
 
-    def lexical(self, query: Query) -> Float[Tensor, "batch length width"]:
+    def lexical(
+        self, input_ids: Int[Tensor, "batch length"], target: Bool[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length width"]:
         """Output embeddings of target tokens, unit root mean square; zero elsewhere."""
-        embeddings = self.model.get_output_embeddings().weight[query.input_ids].float()
+        embeddings = self.model.get_output_embeddings().weight[input_ids].float()
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
-        return unit * query.spans.target[..., None]
+        return (unit * target[..., None]).detach()
 
     def _layers_above(self) -> nn.Module:
         """The decoder with only the layers above the edit layer; weights are shared."""

@@ -1,7 +1,7 @@
 """emoji-edit: counterfactual corrections about drawn scenes, made to measure, nothing downloaded.
 
 Concepts, and with them scenes and targets, are split between training, validation and evaluation;
-so are the text-only facts. Some phrasings are kept for evaluation. Everything is drawn from a seed.
+so are the text-only facts and the words of the rephrased questions. All is drawn from a seed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,37 +32,58 @@ _OPENINGS = (
 )  # fmt: skip
 
 
+_HELD_FOR_VALIDATION = 2  # of a family's phrasings for training, the last ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked, and in which words.
+
+    Args:
+        family: Question family.
+        thing: The concept the question names, empty if it names none.
+        text: The words.
+    """
+
+    family: str
+    thing: str
+    text: str
+
+    @property
+    def meaning(self) -> tuple[str, str]:
+        """Questions with equal meanings ask the same in other words."""
+        return self.family, self.thing
+
+
 @dataclass(frozen=True, kw_only=True)
 class EditCase:
     """One correction with everything it is tested on.
 
     Args:
         index: Position in its split, the seed of the whole case.
-        family: Question family.
         scene: What the corrected picture shows.
-        prompt: The corrected question.
+        question: The corrected question.
         target: The counterfactual answer the edit asks for.
         truth: What the picture really shows, None where it cannot say.
         rephrase: The question in other words (T-Gen).
         fact: A text-only question the language model can answer (T-Loc).
-        other_scene: An unrelated scene, for M-Loc with ``other_prompt``.
-        other_prompt: A question about ``other_scene``.
+        other_scene: An unrelated scene, for M-Loc with ``other_question``.
+        other_question: A question about ``other_scene``.
         strict_scene: Another scene for the corrected question (RI).
-        strict_prompt: Another question about the corrected scene (CI).
+        strict_question: Another question about the corrected scene (CI).
     """
 
     index: int
-    family: str
     scene: Scene
-    prompt: str
+    question: Question
     target: str
     truth: str | None
-    rephrase: str
+    rephrase: Question
     fact: Fact
     other_scene: Scene
-    other_prompt: str
+    other_question: Question
     strict_scene: Scene
-    strict_prompt: str
+    strict_question: Question
 
 
 @cache
@@ -98,7 +119,7 @@ def cases(split: Split, *, start: int = 0) -> Iterator[EditCase]:
     met: set[tuple[str, tuple[str, ...]]] = set()
     for index in range(start, 2**31):
         case = _case(split, index)
-        key = (case.family, tuple(sorted(case.scene.concepts)))
+        key = (case.question.family, tuple(sorted(case.scene.concepts)))
         if split == "train" or key not in met:
             met.add(key)
             yield case
@@ -111,18 +132,17 @@ def _case(split: Split, index: int) -> EditCase:
     scene = _scene(names, family, random)
     thing = pick_thing(family, scene, names, random)
     truth = family.truth(scene, thing)
-    prompt, rephrase = _two_phrasings(split, family, thing, random)
+    question, rephrase = _two_phrasings(split, family, thing, random)
     return EditCase(
         index=index,
-        family=family.name,
         scene=scene,
-        prompt=prompt,
+        question=question,
         target=counterfactual(family, scene, truth, names, random),
         truth=truth,
         rephrase=rephrase,
         fact=facts_of(split)[random.integers(len(facts_of(split)))],
         strict_scene=_strict_scene(names, family, scene, thing, random),
-        strict_prompt=_other_question(split, scene, family, names, random),
+        strict_question=_other_question(split, scene, family, names, random),
         **_unrelated(split, names, scene, random),
     )
 
@@ -151,20 +171,20 @@ def _strict_scene(
 
 def _unrelated(
     split: Split, names: tuple[str, ...], scene: Scene, random: np.random.Generator
-) -> dict[str, Scene | str]:
+) -> dict[str, Any]:
     others = tuple(name for name in names if name not in scene.concepts)
     family = FAMILIES[random.integers(len(FAMILIES))]
     other = _scene(others, family, random)
     thing = pick_thing(family, other, others, random)
     return {
         "other_scene": other,
-        "other_prompt": _two_phrasings(split, family, thing, random)[0],
+        "other_question": _two_phrasings(split, family, thing, random)[0],
     }
 
 
 def _other_question(
     split: Split, scene: Scene, asked: Family, names: tuple[str, ...], random: np.random.Generator
-) -> str:
+) -> Question:
     families = [
         family
         for family in FAMILIES
@@ -179,19 +199,22 @@ def _other_question(
 
 def _two_phrasings(
     split: Split, family: Family, thing: str, random: np.random.Generator
-) -> tuple[str, str]:
-    first = random.integers(len(family.training))
-    if split == "train":
-        second = (first + random.integers(1, len(family.training))) % len(family.training)
-        rephrase = family.training[second]
-        openings = random.choice(_OPENINGS, 2)
-    else:
-        rephrase = family.evaluation[random.integers(len(family.evaluation))]
-        openings = ("", "")
-    return (
-        str(openings[0]) + family.training[first].format(thing=thing),
-        str(openings[1]) + rephrase.format(thing=thing),
+) -> tuple[Question, Question]:
+    """The same question twice, the second time in words the split keeps for rephrasing."""
+    known = family.training[:-_HELD_FOR_VALIDATION]
+    first = int(random.integers(len(known)))
+    rephrasings = {
+        "train": known[:first] + known[first + 1 :],
+        "validation": family.training[-_HELD_FOR_VALIDATION:],
+        "evaluation": family.evaluation,
+    }[split]
+    openings = random.choice(_OPENINGS, 2) if split == "train" else ("", "")
+    texts = (known[first], rephrasings[random.integers(len(rephrasings))])
+    asked, again = (
+        Question(family=family.name, thing=thing, text=str(opening) + text.format(thing=thing))
+        for opening, text in zip(openings, texts, strict=True)
     )
+    return asked, again
 
 
 def _first(stream: Iterator[EditCase], count: int) -> list[EditCase]:

@@ -1,0 +1,1 @@
+"""The pocket VLM: a small real vision-language model assembled from installed packages."""

@@ -31,7 +31,6 @@ from transformers import (
 from liveedit.errors import DamagedPart, MissingPart
 from liveedit.pocket.tower import (
     EfficientNetLiteConfig,
-    EfficientNetLiteModel,
     fold_published_weights,
 )
 

@@ -77,7 +77,9 @@ class EfficientNetLiteModel(PreTrainedModel):
             # the family keeps the depth of the first and the last stage fixed
             fixed = index in (0, len(_STAGES) - 1)
             for repeat in range(repeats if fixed else math.ceil(repeats * config.depth)):
-                blocks.append(_Block(channels, out, kernel, stride if repeat == 0 else 1, expansion))
+                blocks.append(
+                    _Block(channels, out, kernel, stride if repeat == 0 else 1, expansion)
+                )
                 channels = out
         self.blocks = nn.ModuleList(blocks)
         self.head = _SameConv(channels, config.hidden_size, kernel=1)
@@ -121,7 +123,7 @@ class EfficientNetLiteModel(PreTrainedModel):
 
 
 class _SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding: the odd pixel goes to the right and the bottom."""
+    """Convolution with TensorFlow's SAME padding: an odd pixel goes to the right and bottom."""
 
     def __init__(
         self, channels: int, out: int, *, kernel: int, stride: int = 1, groups: int = 1

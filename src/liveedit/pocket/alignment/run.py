@@ -34,7 +34,7 @@ def train_alignment(folder: Path, config: AlignmentConfig) -> Path:
     model, processor = unaligned_pocket()
     pictures = list(
         training_pictures(
-            variations=11, pairs=8000, triples=4000, easy_vqa_pictures=4000, seed=config.seed
+            variations=9, pairs=7000, triples=3000, easy_vqa_pictures=3500, seed=config.seed
         )
     )
     cache_features(model.model.vision_tower, pictures, folder / "features")

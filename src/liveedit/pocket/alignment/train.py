@@ -6,23 +6,20 @@ unaligned language model's own predictions, so that it goes on answering as befo
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from peft import LoraConfig, inject_adapter_in_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from liveedit.config import Config
 from liveedit.pocket.alignment.conversation import (
     IGNORE,
     Batch,
@@ -32,26 +29,33 @@ from liveedit.pocket.alignment.conversation import (
 )
 from liveedit.pocket.alignment.fit import image_tokens, noisy
 from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.training.loop import LoopConfig, train
 
-logger = logging.getLogger(__name__)
 _UPDATED = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AlignmentConfig:
-    """Settings of the second stage; the defaults made the shipped weights."""
+class AlignmentConfig(Config):
+    """Settings of the second stage; the defaults made the shipped weights.
 
-    steps: int = 1000
+    Args:
+        loop: Steps, rate, checkpoints.
+        pictures: Pictures in a batch.
+        chats: Text-only prompts in a batch.
+        turns: Questions about one picture, in one conversation.
+        rank: Of the language model's low-rank update.
+        noise: Relative noise on cached features.
+        weights: Weights of the losses ``answer`` and ``chat``.
+        seed: Seed of everything random.
+    """
+
+    loop: LoopConfig = LoopConfig(steps=650, learning_rate=1e-3)
     pictures: int = 24
     chats: int = 6
     turns: int = 2
     rank: int = 16
-    learning_rate: float = 1e-3
-    warmup: int = 30
-    chat_weight: float = 1.0
     noise: float = 0.1
+    weights: dict[str, float] = {"answer": 1.0, "chat": 1.0}
     seed: int = 0
-    save_every: int = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,59 +75,37 @@ def align(
     config: AlignmentConfig,
     folder: Path,
 ) -> None:
-    """Train, writing ``losses.jsonl``, a checkpoint every few steps, ``alignment.safetensors``.
-
-    Started again after a kill it goes on from the last checkpoint; every step draws its batch
-    from (seed, step), so the run is the one that was interrupted.
+    """Train, writing what :func:`liveedit.training.loop.train` writes, and the result.
 
     Args:
         model: The unaligned model, float32; changed in place.
+        processor: Its processor.
+        pictures: What is asked about.
+        cells: Their feature maps before the tower's head.
+        chats: Text-only prompts with the unaligned model's answers.
+        config: Settings.
+        folder: Where log, checkpoints and ``alignment.safetensors`` go.
     """
     trained = prepare(model, config.rank)
-    optimiser = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=0.01)
-    first = _resume(folder, trained, optimiser)
-    losses = (folder / "losses.jsonl").open("a")
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2))
     tokenizer, vocabulary = processor.tokenizer, model.lm_head.weight.detach()
     kinds = _by_kind(pictures)
-    with tqdm(total=config.steps, initial=first, desc="align", unit="step") as bar, losses:
-        for step in range(first, config.steps):
-            began = time.perf_counter()
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule(step, config)
-            random = np.random.default_rng((config.seed, step))
-            torch.manual_seed(config.seed * 1_000_003 + step)
-            chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config.pictures, random)]
-            said = [chats[index] for index in random.choice(len(chats), config.chats)]
-            conversations = [turns_about(pictures[i], config.turns, random) for i in chosen]
-            batch = tokenise(
-                conversations + [(chat.turn,) for chat in said],
-                with_image=[True] * len(chosen) + [False] * len(said),
-                tokenizer=tokenizer,
-                image_tokens=model.config.image_seq_length,
-                image_token_id=model.config.image_token_id,
-            )
-            answer, keep = losses_of(
-                model, batch, noisy(cells[chosen].float(), config.noise), said, vocabulary
-            )
-            loss = answer + config.chat_weight * keep
-            optimiser.zero_grad()
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
-            optimiser.step()
-            row = {
-                "step": step,
-                "answer": answer.item(),
-                "chat": keep.item(),
-                "norm": norm.item(),
-                "seconds": time.perf_counter() - began,
-            }
-            losses.write(json.dumps(row) + "\n")
-            losses.flush()
-            bar.set_postfix(answer=f"{row['answer']:.3f}", chat=f"{row['chat']:.4f}")
-            bar.update()
-            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
-                _save(folder, step + 1, trained, optimiser)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        random = np.random.default_rng((config.seed, step))
+        chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config.pictures, random)]
+        said = [chats[index] for index in random.choice(len(chats), config.chats)]
+        conversations = [turns_about(pictures[i], config.turns, random) for i in chosen]
+        batch = tokenise(
+            conversations + [(chat.turn,) for chat in said],
+            with_image=[True] * len(chosen) + [False] * len(said),
+            tokenizer=tokenizer,
+            image_tokens=model.config.image_seq_length,
+            image_token_id=model.config.image_token_id,
+        )
+        seen = noisy(cells[chosen].float(), config.noise)
+        return losses_of(model, batch, seen, said, vocabulary)
+
+    train(losses, config.weights, trained, config.loop, folder / "align", seed=config.seed)
     save_file(export(trained), folder / "alignment.safetensors")
 
 
@@ -151,7 +133,7 @@ def losses_of(
     cells: Float[Tensor, "pictures cells narrow"],
     said: list[Chat],
     vocabulary: Float[Tensor, "vocabulary width"],
-) -> tuple[Tensor, Tensor]:
+) -> dict[str, Tensor]:
     """Cross-entropy on picture answers, and divergence from the old answers on chat."""
     embeds = model.get_input_embeddings()(batch.input_ids)
     is_image = batch.input_ids == model.config.image_token_id
@@ -175,7 +157,7 @@ def losses_of(
         log_target=True,
         reduction="batchmean",
     )
-    return answer, keep
+    return {"answer": answer, "chat": keep}
 
 
 @torch.no_grad()
@@ -234,42 +216,3 @@ def _by_kind(pictures: list[TrainingPicture]) -> dict[str, list[int]]:
 def _kinds(count: int, random: np.random.Generator) -> list[str]:
     kinds = ["1", "2", "3", "easy-vqa"]
     return [str(k) for k in random.choice(kinds, count, p=[0.5, 0.25, 0.1, 0.15])]
-
-
-def _schedule(step: int, config: AlignmentConfig) -> float:
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.5 * (1 + math.cos(math.pi * done)) * 0.98 + 0.02
-
-
-def _save(
-    folder: Path,
-    step: int,
-    trained: dict[str, torch.nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    tensors = {name: value.detach().contiguous() for name, value in trained.items()}
-    for name, value in trained.items():
-        for key, moment in optimiser.state[value].items():
-            tensors[f"{key}:{name}"] = moment.clone()
-    part = folder / "checkpoint.part"
-    save_file(tensors, part, metadata={"step": str(step)})
-    part.rename(folder / "checkpoint.safetensors")
-
-
-def _resume(
-    folder: Path, trained: dict[str, torch.nn.Parameter], optimiser: torch.optim.Optimizer
-) -> int:
-    path = folder / "checkpoint.safetensors"
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    for name, value in trained.items():
-        value.data.copy_(tensors[name])
-        optimiser.state[value] = {
-            key: tensors[f"{key}:{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
-        }
-    step = int(tensors["step:" + next(iter(trained))].item())
-    logger.info("going on from step %d", step)
-    return step

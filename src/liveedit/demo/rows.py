@@ -1,0 +1,129 @@
+"""One correction of the demonstration, with every answer it was tested by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRow:
+    """What was asked about one correction, and what the model answered.
+
+    Args:
+        family: Question family.
+        image: The corrected picture.
+        redrawn: The same scene by the other artist.
+        neighbour: Picture of the strict neighbour: the same question about another scene, or
+            another question about the same scene.
+        prompt: The corrected question.
+        target: The answer the correction asks for.
+        rephrased_prompt: The question in other words.
+        neighbour_prompt: The neighbour's question.
+        before: Answer before the correction.
+        after: Answer to the same question after it.
+        rephrased: Answer to the question in other words.
+        other_drawing: Answer to the same question about ``redrawn``.
+        neighbour_before: The neighbour's answer before the correction.
+        neighbour_after: The neighbour's answer after it.
+        revoked: Answer to the same question once the correction is revoked.
+    """
+
+    family: str
+    image: Image.Image
+    redrawn: Image.Image
+    neighbour: Image.Image
+    prompt: str
+    target: str
+    rephrased_prompt: str
+    neighbour_prompt: str
+    before: str
+    after: str
+    rephrased: str
+    other_drawing: str
+    neighbour_before: str
+    neighbour_after: str
+    revoked: str
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the same question now gets the target."""
+        return self._is_target(self.after)
+
+    @property
+    def rephrased_right(self) -> bool:
+        """Whether the question in other words gets the target."""
+        return self._is_target(self.rephrased)
+
+    @property
+    def redrawn_right(self) -> bool:
+        """Whether the other artist's drawing gets the target."""
+        return self._is_target(self.other_drawing)
+
+    @property
+    def neighbour_kept(self) -> bool:
+        """Whether the neighbour is answered to the letter as before."""
+        return self.neighbour_after == self.neighbour_before
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether revoking brought back, to the letter, the answer given before."""
+        return self.revoked == self.before
+
+    def failures(self) -> tuple[str, ...]:
+        """Say in plain English which checks failed, in the order they were made."""
+        target = _quote(self.target)
+        checks = (
+            (
+                self.corrected,
+                f"The same question is answered {_quote(self.after)}, not {target}.",
+            ),
+            (
+                self.rephrased_right,
+                f"The rephrased question is answered {_quote(self.rephrased)}, not {target}.",
+            ),
+            (
+                self.redrawn_right,
+                f"The other artist’s drawing gets {_quote(self.other_drawing)}, not {target}.",
+            ),
+            (
+                self.neighbour_kept,
+                f"The neighbour’s answer changed from {_quote(self.neighbour_before)} "
+                f"to {_quote(self.neighbour_after)}.",
+            ),
+            (
+                self.forgotten,
+                f"After revoking, the answer is {_quote(self.revoked)}, "
+                f"not {_quote(self.before)} as before.",
+            ),
+        )
+        return tuple(failure for succeeded, failure in checks if not succeeded)
+
+    def as_json(self) -> dict[str, str]:
+        """Questions and answers, without the pictures."""
+        return {
+            "family": self.family,
+            "prompt": self.prompt,
+            "target": self.target,
+            "before": self.before,
+            "after": self.after,
+            "rephrased_prompt": self.rephrased_prompt,
+            "rephrased": self.rephrased,
+            "other_drawing": self.other_drawing,
+            "neighbour_prompt": self.neighbour_prompt,
+            "neighbour_before": self.neighbour_before,
+            "neighbour_after": self.neighbour_after,
+            "revoked": self.revoked,
+        }
+
+    def _is_target(self, answer: str) -> bool:
+        return _plain(answer) == _plain(self.target)
+
+
+def _plain(answer: str) -> str:
+    return answer.strip().removesuffix(".").rstrip().casefold()
+
+
+def _quote(answer: str) -> str:
+    return f"“{answer.strip()}”" if answer.strip() else "nothing"

@@ -1,0 +1,290 @@
+"""EditedModel: a vision-language model that takes corrections, and gives them up again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from liveedit.backbones.base import Backbone, Query
+from liveedit.backbones.registry import load_backbone
+from liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.correction import (
+    Correction,
+    ImageSource,
+    checked_text,
+    image_identity,
+    open_image,
+)
+from liveedit.expert import Experts
+from liveedit.network import EditorNetwork
+from liveedit.representation import Representation, standardise
+from liveedit.residual import RoutedExperts, edited_layer
+from liveedit.routing import Route, RoutingFeatures
+from liveedit.store.memory import Edit, MemoryStore, Pool
+
+# at most so many experts are added for one query: those with the largest weights
+_MOST_EXPERTS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why an edit does or does not concern a query.
+
+    Args:
+        edit: The edit.
+        vision: Similarity of what the pictures show.
+        threshold: What it must exceed: the vision sentinel's similarity plus the margin.
+        passes: Whether it does.
+        prompt: Similarity of the questions, on the scale of the sigmoid.
+        weight: How much the edit's expert is added; zero if it does not pass.
+    """
+
+    edit: Edit
+    vision: float
+    threshold: float
+    passes: bool
+    prompt: float
+    weight: float
+
+
+class EditedModel:
+    """A loaded backbone with an editor and a store; the backbone's weights are never touched.
+
+    A hook is on the backbone only while a call of this class runs, and only if there is an edit in
+    force: without edits, and after the last one is revoked, all outputs are bit-identical to the
+    backbone's own.
+
+    Args:
+        backbone: The wrapped model.
+        network: An editor trained for it.
+        store: Where edits are kept; a fresh one in memory by default.
+    """
+
+    def __init__(
+        self, backbone: Backbone, network: EditorNetwork, store: MemoryStore | None = None
+    ) -> None:
+        self.backbone = backbone
+        self.network = network.to(backbone.device).eval()
+        self.store = store or MemoryStore(
+            width=network.state_width,
+            rank=network.config.rank,
+            features=network.features,
+            device=backbone.device,
+        )
+        self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = "pocket",
+        *,
+        editor: str | Path | None = None,
+        device: str = "cpu",
+    ) -> EditedModel:
+        """Load a backbone and the editor trained for it.
+
+        Args:
+            model: ``pocket`` (built on first use), or the folder of a transformers model.
+            editor: Folder that ``liveedit train`` wrote; for the pocket VLM the shipped one by
+                default.
+            device: Where to load the backbone.
+
+        Raises:
+            BadCheckpoint: The folder holds no editor.
+            BackboneMismatch: The editor was trained for another backbone or layer.
+        """
+        backbone = load_backbone(model, device=device)
+        return cls(backbone, load_editor(editor or shipped_editor(), backbone.fingerprint()))
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, oldest first."""
+        return self.store.edits
+
+    def edit(self, image: ImageSource, prompt: str, target: str) -> Edit:
+        """Correct one answer: from now on, ``prompt`` about what ``image`` shows gives ``target``.
+
+        Raises:
+            BadImage: The picture cannot be read.
+            EmptyText: Prompt or target says nothing.
+            ControlTokenInText: Prompt or target holds a control token of the model.
+        """
+        return self.edit_many([Correction.checked(image, prompt, target)])[0]
+
+    @torch.no_grad()
+    def edit_many(
+        self, corrections: Sequence[Correction], *, batch: int = 32, progress: bool = False
+    ) -> list[Edit]:
+        """Correct many answers at once; either all corrections become edits or none does.
+
+        Args:
+            corrections: What to correct.
+            batch: How many are processed together.
+            progress: Show a progress bar.
+        """
+        made: list[tuple[list[Edit], Experts, RoutingFeatures]] = []
+        starts = range(0, len(corrections), batch)
+        for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
+            some = corrections[start : start + batch]
+            query = self.backbone.query(
+                [c.image for c in some], [c.prompt for c in some], [c.target for c in some]
+            )
+            representation = Representation(
+                states=standardise(self.backbone.states(query), self.network.scale),
+                spans=query.spans,
+                lexical=self.backbone.lexical(query.input_ids, query.spans.target),
+            )
+            edits = [
+                Edit(prompt=c.prompt, target=c.target, image=image_identity(c.image)) for c in some
+            ]
+            features = self.network.extractor(representation)
+            made.append((edits, self.network.generator(representation), features))
+        for edits, experts, features in made:
+            self.store.add(edits, experts, features)
+        return [edit for edits, _, _ in made for edit in edits]
+
+    def revoke(self, edit_id: str) -> Edit:
+        """Take an edit back; the model answers as if it had never been made.
+
+        Raises:
+            UnknownEdit: There is none of that name in force.
+        """
+        return self.store.revoke(edit_id)
+
+    @overload
+    def generate(self, images: ImageSource, prompts: str, **options: Any) -> str: ...
+
+    @overload
+    def generate(
+        self, images: Sequence[ImageSource | None], prompts: Sequence[str], **options: Any
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        images: ImageSource | Sequence[ImageSource | None] | None,
+        prompts: str | Sequence[str],
+        *,
+        max_new_tokens: int = 32,
+        **options: Any,
+    ) -> str | list[str]:
+        """Answer questions about pictures, with the edits that concern them.
+
+        Args:
+            images: One picture, or one (or None) for each prompt.
+            prompts: One question, or several.
+            max_new_tokens: Longest answer.
+            options: Passed on to the model's ``generate`` (beams, sampling, streamer, ...); greedy
+                by default.
+
+        Returns:
+            The answer, or one for each prompt (for each returned sequence).
+        """
+        if isinstance(prompts, str):
+            return self.generate([images], [prompts], max_new_tokens=max_new_tokens, **options)[0]  # type: ignore[list-item]
+        query = self._query(images, prompts)  # type: ignore[arg-type]
+        settings = {"do_sample": False, "max_new_tokens": max_new_tokens} | options
+        with torch.no_grad(), self._edited(query):
+            ids = self.backbone.model.generate(**query.model_inputs(), **settings)
+        answers = self.backbone.tokenizer.batch_decode(
+            ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
+        )
+        return [answer.strip() for answer in answers]
+
+    @torch.no_grad()
+    def target_logits(
+        self, query: Query, states: Float[Tensor, "batch length width"]
+    ) -> Float[Tensor, "kept vocabulary"]:
+        """Logits at the positions that predict the target tokens of a query (teacher forcing).
+
+        Args:
+            query: Questions with targets.
+            states: The unedited states at the edit layer, as ``backbone.states`` gives them: the
+                layers below the edit layer need not run again.
+        """
+        routed = self._choose(self._represent(query, states))
+        edited = states if routed is None else routed.add_to(states, self.network.scale)
+        return self.backbone.finish(edited, query.attention_mask, query.predicts)
+
+    @torch.no_grad()
+    def route(self, query: Query, states: Float[Tensor, "batch length width"]) -> Route:
+        """Scores of every edit in force, for every row of a query."""
+        pool = self._pool()
+        features = self.network.extractor(self._represent(query, states))
+        return self.network.router.route(features, pool.vision, pool.prompt, pool.eligible)
+
+    def explain(self, image: ImageSource | None, prompt: str) -> list[Explanation]:
+        """What the router thinks of each edit in force for one query, largest weight first."""
+        query = self._query([image], [prompt])
+        route = self.route(query, self.backbone.states(query))
+        pool = self._pool()
+        found = [
+            Explanation(
+                edit=self.store.get(pool.ids[row]),
+                vision=route.vision[0, row].item(),
+                threshold=route.threshold[0, 0].item(),
+                passes=bool(route.passes[0, row]),
+                prompt=route.prompt[0, row].item(),
+                weight=route.weights[0, row].item(),
+            )
+            for row in pool.eligible.nonzero().flatten().tolist()
+        ]
+        return sorted(found, key=lambda one: (one.weight, one.vision), reverse=True)
+
+    @contextmanager
+    def only(self, edit_ids: Collection[str]) -> Iterator[None]:
+        """Within this context only these edits are in force (in this thread or task)."""
+        for edit_id in edit_ids:
+            self.store.get(edit_id)
+        token = self._only.set(frozenset(edit_ids))
+        try:
+            yield
+        finally:
+            self._only.reset(token)
+
+    def disabled(self) -> Any:
+        """Within this context no edit is in force (in this thread or task)."""
+        return self.only(())
+
+    def _query(self, images: Sequence[ImageSource | None], prompts: Sequence[str]) -> Query:
+        opened = [None if image is None else open_image(image) for image in images]
+        return self.backbone.query(opened, [checked_text(p, "prompt") for p in prompts])
+
+    def _pool(self) -> Pool:
+        return self.store.pool(self._only.get())
+
+    def _represent(
+        self, query: Query, states: Float[Tensor, "batch length width"]
+    ) -> Representation:
+        states = standardise(states, self.network.scale)
+        return Representation(states=states, spans=query.spans)
+
+    def _edited(self, query: Query) -> Any:
+        if not self._pool().eligible.any():
+            return nullcontext()
+        return edited_layer(self.backbone.layer, query.spans, self.network.scale, self._choose)
+
+    def _choose(self, representation: Representation) -> RoutedExperts | None:
+        pool = self._pool()
+        if not pool.eligible.any():
+            return None
+        features = self.network.extractor(representation)
+        route = self.network.router.route(features, pool.vision, pool.prompt, pool.eligible)
+        most = min(int(route.passes.sum(1).max()), _MOST_EXPERTS)
+        if most == 0:
+            return None
+        weights, chosen = route.weights.topk(most, dim=1)
+        return RoutedExperts(
+            experts=Experts(
+                u=pool.experts.u[chosen].flatten(1, 2), v=pool.experts.v[chosen].flatten(1, 2)
+            ),
+            weights=weights,
+        )

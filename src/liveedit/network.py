@@ -1,0 +1,57 @@
+"""The trained part of the editor: extractor, router, generator, and the backbone's scale."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from liveedit.config import EditorConfig
+from liveedit.expert import ExpertGenerator
+from liveedit.representation import StateScale
+from liveedit.routing import FeatureExtractor, Router
+
+
+class EditorNetwork(nn.Module):
+    """Everything that is learned; float32, whatever the backbone computes in.
+
+    One extractor serves the edit side and the input side: a query that equals a correction then
+    has the correction's own features, and cannot miss it.
+
+    Args:
+        config: Architecture.
+        state_width: Width of the backbone's hidden states.
+    """
+
+    def __init__(self, config: EditorConfig, state_width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.state_width = state_width
+        self.extractor = FeatureExtractor(
+            state_width=state_width,
+            width=config.width,
+            vectors=config.vectors,
+            heads=config.heads,
+            sentinel_tokens=config.sentinel_tokens,
+            dropout=config.dropout,
+        )
+        self.router = Router()
+        self.generator = ExpertGenerator(
+            state_width=state_width, width=config.width, rank=config.rank, heads=config.heads
+        )
+        self.register_buffer("state_mean", torch.zeros(state_width))
+        self.register_buffer("state_deviation", torch.ones(state_width))
+
+    @property
+    def features(self) -> int:
+        """Length of a routing feature."""
+        return self.config.width * self.config.vectors
+
+    @property
+    def scale(self) -> StateScale:
+        """The backbone's scale at the edit layer."""
+        return StateScale(mean=self.state_mean, deviation=self.state_deviation)
+
+    def set_scale(self, scale: StateScale) -> None:
+        """Keep the measured scale with the weights."""
+        self.state_mean.copy_(scale.mean)
+        self.state_deviation.copy_(scale.deviation)

@@ -1,0 +1,1 @@
+"""Where edits live."""

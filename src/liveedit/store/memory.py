@@ -1,0 +1,154 @@
+"""Edits in memory: a contiguous pool that grows by doubling, so that an edit costs O(1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from liveedit.errors import UnknownEdit
+from liveedit.expert import Experts
+from liveedit.routing import RoutingFeatures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What is kept of a correction for people to read.
+
+    Args:
+        prompt: The corrected question.
+        target: The answer it now has.
+        image: Identity of the picture, see :func:`liveedit.correction.image_identity`.
+        id: Name of the edit, unique.
+        created: When it was made, UTC.
+    """
+
+    prompt: str
+    target: str
+    image: str
+    id: str = field(default_factory=lambda: uuid4().hex[:12])
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """All edits ever made, in order, as tensors; revoked ones are not eligible.
+
+    Args:
+        ids: Their names.
+        experts: u and v, (edits, rank, width).
+        vision: Edit-side vision features.
+        prompt: Edit-side prompt features.
+        eligible: Which edits may be routed to.
+    """
+
+    ids: Sequence[str]
+    experts: Experts
+    vision: Float[Tensor, "edits features"]
+    prompt: Float[Tensor, "edits features"]
+    eligible: Bool[Tensor, " edits"]
+
+
+class MemoryStore:
+    """Edits of one process; gone with it.
+
+    Args:
+        width: Width of the backbone's states.
+        rank: Rank of an expert.
+        features: Length of a routing feature.
+        device: Where the tensors live.
+    """
+
+    def __init__(
+        self, *, width: int, rank: int, features: int, device: str | torch.device = "cpu"
+    ) -> None:
+        self._edits: dict[str, Edit] = {}
+        self._rows: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._tensors = {
+            "u": torch.empty(0, rank, width, device=device),
+            "v": torch.empty(0, rank, width, device=device),
+            "vision": torch.empty(0, features, device=device),
+            "prompt": torch.empty(0, features, device=device),
+            "eligible": torch.empty(0, dtype=torch.bool, device=device),
+        }
+
+    def __len__(self) -> int:
+        return len(self._edits)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, oldest first."""
+        return tuple(self._edits.values())
+
+    def get(self, edit_id: str) -> Edit:
+        """One edit in force.
+
+        Raises:
+            UnknownEdit: There is none of that name.
+        """
+        if edit_id not in self._edits:
+            raise UnknownEdit(edit_id)
+        return self._edits[edit_id]
+
+    def add(self, edits: Sequence[Edit], experts: Experts, features: RoutingFeatures) -> None:
+        """Take up edits, one row of the tensors each; all of them or none."""
+        first, last = len(self._rows), len(self._rows) + len(edits)
+        self._reserve(last)
+        for name, rows in (
+            ("u", experts.u),
+            ("v", experts.v),
+            ("vision", features.vision),
+            ("prompt", features.prompt),
+        ):
+            self._tensors[name][first:last] = rows
+        self._tensors["eligible"][first:last] = True
+        for row, edit in enumerate(edits, first):
+            self._rows[edit.id] = row
+            self._ids.append(edit.id)
+            self._edits[edit.id] = edit
+
+    def revoke(self, edit_id: str) -> Edit:
+        """Put an edit out of force.
+
+        Raises:
+            UnknownEdit: There is none of that name in force.
+        """
+        edit = self.get(edit_id)
+        self._tensors["eligible"][self._rows[edit_id]] = False
+        del self._edits[edit_id]
+        return edit
+
+    def pool(self, only: Collection[str] | None = None) -> Pool:
+        """Views of the tensors; nothing is copied.
+
+        Args:
+            only: Names of the edits that may be routed to; all in force by default.
+        """
+        count = len(self._rows)
+        views = {name: tensor[:count] for name, tensor in self._tensors.items()}
+        eligible = views["eligible"]
+        if only is not None:
+            chosen = torch.zeros_like(eligible)
+            chosen[[self._rows[self.get(edit_id).id] for edit_id in only]] = True
+            eligible = eligible & chosen
+        return Pool(
+            ids=self._ids,
+            experts=Experts(u=views["u"], v=views["v"]),
+            vision=views["vision"],
+            prompt=views["prompt"],
+            eligible=eligible,
+        )
+
+    def _reserve(self, rows: int) -> None:
+        for name, tensor in self._tensors.items():
+            if len(tensor) < rows:
+                size = max(rows, 2 * len(tensor), 16)
+                grown = tensor.new_empty(size, *tensor.shape[1:])
+                grown[: len(tensor)] = tensor
+                self._tensors[name] = grown

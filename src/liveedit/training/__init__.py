@@ -1,0 +1,1 @@
+"""Training of the editor on a frozen backbone."""

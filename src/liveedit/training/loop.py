@@ -1,0 +1,134 @@
+"""One training loop for all: schedule, log, checkpoints, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from liveedit.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+class LoopConfig(Config):
+    """Settings of a loop.
+
+    Args:
+        steps: Number of updates.
+        learning_rate: Of AdamW, at its highest.
+        warmup: Steps until then; afterwards a cosine to 2% of it.
+        clip: Largest norm of the gradient.
+        weight_decay: Of AdamW.
+        save_every: Steps between checkpoints.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup: int = 30
+    clip: float = 1.0
+    weight_decay: float = 0.01
+    save_every: int = 50
+
+
+def train(
+    losses: Callable[[int], dict[str, Tensor]],
+    weights: Mapping[str, float],
+    trained: dict[str, nn.Parameter],
+    config: LoopConfig,
+    folder: Path,
+    *,
+    seed: int = 0,
+) -> None:
+    """Minimise a weighted sum of losses, writing ``losses.jsonl`` and ``checkpoint.safetensors``.
+
+    Started again after a kill it goes on from the last checkpoint. For the run to be the one that
+    was interrupted, ``losses`` must draw what it draws from the number of the step alone; torch's
+    own generator is seeded with it.
+
+    Args:
+        losses: From the number of the step to the unweighted terms, by name.
+        weights: Weight of each term; a term without one only goes to the log.
+        trained: What is updated, by name.
+        config: Settings.
+        folder: Of this run alone; made if missing.
+        seed: Seed of torch's generator.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    optimiser = torch.optim.AdamW(
+        trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    first = _resume(folder, trained, optimiser)
+    with (
+        (folder / "losses.jsonl").open("a") as log,
+        tqdm(total=config.steps, initial=first, desc=folder.name, unit="step") as bar,
+    ):
+        for step in range(first, config.steps):
+            began = time.perf_counter()
+            torch.manual_seed(seed * 1_000_003 + step)
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * _schedule(step, config)
+            terms = losses(step)
+            total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
+            optimiser.zero_grad()
+            total.backward()
+            norm = nn.utils.clip_grad_norm_(trained.values(), config.clip)
+            optimiser.step()
+            shown = {name: value.item() for name, value in terms.items()}
+            seconds = time.perf_counter() - began
+            row = {"step": step, **shown, "norm": norm.item(), "seconds": seconds}
+            log.write(json.dumps(row) + "\n")
+            log.flush()
+            bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+            bar.update()
+            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+                _save(folder, step + 1, trained, optimiser)
+
+
+def _schedule(step: int, config: LoopConfig) -> float:
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return 0.5 * (1 + math.cos(math.pi * done)) * 0.98 + 0.02
+
+
+def _save(
+    folder: Path,
+    step: int,
+    trained: dict[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    tensors = {name: value.detach().contiguous() for name, value in trained.items()}
+    tensors["number of steps"] = torch.tensor(step)
+    for name, value in trained.items():
+        for key, moment in optimiser.state[value].items():
+            tensors[f"{key}:{name}"] = moment.clone()
+    part = folder / "checkpoint.part"
+    save_file(tensors, part)
+    part.replace(folder / "checkpoint.safetensors")
+
+
+def _resume(
+    folder: Path, trained: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer
+) -> int:
+    path = folder / "checkpoint.safetensors"
+    if not path.exists():
+        return 0
+    tensors = load_file(path)
+    for name, value in trained.items():
+        value.data.copy_(tensors[name])
+        if f"step:{name}" in tensors:  # a parameter that never had a gradient has no moments
+            optimiser.state[value] = {
+                key: tensors[f"{key}:{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+            }
+    step = int(tensors["number of steps"])
+    logger.info("%s: going on from step %d", folder.name, step)
+    return step

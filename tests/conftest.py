@@ -1,0 +1,87 @@
+# ruff: noqa: E402
+"""What tests share: a tiny VLM with random weights, and the checking of every annotated tensor."""
+
+from __future__ import annotations
+
+from jaxtyping import install_import_hook
+
+# before liveedit is imported: beartype checks shapes and dtypes in every call
+install_import_hook("liveedit", "beartype.beartype")
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+from liveedit.backbones.llava import LlavaBackbone
+from liveedit.errors import MissingPart
+from liveedit.pocket import assembly
+from liveedit.pocket.tower import EfficientNetLiteConfig
+
+_IMAGE_SIZE, _POOL = 128, 2  # four image tokens
+
+
+@pytest.fixture(scope="session")
+def processor() -> LlavaProcessor:
+    """The pocket VLM's processor, for smaller pictures."""
+    try:
+        processor = assembly._processor(assembly._part(*assembly._LANGUAGE_MODEL))
+    except MissingPart as missing:
+        pytest.skip(str(missing))
+    processor.image_processor.size = {"height": _IMAGE_SIZE, "width": _IMAGE_SIZE}
+    processor.patch_size = 32 * _POOL
+    return processor
+
+
+@pytest.fixture(scope="session")
+def tiny_model(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
+    """A LLaVA of four narrow layers with random weights, shared: do not change it."""
+    text = LlamaConfig(
+        vocab_size=len(processor.tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.125,  # large enough that layers and pictures make a difference
+        tie_word_embeddings=False,
+    )
+    vision = EfficientNetLiteConfig(
+        hidden_size=64, image_size=_IMAGE_SIZE, pool=_POOL, width=0.5, depth=0.5
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=processor.image_token_id,
+        image_seq_length=(_IMAGE_SIZE // vision.patch_size) ** 2,
+        vision_feature_select_strategy="full",
+        vision_feature_layer=-1,
+        tie_word_embeddings=False,
+        pad_token_id=processor.tokenizer.pad_token_id,
+        bos_token_id=processor.tokenizer.bos_token_id,
+        eos_token_id=processor.tokenizer.eos_token_id,
+    )
+    torch.manual_seed(0)
+    model = LlavaForConditionalGeneration(config).eval()
+    for module in model.model.vision_tower.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+    return model.requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def backbone(tiny_model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> LlavaBackbone:
+    """The tiny VLM behind the interface that the editor uses; layer 1 of 0 to 3 is edited."""
+    return LlavaBackbone(tiny_model, processor, edit_layer=1, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Image.Image]:
+    """Three different pictures, none of the model's size."""
+    random = np.random.default_rng(0)
+    return [
+        Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)).resize((160, 120))
+        for shape in ((3, 4, 3), (5, 5, 3), (2, 7, 3))
+    ]

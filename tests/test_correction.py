@@ -1,0 +1,552 @@
+"""Pictures are real files, made on the fly; what is refused must be refused in one sentence."""
+
+import hashlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from PIL import ExifTags, Image, ImageChops, ImageCms, PngImagePlugin
+
+from liveedit import correction
+from liveedit.correction import Correction, checked_text, image_identity, open_image
+from liveedit.errors import BadImage, BadText, EmptyText, LiveEditError, TextTooLong
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
+
+
+@pytest.fixture(autouse=True)
+def _no_warning_leaks():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def halves(size=(8, 4)) -> Image.Image:
+    """Red on the left, blue on the right."""
+    image = Image.new("RGB", size, RED)
+    image.paste(BLUE, (size[0] // 2, 0, *size))
+    return image
+
+
+def noise(size=(64, 64)) -> Image.Image:
+    """A picture that no format can make small."""
+    numbers = (zlib.crc32(struct.pack("<I", at)) for at in range(size[0] * size[1]))
+    pixels = b"".join(struct.pack("<I", number) for number in numbers)
+    return Image.frombytes("RGBA", size, pixels).convert("RGB")
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def png(width: int, height: int, depth: int, colour: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG by hand: the header says whatever it is told to."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in ((b"IHDR", header), *chunks, (b"IEND", b""))
+    )
+
+
+def saved(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def refusal(source) -> str:
+    """What `open_image` says to it: one sentence, without a line break, with what to do next."""
+    with pytest.raises(BadImage) as caught:
+        open_image(source)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 400
+    return said
+
+
+class TestAccepted:
+    @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+    def test_path_string_bytes_and_picture_give_the_same(self, tmp_path, form):
+        path = saved(tmp_path / "picture", encoded(halves((32, 16)), form))
+        with Image.open(path) as opened:
+            sources = [path, str(path), path.read_bytes(), opened]
+            pictures = [open_image(source) for source in sources]
+        assert {picture.mode for picture in pictures} == {"RGB"}
+        assert {picture.size for picture in pictures} == {(32, 16)}
+        assert len({picture.tobytes() for picture in pictures}) == 1
+        left, _, blue = pictures[0].getpixel((4, 8))
+        assert left > 240
+        assert blue < 15
+
+    @pytest.mark.parametrize(("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+    def test_lossless_pixels_are_kept(self, form, options):
+        picture = noise()
+        assert open_image(encoded(picture, form, **options)).tobytes() == picture.tobytes()
+
+    def test_the_name_of_a_file_does_not_matter(self, tmp_path):
+        path = saved(tmp_path / "really_a.gif", encoded(halves()))
+        assert open_image(path).tobytes() == halves().tobytes()
+
+    @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+    def test_one_pixel(self, form):
+        picture = open_image(encoded(Image.new("RGB", (1, 1), WHITE), form))
+        assert picture.size == (1, 1)
+        assert picture.getpixel((0, 0)) == WHITE
+
+    def test_the_picture_is_a_copy(self):
+        mine = halves()
+        theirs = open_image(mine)
+        mine.paste(GREEN, (0, 0, 8, 4))
+        assert theirs.tobytes() == halves().tobytes()
+
+
+class TestModes:
+    def test_cmyk_jpeg(self, tmp_path):
+        cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # red ink
+        path = saved(tmp_path / "print.jpg", encoded(cmyk, "JPEG", quality=95))
+        with Image.open(path) as opened:
+            assert opened.mode == "CMYK"
+        red, green, blue = open_image(path).getpixel((8, 8))
+        assert red > 245
+        assert max(green, blue) < 10
+
+    @pytest.mark.parametrize("form", ["PNG", "WEBP"])
+    def test_alpha_is_composited_on_white(self, form):
+        image = Image.new("RGBA", (3, 1))
+        image.putdata([(255, 0, 0, 255), (0, 0, 0, 0), (0, 0, 0, 128)])
+        options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+        picture = open_image(encoded(image, form, **options))
+        assert picture.getpixel((0, 0)) == RED
+        assert picture.getpixel((1, 0)) == WHITE
+        assert picture.getpixel((2, 0)) == pytest.approx((127, 127, 127), abs=1)
+
+    def test_grey_with_alpha(self):
+        image = Image.new("LA", (2, 1))
+        image.putdata([(10, 255), (10, 0)])
+        picture = open_image(encoded(image))
+        assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(10, 10, 10), WHITE]
+
+    @pytest.mark.parametrize("transparency", [1, b"\xff\x00\x80"])
+    def test_palette_with_transparency(self, transparency):
+        image = Image.new("P", (3, 1))
+        image.putpalette([*RED, *GREEN, *BLUE])
+        image.putdata([0, 1, 2])
+        picture = open_image(encoded(image, transparency=transparency))
+        assert picture.getpixel((0, 0)) == RED
+        assert picture.getpixel((1, 0)) == WHITE
+        blue = BLUE if transparency == 1 else (127, 127, 255)
+        assert picture.getpixel((2, 0)) == pytest.approx(blue, abs=1)
+
+    def test_transparent_colour(self):
+        picture = open_image(encoded(halves(), transparency=RED))
+        assert picture.getpixel((0, 0)) == WHITE
+        assert picture.getpixel((7, 0)) == BLUE
+
+    def test_palette_grey_and_black_and_white(self):
+        palette = halves().convert("P", palette=Image.Palette.ADAPTIVE, colors=2)
+        assert open_image(encoded(palette)).tobytes() == halves().tobytes()
+        assert open_image(encoded(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77,) * 3
+        assert open_image(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == WHITE
+
+    def test_sixteen_bits_are_scaled_and_not_clipped(self, tmp_path):
+        values = [0, 256, 257, 32896, 65279, 65535]
+        rows = zlib.compress(b"\0" + struct.pack(">6H", *values))
+        path = saved(tmp_path / "scan.png", png(6, 1, 16, 0, (b"IDAT", rows)))
+        picture = open_image(path)
+        assert [picture.getpixel((x, 0))[0] for x in range(6)] == [0, 1, 1, 128, 254, 255]
+        with Image.open(path) as opened:
+            assert opened.mode.startswith("I")
+            assert open_image(opened).tobytes() == picture.tobytes()
+
+    def test_sixteen_bit_grey_with_a_transparent_level(self):
+        rows = zlib.compress(b"\0" + struct.pack(">2H", 1000, 20000))
+        transparent = (b"tRNS", struct.pack(">H", 1000))
+        picture = open_image(png(2, 1, 16, 0, transparent, (b"IDAT", rows)))
+        assert [picture.getpixel((x, 0))[0] for x in (0, 1)] == [255, 78]
+
+    def test_sixteen_bit_colour(self):
+        rows = zlib.compress(b"\0" + struct.pack(">3H", 65535, 32896, 0))
+        assert open_image(png(1, 1, 16, 2, (b"IDAT", rows))).getpixel((0, 0)) == (255, 128, 0)
+
+    def test_floating_point_pictures_are_refused(self):
+        assert "8-bit RGB" in refusal(Image.new("F", (2, 2), 0.5))
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_exif_orientation_is_applied_once(self, tmp_path, orientation, form):
+        corners = Image.new("RGB", (64, 32), WHITE)  # all eight orientations differ
+        corners.paste(RED, (0, 0, 32, 16))
+        corners.paste(BLUE, (32, 0, 64, 16))
+        backwards = {
+            2: Image.Transpose.FLIP_LEFT_RIGHT,
+            3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE,
+            6: Image.Transpose.ROTATE_90,
+            7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_270,
+        }
+        lying = corners.transpose(backwards[orientation]) if orientation > 1 else corners
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        path = saved(tmp_path / "photo", encoded(lying, form, exif=exif, quality=95))
+        upright = open_image(path)
+        assert upright.size == (64, 32)
+        difference = ImageChops.difference(upright, corners).crop((2, 2, 28, 12))
+        assert max(high for _, high in difference.getextrema()) < 25
+        assert difference.getbbox() is None or form != "PNG"
+        for at, colour in [((16, 8), RED), ((48, 8), BLUE), ((16, 24), WHITE)]:
+            assert upright.getpixel(at) == pytest.approx(colour, abs=25)
+        assert open_image(upright).tobytes() == upright.tobytes()
+
+    def test_metadata_stays_behind(self):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Make] = "of a camera"
+        picture = open_image(encoded(halves(), "JPEG", exif=exif, comment=b"private"))
+        assert not picture.info
+        assert not picture.getexif()
+
+    def test_broken_exif_does_not_spoil_the_picture(self):
+        for block in (b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01", b"Exif\0\0nonsense", b"Exif\0\0"):
+            assert open_image(encoded(halves(), "JPEG", exif=block)).size == (8, 4)
+
+
+class TestRefused:
+    @pytest.mark.parametrize("form", ["PNG", "WEBP"])
+    def test_animated(self, tmp_path, form):
+        frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN, BLUE)]
+        data = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=100)
+        path = saved(tmp_path / "dance", data)
+        said = refusal(path)
+        assert repr(str(path)) in said
+        assert "several frames" in said
+        with Image.open(path) as opened:
+            assert "several frames" in refusal(opened)
+
+    def test_the_further_pictures_of_a_phones_jpeg_are_no_animation(self):
+        data = encoded(halves((16, 16)), "MPO", save_all=True, append_images=[noise((16, 16))])
+        with Image.open(io.BytesIO(data)) as opened:
+            assert opened.format == "MPO"
+            assert opened.n_frames == 2
+            assert open_image(opened).getpixel((2, 8)) == pytest.approx(RED, abs=25)
+        assert open_image(data).getpixel((2, 8)) == pytest.approx(RED, abs=25)
+
+    @pytest.mark.parametrize("kept", [0.02, 0.5, 0.9])
+    @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+    def test_truncated(self, tmp_path, form, kept):
+        data = encoded(noise(), form)
+        path = saved(tmp_path / "half", data[: int(kept * len(data))])
+        said = refusal(path)
+        assert repr(str(path)) in said
+        assert "damaged" in said
+
+    def test_a_truncated_file_opened_by_the_caller(self):
+        with Image.open(io.BytesIO(encoded(noise())[:5000])) as opened:
+            assert "cut off" in refusal(opened)
+
+    def test_eps_is_never_interpreted(self, tmp_path):
+        path = saved(tmp_path / "drawing.png", encoded(halves(), "EPS"))
+        assert "not a PNG, JPEG or WEBP" in refusal(path)
+
+    @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
+    def test_other_formats(self, form):
+        assert "not a PNG, JPEG or WEBP" in refusal(encoded(halves((32, 32)), form))
+
+    def test_not_a_picture(self, tmp_path):
+        path = saved(tmp_path / "notes.png", b"These are notes, and no picture.\n" * 10)
+        said = refusal(path)
+        assert repr(str(path)) in said
+        assert "not a PNG, JPEG or WEBP" in said
+
+    def test_empty_file(self, tmp_path):
+        assert "is empty" in refusal(saved(tmp_path / "nothing.png", b""))
+        assert "is empty" in refusal(b"")
+
+    def test_missing(self, tmp_path):
+        said = refusal(tmp_path / "nowhere.png")
+        assert repr(str(tmp_path / "nowhere.png")) in said
+        assert "does not exist" in said
+
+    def test_folder(self, tmp_path):
+        assert "is a folder" in refusal(tmp_path)
+
+    def test_a_file_as_if_it_were_a_folder(self, tmp_path):
+        assert "cannot be read" in refusal(saved(tmp_path / "a.png", encoded(halves())) / "b.png")
+
+    @pytest.mark.skipif(
+        not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+    )
+    def test_unreadable(self, tmp_path):
+        path = saved(tmp_path / "secret.png", encoded(halves()))
+        path.chmod(0)
+        assert "permission" in refusal(path)
+
+    def test_unreadable_whoever_runs_the_tests(self, tmp_path, monkeypatch):
+        path = saved(tmp_path / "secret.png", encoded(halves()))
+
+        def denied(*_args, **_options):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("builtins.open", denied)
+        said = refusal(path)
+        assert repr(str(path)) in said
+        assert "(Permission denied)" in said
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+    @pytest.mark.timeout(20)
+    def test_a_pipe_does_not_block(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe.png")
+        assert "not a regular file" in refusal(tmp_path / "pipe.png")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "https://example.org/cat.png",
+            "http://127.0.0.1/cat.png",
+            " HTTPS://example.org/cat.png",
+            "ftp://example.org/cat.png",
+            "file:///etc/passwd",
+            "data:image/png;base64,iVBORw0KGgo=",
+            Path("https://example.org/cat.png"),
+        ],
+    )
+    def test_addresses_are_never_fetched(self, address, monkeypatch):
+        def asked(*_args, **_options):
+            raise AssertionError("the network was asked")
+
+        monkeypatch.setattr("socket.socket", asked)
+        assert "never fetched" in refusal(address)
+
+    def test_names_with_a_colon_are_no_addresses(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        saved(tmp_path / "cat:sleeping.png", encoded(halves()))
+        assert open_image("cat:sleeping.png").size == (8, 4)
+
+    def test_odd_paths(self):
+        assert "cannot be read" in refusal("a\0b.png")
+        assert "cannot be read" in refusal("a" * 100_000)
+        assert "\\n" in refusal("two\nlines.png")
+
+    def test_no_pixels(self):
+        assert "no pixels" in refusal(Image.new("RGB", (0, 5)))
+
+    def test_modes_without_a_way_to_rgb(self):
+        assert "cannot be decoded" in refusal(Image.new("La", (2, 2)))
+
+    def test_a_closed_picture(self, tmp_path):
+        with Image.open(saved(tmp_path / "a.png", encoded(halves()))) as opened:
+            pass
+        assert "cannot be decoded" in refusal(opened)
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        "size", [(8000, 5001), (9000, 9000), (12_000, 12_000), (60_000, 60_000), (2**31 - 1,) * 2]
+    )
+    def test_a_small_png_that_claims_to_be_huge(self, tmp_path, monkeypatch, size):
+        data = png(*size, 8, 2, (b"IDAT", zlib.compress(b"\0" * 1000)))
+        assert len(data) < 10_000
+        path = saved(tmp_path / "bomb.png", data)
+
+        def decoded(_self):
+            raise AssertionError("pixels were decoded")
+
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
+        said = refusal(path)
+        assert repr(str(path)) in said
+        assert "more than 40 million pixels" in said
+
+    def test_the_pixel_limit_is_exact(self, monkeypatch):
+        monkeypatch.setattr(correction, "MAX_PIXELS", 32)
+        assert open_image(encoded(halves((8, 4)))).size == (8, 4)
+        for form in ("PNG", "JPEG", "WEBP"):
+            assert "pixels" in refusal(encoded(halves((11, 3)), form))
+        assert "pixels" in refusal(halves((11, 3)))
+
+    def test_the_limit_holds_where_pillow_has_none(self, monkeypatch):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+        data = png(60_000, 60_000, 8, 2, (b"IDAT", zlib.compress(b"\0")))
+        assert "more than 40 million pixels" in refusal(data)
+
+    def test_the_file_limit_is_exact(self, tmp_path, monkeypatch):
+        data = encoded(halves())
+        path = saved(tmp_path / "a.png", data)
+        monkeypatch.setattr(correction, "MAX_FILE_BYTES", len(data))
+        assert open_image(path).size == open_image(data).size == (8, 4)
+        monkeypatch.setattr(correction, "MAX_FILE_BYTES", len(data) - 1)
+        assert "larger than" in refusal(path)
+        assert "larger than" in refusal(data)
+
+    def test_no_more_of_a_large_file_is_read_than_the_limit(self, tmp_path):
+        path = tmp_path / "sparse.png"
+        with path.open("wb") as file:
+            file.truncate(10**12)
+        assert "larger than 50 MB" in refusal(path)
+
+    def test_a_progressive_jpeg_of_endless_scans(self):
+        data = encoded(noise(), "JPEG", progressive=True)
+        assert open_image(data).size == (64, 64)
+        last = data.rindex(b"\xff\xda")
+        bomb = data[:last] + data[last:-2] * correction.MAX_JPEG_SCANS + data[-2:]
+        assert Image.open(io.BytesIO(bomb)).convert("RGB").size == (64, 64)  # Pillow takes it
+        assert "scans" in refusal(bomb)
+
+    def test_a_text_chunk_that_unpacks_to_100_mb(self):
+        text = b"Comment\0\0" + zlib.compress(b"\0" * 100_000_000)
+        rows = (b"IDAT", zlib.compress(b"\0" * 4))
+        said = refusal(png(1, 1, 8, 2, (b"zTXt", text), rows))
+        assert "cannot be decoded" in said
+
+
+class TestWarnings:
+    """Warnings are errors in this module; each of these files makes Pillow warn."""
+
+    def test_of_bombs(self):
+        data = png(9500, 9500, 8, 2, (b"IDAT", zlib.compress(b"\0")))
+        with pytest.raises(Image.DecompressionBombWarning):
+            Image.open(io.BytesIO(data))
+        assert "more than 40 million pixels" in refusal(data)
+
+    def test_of_animations(self):
+        rows = (b"IDAT", zlib.compress(b"\0\x01\x02\x03"))
+        data = png(1, 1, 8, 2, (b"acTL", struct.pack(">II", 0, 0)), rows)
+        with pytest.raises(UserWarning, match="APNG"):
+            Image.open(io.BytesIO(data))
+        assert open_image(data).getpixel((0, 0)) == (1, 2, 3)
+
+    def test_filters_are_left_as_they_were(self):
+        before = list(warnings.filters)
+        open_image(encoded(halves()))
+        refusal(b"nothing")
+        assert warnings.filters == before
+
+    def test_from_many_threads(self):
+        bomb = png(9500, 9500, 8, 2, (b"IDAT", zlib.compress(b"\0")))
+        before, unexpected = list(warnings.filters), []
+
+        def work():
+            for _ in range(20):
+                try:
+                    open_image(bomb)
+                except BadImage as error:
+                    if "million pixels" not in str(error):
+                        unexpected.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not unexpected
+        assert warnings.filters == before
+
+
+class TestText:
+    def test_white_space_around_is_dropped(self):
+        assert checked_text("\n  What is \t this?\u00a0\r\n", "prompt") == "What is \t this?"
+
+    @pytest.mark.parametrize(
+        "text", ["שלום, מה זה?", "👩‍🚀🐈", "<image> is literal here", "a\u202eb"]
+    )
+    def test_any_script(self, text):
+        assert checked_text(text, "target") == text
+
+    @pytest.mark.parametrize("what", ["prompt", "target"])
+    @pytest.mark.parametrize("text", ["", " ", "\n\t \u2003"])
+    def test_empty(self, text, what):
+        with pytest.raises(EmptyText, match=f"the {what} is empty"):
+            checked_text(text, what)
+
+    @pytest.mark.parametrize(("what", "limit"), [("prompt", 4000), ("target", 1000)])
+    def test_length(self, what, limit):
+        assert checked_text(" " + "é" * limit + " ", what) == "é" * limit
+        with pytest.raises(TextTooLong, match=f"the {what} has {limit + 1} characters.*{limit} or"):
+            checked_text("é" * (limit + 1), what)
+
+    @pytest.mark.parametrize("text", ["a\0b", "\0", "ends\0 "])
+    def test_nul(self, text):
+        with pytest.raises(BadText, match="the prompt holds a NUL character"):
+            checked_text(text, "prompt")
+
+    def test_surrogates(self):
+        with pytest.raises(BadText, match="the target holds half a surrogate pair"):
+            checked_text("\ud83d", "target")
+
+
+class TestIdentity:
+    def test_is_the_same_for_ever(self):
+        stated = hashlib.sha256(b"RGB(2, 1)" + b"\xff\0\0" * 2).hexdigest()
+        assert image_identity(Image.new("RGB", (2, 1), RED)) == stated
+
+    def test_depends_on_pixels_size_and_mode(self):
+        pictures = [
+            Image.new("RGB", (4, 1), 0),
+            Image.new("RGB", (1, 4), 0),
+            Image.new("RGB", (4, 1), (0, 0, 1)),
+            Image.new("L", (12, 1), 0),
+            Image.new("L", (4, 1), 0),
+        ]
+        assert len({image_identity(picture) for picture in pictures}) == len(pictures)
+
+    def test_depends_on_the_palette(self):
+        pictures = []
+        for colour in (RED, BLUE):
+            pictures.append(Image.new("P", (2, 2)))
+            pictures[-1].putpalette(colour)
+        assert len({image_identity(picture) for picture in pictures}) == 2
+
+    def test_does_not_depend_on_file_format_or_metadata(self, tmp_path):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        with_profile = saved(
+            tmp_path / "a.png", encoded(noise(), icc_profile=profile, dpi=(72, 72))
+        )
+        lossless = saved(tmp_path / "b.webp", encoded(noise(), "WEBP", lossless=True))
+        identities = {image_identity(open_image(source)) for source in (with_profile, lossless)}
+        assert identities == {image_identity(noise())}
+
+
+class TestCorrection:
+    def test_checked(self, tmp_path):
+        path = saved(tmp_path / "a.png", encoded(halves()))
+        stated = Correction.checked(path, " What is this? ", "a flag\n")
+        assert (stated.prompt, stated.target) == ("What is this?", "a flag")
+        assert stated.image.tobytes() == halves().tobytes()
+        assert stated == Correction.checked(halves(), "What is this?", "a flag")
+
+    @pytest.mark.parametrize(
+        ("prompt", "target", "error"),
+        [
+            ("  ", "a flag", EmptyText),
+            ("What?", "", EmptyText),
+            ("x" * 4001, "a flag", TextTooLong),
+            ("What?", "x" * 1001, TextTooLong),
+            ("What\0?", "a flag", BadText),
+            ("What?", "a flag", BadImage),
+        ],
+    )
+    def test_refused(self, tmp_path, prompt, target, error):
+        assert issubclass(error, LiveEditError)
+        with pytest.raises(error):
+            Correction.checked(tmp_path / "missing.png", prompt, target)
+
+    def test_frozen_and_keyword_only(self):
+        stated = Correction.checked(halves(), "What is this?", "a flag")
+        with pytest.raises(FrozenInstanceError):
+            stated.prompt = "Another?"
+        with pytest.raises(TypeError):
+            Correction(halves(), "What is this?", "a flag")
+
+    def test_torch_is_not_loaded(self):
+        code = "import sys, liveedit.correction; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
