@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import warnings
 import zlib
 from dataclasses import FrozenInstanceError
@@ -158,11 +159,11 @@ class TestModes:
         assert open_image(encoded(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == WHITE
 
     def test_sixteen_bits_are_scaled_and_not_clipped(self, tmp_path):
-        values = [0, 256, 257, 32896, 65279, 65535]
-        rows = zlib.compress(b"\0" + struct.pack(">6H", *values))
-        path = saved(tmp_path / "scan.png", png(6, 1, 16, 0, (b"IDAT", rows)))
+        values = [0, 256, 257, 1000, 32896, 65279, 65535]
+        rows = zlib.compress(b"\0" + struct.pack(">7H", *values))
+        path = saved(tmp_path / "scan.png", png(7, 1, 16, 0, (b"IDAT", rows)))
         picture = open_image(path)
-        assert [picture.getpixel((x, 0))[0] for x in range(6)] == [0, 1, 1, 128, 254, 255]
+        assert [picture.getpixel((x, 0))[0] for x in range(7)] == [0, 1, 1, 4, 128, 254, 255]
         with Image.open(path) as opened:
             assert opened.mode.startswith("I")
             assert open_image(opened).tobytes() == picture.tobytes()
@@ -217,9 +218,10 @@ class TestOrientation:
         assert not picture.info
         assert not picture.getexif()
 
-    def test_broken_exif_does_not_spoil_the_picture(self):
+    @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+    def test_broken_exif_does_not_spoil_the_picture(self, form):
         for block in (b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01", b"Exif\0\0nonsense", b"Exif\0\0"):
-            assert open_image(encoded(halves(), "JPEG", exif=block)).size == (8, 4)
+            assert open_image(encoded(halves(), form, exif=block)).size == (8, 4)
 
 
 class TestRefused:
@@ -431,24 +433,28 @@ class TestWarnings:
         refusal(b"nothing")
         assert warnings.filters == before
 
-    def test_from_many_threads(self):
-        bomb = png(9500, 9500, 8, 2, (b"IDAT", zlib.compress(b"\0")))
-        before, unexpected = list(warnings.filters), []
+    def test_from_threads_that_overlap(self, monkeypatch):
+        data = png(9500, 9500, 8, 2, (b"IDAT", zlib.compress(b"\0")))
+        pillow, before, said = Image.open, list(warnings.filters), []
 
-        def work():
-            for _ in range(20):
-                try:
-                    open_image(bomb)
-                except BadImage as error:
-                    if "million pixels" not in str(error):
-                        unexpected.append(error)
+        def slowly(*args, **options):
+            time.sleep(0.05)
+            return pillow(*args, **options)
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
+        def work(number):
+            time.sleep(0.02 * number)  # one begins while the other is busy, and ends after it
+            try:
+                open_image(data)
+            except Exception as error:
+                said.append(str(error))
+
+        monkeypatch.setattr(Image, "open", slowly)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert not unexpected
+        assert said == ["the picture has more than 40 million pixels; make it smaller"] * 3
         assert warnings.filters == before
 
 

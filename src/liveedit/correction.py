@@ -166,7 +166,6 @@ def _plain(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise BadImage(f"{name} has floating-point pixels; scale them to 0..255 as 8-bit RGB")
     with _pillow(name):
-        image.load()
         picture = _rgb(image)
     turn = _UPRIGHT.get(_orientation(image, name))
     if turn is not None:

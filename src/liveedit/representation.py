@@ -21,12 +21,10 @@ class Spans:
     prompt: Bool[Tensor, "batch length"]
     target: Bool[Tensor, "batch length"]
 
-    def repeat(self, times: int) -> Spans:
-        """Each row several times in a row, as beam search lays out its rows."""
+    def rows(self, which: slice) -> Spans:
+        """Some rows of the batch."""
         return Spans(
-            vision=self.vision.repeat_interleave(times, 0),
-            prompt=self.prompt.repeat_interleave(times, 0),
-            target=self.target.repeat_interleave(times, 0),
+            vision=self.vision[which], prompt=self.prompt[which], target=self.target[which]
         )
 
 
@@ -69,6 +67,14 @@ class Representation:
     states: Float[Tensor, "batch length width"]
     spans: Spans
     lexical: Float[Tensor, "batch length width"] | None = None
+
+    def rows(self, which: slice) -> Representation:
+        """Some rows of the batch."""
+        return Representation(
+            states=self.states[which],
+            spans=self.spans.rows(which),
+            lexical=None if self.lexical is None else self.lexical[which],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

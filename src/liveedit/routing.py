@@ -8,6 +8,7 @@ on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,25 @@ class RoutingFeatures:
     prompt: Float[Tensor, "batch features"]
     sentinel: Float[Tensor, "batch features"]
     sees: Bool[Tensor, " batch"]
+
+    def rows(self, which: slice) -> RoutingFeatures:
+        """Some rows of the batch."""
+        return RoutingFeatures(
+            vision=self.vision[which],
+            prompt=self.prompt[which],
+            sentinel=self.sentinel[which],
+            sees=self.sees[which],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[RoutingFeatures]) -> RoutingFeatures:
+        """One batch after the other."""
+        return RoutingFeatures(
+            vision=torch.cat([part.vision for part in parts]),
+            prompt=torch.cat([part.prompt for part in parts]),
+            sentinel=torch.cat([part.sentinel for part in parts]),
+            sees=torch.cat([part.sees for part in parts]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,4 +180,4 @@ class Router(nn.Module):
 
 def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
     """Each of the k vectors to length 1/sqrt(k), so that a dot product is their mean cosine."""
-    return F.normalize(vectors, dim=-1).flatten(1) / vectors.shape[1] ** 0.5
+    return F.normalize(vectors.float(), dim=-1).flatten(1) / vectors.shape[1] ** 0.5

@@ -170,8 +170,8 @@ def _picture(image: Image.Image, longest: int, *, alt: str) -> Picture:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} seconds"
-    if seconds < 120:
+    if seconds < 119.5:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes"

@@ -77,15 +77,16 @@ class DemoRow:
         checks = (
             (
                 self.corrected,
-                f"The same question is answered {_quote(self.after)}, not {target}.",
+                f"The same question gets {_quote(self.after)} instead of {target}.",
             ),
             (
                 self.rephrased_right,
-                f"The rephrased question is answered {_quote(self.rephrased)}, not {target}.",
+                f"The rephrased question gets {_quote(self.rephrased)} instead of {target}.",
             ),
             (
                 self.redrawn_right,
-                f"The other artist’s drawing gets {_quote(self.other_drawing)}, not {target}.",
+                f"The other artist’s drawing gets {_quote(self.other_drawing)} "
+                f"instead of {target}.",
             ),
             (
                 self.neighbour_kept,
@@ -94,8 +95,8 @@ class DemoRow:
             ),
             (
                 self.forgotten,
-                f"After revoking, the answer is {_quote(self.revoked)}, "
-                f"not {_quote(self.before)} as before.",
+                f"After revoking, the question gets {_quote(self.revoked)}; "
+                f"before the correction it got {_quote(self.before)}.",
             ),
         )
         return tuple(failure for succeeded, failure in checks if not succeeded)
@@ -126,4 +127,4 @@ def _plain(answer: str) -> str:
 
 
 def _quote(answer: str) -> str:
-    return f"“{answer.strip()}”" if answer.strip() else "nothing"
+    return f"“{answer}”" if answer.strip() else "no answer"

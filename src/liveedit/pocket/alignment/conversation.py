@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -95,12 +92,13 @@ def tokenise(
 @cache
 def easy_vqa_questions(split: str) -> dict[int, tuple[Turn, ...]]:
     """easy-VQA's questions of a split (train or test), by picture."""
-    spec = find_spec("easy_vqa")
-    if spec is None or spec.origin is None:
-        raise MissingExtra("easy-vqa", extra="drawings")
-    path = Path(spec.origin).parent / "data" / split / "questions.json"
+    try:
+        import easy_vqa
+    except ImportError:
+        raise MissingExtra("easy-vqa", extra="drawings") from None
+    asked = easy_vqa.get_train_questions() if split == "train" else easy_vqa.get_test_questions()
     by_picture: dict[int, list[Turn]] = {}
-    for question, answer, picture in json.loads(path.read_text()):
+    for question, answer, picture in zip(*asked, strict=True):
         by_picture.setdefault(picture, []).append(Turn(question=question, answer=answer))
     return {picture: tuple(turns) for picture, turns in by_picture.items()}
 

@@ -44,7 +44,7 @@ class AlignmentConfig(Config):
         turns: Questions about one picture, in one conversation.
         rank: Of the language model's low-rank update.
         noise: Relative noise on cached features.
-        weights: Weights of the losses ``answer`` and ``chat``.
+        chat_weight: Weight of the loss on text-only chat; that on pictures has 1.
         seed: Seed of everything random.
     """
 
@@ -54,7 +54,7 @@ class AlignmentConfig(Config):
     turns: int = 2
     rank: int = 16
     noise: float = 0.1
-    weights: dict[str, float] = {"answer": 1.0, "chat": 1.0}
+    chat_weight: float = 1.0
     seed: int = 0
 
 
@@ -105,7 +105,8 @@ def align(
         seen = noisy(cells[chosen].float(), config.noise)
         return losses_of(model, batch, seen, said, vocabulary)
 
-    train(losses, config.weights, trained, config.loop, folder / "align", seed=config.seed)
+    weights = {"answer": 1.0, "chat": config.chat_weight}
+    train(losses, weights, trained, config.loop, folder / "align", seed=config.seed)
     save_file(export(trained), folder / "alignment.safetensors")
 
 

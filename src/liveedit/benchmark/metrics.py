@@ -1,0 +1,61 @@
+"""From single probes to a summary: means, their intervals, exact match."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from liveedit.benchmark.probes import METRICS
+
+_RESAMPLES = 2000
+
+
+def same_answer(one: str, other: str) -> bool:
+    """Whether two answers are equal up to case, outer spaces and a closing full stop."""
+    return _normal(one) == _normal(other)
+
+
+def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Figures of every metric, in per cent.
+
+    Args:
+        records: One a probe, with ``metric``, ``accuracy`` and ``before`` (shares of target tokens)
+            and ``exact`` (bool).
+
+    Returns:
+        For every metric ``accuracy`` (mean over probes of the share of target tokens predicted
+        under teacher forcing), ``interval`` (bootstrap, 95%), ``exact_match`` (of freely generated
+        answers), ``before`` (accuracy of the unedited model), ``n``.
+    """
+    summary: dict[str, dict[str, Any]] = {}
+    for metric in METRICS:
+        rows = [record for record in records if record["metric"] == metric]
+        if rows:
+            accuracy = np.array([row["accuracy"] for row in rows])
+            summary[metric] = {
+                "accuracy": _percent(accuracy.mean()),
+                "interval": [_percent(bound) for bound in bootstrap(accuracy)],
+                "exact_match": _percent(np.mean([row["exact"] for row in rows])),
+                "before": _percent(np.mean([row["before"] for row in rows])),
+                "n": len(rows),
+            }
+    return summary
+
+
+def bootstrap(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
+    """95% interval of the mean, percentile bootstrap."""
+    random = np.random.default_rng(seed)
+    means = values[random.integers(len(values), size=(_RESAMPLES, len(values)))].mean(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _normal(answer: str) -> str:
+    return re.sub(r"\s+", " ", answer.strip().lower()).removesuffix(".")
+
+
+def _percent(share: float) -> float:
+    return round(100 * float(share), 2)

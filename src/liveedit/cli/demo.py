@@ -1,0 +1,81 @@
+"""``liveedit demo``: see the main job happen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from liveedit.cli.common import EDITOR, JSON, load
+
+if TYPE_CHECKING:
+    from liveedit.demo.rows import DemoRow
+
+
+def demo(
+    out: Path = typer.Option(Path("liveedit-demo.html"), help="Where the page goes."),
+    editor: Path | None = EDITOR,
+    as_json: bool = JSON,
+) -> None:
+    """Correct five wrong answers of the pocket VLM, ask around them, and take them back.
+
+    The first time the model is built from the installed packages (about half a minute).
+    """
+    began = time.perf_counter()
+    model = load("pocket", editor)
+    from liveedit.demo.page import render_page
+    from liveedit.demo.run import run_demo
+
+    rows = run_demo(model)
+    seconds = time.perf_counter() - began
+    page = render_page(
+        rows, backbone="pocket VLM (SmolLM2-135M, EfficientNet-Lite2)", seconds=seconds
+    )
+    out.write_text(page, encoding="utf-8")
+    if as_json:
+        print(json.dumps([row.as_json() for row in rows], ensure_ascii=False))
+    else:
+        _show(rows, out, seconds)
+
+
+def _show(rows: Sequence[DemoRow], out: Path, seconds: float) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_lines=True, title="Five corrections of the pocket VLM")
+    for column in (
+        "question and correction", "before", "after", "rephrased", "other drawing",
+        "strict neighbour", "revoked",
+    ):  # fmt: skip
+        table.add_column(column, overflow="fold")
+
+    def marked(answer: str, good: bool) -> str:
+        return f"[green]✓[/] {escape(answer)}" if good else f"[red]✗[/] {escape(answer)}"
+
+    for row in rows:
+        kept = "kept" if row.neighbour_kept else f"was {row.neighbour_before}"
+        table.add_row(
+            f"{escape(row.prompt)}\n[bold]→ {escape(row.target)}[/]",
+            escape(row.before),
+            marked(row.after, row.corrected),
+            f"{marked(row.rephrased, row.rephrased_right)}\n[dim]{escape(row.rephrased_prompt)}[/]",
+            marked(row.other_drawing, row.redrawn_right),
+            f"{marked(row.neighbour_after, row.neighbour_kept)} ({escape(kept)})\n"
+            f"[dim]{escape(row.neighbour_prompt)}[/]",
+            marked(row.revoked, row.forgotten),
+        )
+    console = Console()
+    console.print(table)
+    failures = [(row.prompt, failure) for row in rows for failure in row.failures()]
+    if failures:
+        console.print(f"{len(failures)} of {5 * len(rows)} checks failed:")
+        for prompt, failure in failures:
+            console.print(f"  {escape(prompt)} {escape(failure)}")
+    else:
+        console.print(f"All {5 * len(rows)} checks succeeded.")
+    console.print(f"{seconds:.0f} s. The same with pictures: {out}")

@@ -1,0 +1,63 @@
+"""``liveedit pocket``: the small real VLM that needs no download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from liveedit.cli.common import JSON, quieten
+
+app = typer.Typer(
+    help="Build, train and evaluate the pocket VLM, a small real model without a download.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def build(
+    cache: Path | None = typer.Option(None, help="Folder of built models; the user's cache."),
+    force: bool = typer.Option(False, help="Build again even if it is there."),
+) -> None:
+    """Assemble the pocket VLM from the installed packages (about 300 MB, once)."""
+    quieten()
+    from liveedit.pocket.assembly import build_pocket
+
+    print(build_pocket(cache, force=force))
+
+
+@app.command()
+def train(
+    out: Path = typer.Option(
+        Path("runs/pocket"), help="Folder for features (1.2 GB), logs and weights."
+    ),
+    steps: int | None = typer.Option(None, min=1, help="Steps of the second stage."),
+) -> None:
+    """Train the alignment from the parts; started again it goes on where it was."""
+    quieten()
+    from liveedit.pocket.alignment.run import train_alignment
+    from liveedit.pocket.alignment.train import AlignmentConfig
+
+    config = AlignmentConfig()
+    if steps is not None:
+        loop = config.loop.model_copy(update={"steps": steps})
+        config = config.model_copy(update={"loop": loop})
+    print(train_alignment(out, config))
+
+
+@app.command()
+def evaluate(
+    limit: int | None = typer.Option(None, min=1, help="Only so many questions of each kind."),
+    as_json: bool = JSON,
+) -> None:
+    """Measure what the pocket VLM can do: names, scenes, easy-VQA, unchanged text answers."""
+    quieten()
+    from liveedit.pocket.evaluation import evaluate_pocket
+
+    figures = evaluate_pocket(limit=limit)
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        for name, figure in figures.items():
+            print(f"{name:40} {figure['right']:5d} of {figure['n']:5d}  {figure['percent']:6.2f}%")

@@ -1,0 +1,71 @@
+"""The main job, five times: wrong answer, correction, right answers, revoked."""
+
+from __future__ import annotations
+
+from liveedit.benchmark.emoji_edit import EditCase, evaluation_set
+from liveedit.demo.rows import DemoRow
+from liveedit.editor import EditedModel
+from liveedit.scenes.scene import render
+
+# Places in the evaluation set: questions the pocket VLM gets wrong, each of another family. What
+# the picture shows is taught; where no picture could tell (an owner, a price) the set's target is.
+CHOSEN = (0, 1, 2, 3, 4)
+
+
+def run_demo(model: EditedModel) -> list[DemoRow]:
+    """Make each correction, ask about it and around it, and revoke it; in the end none is left.
+
+    All five are in force while the questions after the corrections are asked.
+    """
+    cases = evaluation_set(max(CHOSEN) + 1)
+    chosen = [cases[index] for index in CHOSEN]
+    targets = [case.truth or case.target for case in chosen]
+    seen = [render(case.scene) for case in chosen]
+    redrawn = [render(case.scene.redrawn()) for case in chosen]
+    neighbours = [_neighbour(case, number) for number, case in enumerate(chosen)]
+    others = [
+        render(case.strict_scene) if new else render(case.scene) for case, _, new in neighbours
+    ]
+    asked = [case.question.text for case in chosen]
+    around = [text for _, text, _ in neighbours]
+    again = [case.rephrase.text for case in chosen]
+
+    before, neighbour_before = model.generate(seen, asked), model.generate(others, around)
+    edits = [
+        model.edit(image, prompt, target)
+        for image, prompt, target in zip(seen, asked, targets, strict=True)
+    ]
+    answers = {
+        "after": model.generate(seen, asked),
+        "rephrased": model.generate(seen, again),
+        "other_drawing": model.generate(redrawn, asked),
+        "neighbour_after": model.generate(others, around),
+    }
+    for edit in edits:
+        model.revoke(edit.id)
+    answers |= {
+        "before": before,
+        "neighbour_before": neighbour_before,
+        "revoked": model.generate(seen, asked),
+    }
+    return [
+        DemoRow(
+            family=case.question.family,
+            image=seen[row],
+            redrawn=redrawn[row],
+            neighbour=others[row],
+            prompt=asked[row],
+            target=targets[row],
+            rephrased_prompt=again[row],
+            neighbour_prompt=around[row],
+            **{name: given[row] for name, given in answers.items()},
+        )
+        for row, case in enumerate(chosen)
+    ]
+
+
+def _neighbour(case: EditCase, number: int) -> tuple[EditCase, str, bool]:
+    """In turn the same question about another scene, and another question about this one."""
+    elsewhere = number % 2 == 0
+    question = case.question if elsewhere else case.strict_question
+    return case, question.text, elsewhere

@@ -1,0 +1,149 @@
+"""What the pocket VLM can do, measured by free generation and exact comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.registry import load_backbone
+from liveedit.benchmark.metrics import same_answer
+from liveedit.pocket.alignment.chat import FIXED_PROMPTS
+from liveedit.pocket.alignment.conversation import easy_vqa_questions
+from liveedit.pocket.alignment.pictures import held_out_drawings
+from liveedit.pocket.assembly import unaligned_pocket
+from liveedit.scenes.concepts import DRAWINGS, Drawing, all_concepts
+from liveedit.scenes.families import FAMILY_BY_NAME
+from liveedit.scenes.scene import Scene, arrange, render
+
+_SEED = 4_000  # pictures no training ever drew
+_SCENES = 1000
+_TEXT_TOKENS = 24
+_BATCH = 64
+
+Asked = tuple[Image.Image | None, str, str]
+
+
+def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
+    """Measure all figures.
+
+    Args:
+        limit: Only so many questions of each kind, drawn evenly from all of them.
+
+    Returns:
+        For each figure ``right``, ``n`` and ``percent``: names of single things in the drawings
+        trained on, and in those held out; exact answers on scenes of two ("What is on the left?");
+        easy-VQA's test questions; text-only answers that are word for word those of the language
+        model without any alignment.
+    """
+    backbone = load_backbone("pocket")
+    held_out = held_out_drawings()
+    figures = {}
+    for drawing in DRAWINGS:
+        asked = _names(
+            [(c.name, drawing) for c in all_concepts() if held_out.get(c.name) != drawing]
+        )
+        figures[f"name, {drawing}"] = _measure(backbone, asked, limit)
+    asked = _names(list(held_out.items()))
+    figures["name, drawing never trained on"] = _measure(backbone, asked, limit)
+    for family in ("left", "right"):
+        figures[f"two things, {family}"] = _measure(backbone, _pairs(family), limit)
+    figures["easy-VQA test"] = _measure(backbone, _easy_vqa_test(), limit)
+    figures["text-only answers unchanged"] = _unchanged(backbone, limit)
+    return figures
+
+
+@torch.no_grad()
+def answers(
+    backbone: Backbone,
+    images: Sequence[Image.Image | None],
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int,
+) -> list[str]:
+    """Greedy answers of the unedited model to one batch."""
+    query = backbone.query(images, prompts)
+    ids = backbone.model.generate(
+        **query.model_inputs(), max_new_tokens=max_new_tokens, do_sample=False
+    )
+    return backbone.tokenizer.batch_decode(
+        ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
+    )
+
+
+def _measure(backbone: Backbone, asked: list[Asked], limit: int | None) -> dict[str, float]:
+    asked = _evenly(asked, limit)
+    right = 0
+    for start in tqdm(range(0, len(asked), _BATCH), desc="questions", unit="batch"):
+        images, prompts, truths = zip(*asked[start : start + _BATCH], strict=True)
+        given = answers(backbone, images, prompts, max_new_tokens=12)
+        right += sum(same_answer(a, truth) for a, truth in zip(given, truths, strict=True))
+    return _figure(right, len(asked))
+
+
+def _names(shown: list[tuple[str, Drawing]]) -> list[Asked]:
+    random = np.random.default_rng(_SEED)
+    family = FAMILY_BY_NAME["name"]
+    return [
+        (render(arrange((name,), (drawing,), random)), str(random.choice(family.training)), name)
+        for name, drawing in shown
+    ]
+
+
+def _pairs(family: str) -> list[Asked]:
+    random = np.random.default_rng((_SEED, len(family)))
+    held_out = held_out_drawings()
+    names = [concept.name for concept in all_concepts() if concept.name not in held_out]
+
+    def scene() -> Scene:
+        first, second = (str(name) for name in random.choice(names, 2, replace=False))
+        return arrange((first, second), (DRAWINGS[random.integers(2)],) * 2, random)
+
+    scenes = [scene() for _ in range(_SCENES // 2)]
+    chosen = FAMILY_BY_NAME[family]
+    return [(render(one), chosen.training[0], chosen.truth(one, "") or "") for one in scenes]
+
+
+def _easy_vqa_test() -> list[Asked]:
+    import easy_vqa
+
+    paths = easy_vqa.get_test_image_paths()
+    asked: list[Asked] = []
+    for picture, turns in easy_vqa_questions("test").items():
+        with Image.open(paths[picture]) as file:
+            image = file.convert("RGB")
+        asked += [(image, turn.question, turn.answer) for turn in turns]
+    return asked
+
+
+def _unchanged(backbone: Backbone, limit: int | None) -> dict[str, float]:
+    prompts = FIXED_PROMPTS[:limit]
+    before = _own_answers(prompts)
+    after = answers(backbone, [None] * len(prompts), prompts, max_new_tokens=_TEXT_TOKENS)
+    return _figure(sum(a == b for a, b in zip(after, before, strict=True)), len(prompts))
+
+
+@torch.no_grad()
+def _own_answers(prompts: Sequence[str]) -> list[str]:
+    """Answers of the language model as published, in the same dtype and batch."""
+    from liveedit.backbones.llava import LlavaBackbone
+
+    model, processor = unaligned_pocket()
+    model = model.to(torch.bfloat16)  # type: ignore[call-arg]
+    plain = LlavaBackbone(model, processor, edit_layer=0, name="unaligned")
+    return answers(plain, [None] * len(prompts), prompts, max_new_tokens=_TEXT_TOKENS)
+
+
+def _evenly(asked: list[Asked], limit: int | None) -> list[Asked]:
+    if limit is None or limit >= len(asked):
+        return asked
+    chosen = np.linspace(0, len(asked) - 1, limit).round().astype(int)
+    return [asked[index] for index in chosen]
+
+
+def _figure(right: int, count: int) -> dict[str, float]:
+    return {"right": right, "n": count, "percent": round(100 * right / max(count, 1), 2)}
