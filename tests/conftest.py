@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+from pkgutil import iter_modules
+
 from jaxtyping import install_import_hook
 
-# before liveedit is imported: beartype checks shapes and dtypes in every call
-install_import_hook("liveedit", "beartype.beartype")
+import liveedit
+
+# Before anything of liveedit is imported: beartype checks shapes and dtypes in every call. Scenes
+# hold no tensors, and are asked so often that checking them would take half a minute.
+install_import_hook(
+    [f"liveedit.{part.name}" for part in iter_modules(liveedit.__path__) if part.name != "scenes"],
+    "beartype.beartype",
+)
 
 import numpy as np
 import pytest

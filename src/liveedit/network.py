@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from liveedit.config import EditorConfig
 from liveedit.expert import ExpertGenerator
@@ -21,6 +21,9 @@ class EditorNetwork(nn.Module):
         config: Architecture.
         state_width: Width of the backbone's hidden states.
     """
+
+    state_mean: Tensor
+    state_deviation: Tensor
 
     def __init__(self, config: EditorConfig, state_width: int) -> None:
         super().__init__()

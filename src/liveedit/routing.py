@@ -133,6 +133,8 @@ class FeatureExtractor(nn.Module):
 class Router(nn.Module):
     """Similarities on learned scales, and the rule that turns them into a route."""
 
+    margin: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.vision_scale = nn.Parameter(torch.tensor(10.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from liveedit.correction import image_identity
 from liveedit.errors import ControlTokenInText
 from liveedit.representation import Spans, find_spans
 
@@ -74,7 +74,7 @@ class Backbone:
         self.processor = processor
         self.edit_layer = edit_layer
         self.name = name
-        self._features: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
 
     @property
     def tokenizer(self):  # type: ignore[no-untyped-def]
@@ -187,7 +187,7 @@ class Backbone:
     @torch.no_grad()
     def image_features(self, images: Sequence[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
         """Image tokens of pictures; a picture seen lately is not encoded again."""
-        keys = [_identity(image) for image in images]
+        keys = [image_identity(image) for image in images]
         fresh = {
             key: image for key, image in zip(keys, images, strict=True) if key not in self._features
         }
@@ -268,7 +268,3 @@ class Backbone:
 
 class _StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
-
-
-def _identity(image: Image.Image) -> bytes:
-    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).digest()

@@ -133,7 +133,7 @@ def _own_answers(prompts: Sequence[str]) -> list[str]:
     from liveedit.backbones.llava import LlavaBackbone
 
     model, processor = unaligned_pocket()
-    model = model.to(torch.bfloat16)  # type: ignore[call-arg]
+    model = model.to(torch.bfloat16)
     plain = LlavaBackbone(model, processor, edit_layer=0, name="unaligned")
     return answers(plain, [None] * len(prompts), prompts, max_new_tokens=_TEXT_TOKENS)
 

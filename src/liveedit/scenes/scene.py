@@ -154,4 +154,4 @@ def _ground(
 
 @lru_cache(maxsize=1)
 def _grid() -> tuple[np.ndarray, np.ndarray]:
-    return tuple(np.mgrid[0:SCENE_SIZE, 0:SCENE_SIZE].astype(np.float32))  # type: ignore[return-value]
+    return tuple(np.mgrid[0:SCENE_SIZE, 0:SCENE_SIZE].astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -57,9 +58,9 @@ def turns_about(
 
 
 def tokenise(
-    conversations: list[tuple[Turn, ...]],
+    conversations: Sequence[tuple[Turn, ...]],
     *,
-    with_image: list[bool],
+    with_image: Sequence[bool],
     tokenizer: PreTrainedTokenizerBase,
     image_tokens: int,
     image_token_id: int,

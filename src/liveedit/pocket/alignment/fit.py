@@ -65,7 +65,7 @@ def fit_to_names(
             owners, labels = [], []
             cover = torch.zeros(0, tokens.shape[1])
             for row, index in enumerate(chosen):
-                for placement in pictures[index].scene.placements:  # type: ignore[union-attr]
+                for placement in pictures[index].scene.placements:
                     owners.append(row)
                     labels.append(order[placement.concept])
                     cover = torch.cat([cover, covered_tokens(placement, tokens.shape[1])[None]])

@@ -124,7 +124,7 @@ def cache_features(
     (folder / "stamp").write_text(stamp)
     if len(list(folder.glob("features-*.safetensors"))) * SHARD_SIZE >= len(pictures):
         return
-    tower = tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tower = tower.to(memory_format=torch.channels_last)
     encode = torch.compile(tower.cells)
     with tqdm(total=len(pictures), desc="tower features", unit="picture") as bar:
         for start in range(0, len(pictures), SHARD_SIZE):
