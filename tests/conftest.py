@@ -3,17 +3,25 @@
 
 from __future__ import annotations
 
-from pkgutil import iter_modules
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
 import liveedit
 
-# Before anything of liveedit is imported: beartype checks shapes and dtypes in every call. Scenes
-# hold no tensors, and are asked so often that checking them would take half a minute.
+# Before anything of liveedit is imported: beartype checks shapes and dtypes in every call, but not
+# - where no tensors are and calls are so many that checking them would take half a minute,
+# - where transformers makes a dataclass out of a class whose __init__ takes more than its fields.
+_UNCHECKED = ("scenes/*.py", "benchmark/emoji_edit.py", "pocket/tower.py")
+_INT_IS_FLOAT = "beartype.BeartypeConf(is_pep484_tower=True)"
+_SOURCE = Path(liveedit.__file__).parent
 install_import_hook(
-    [f"liveedit.{part.name}" for part in iter_modules(liveedit.__path__) if part.name != "scenes"],
-    "beartype.beartype",
+    [
+        ".".join(("liveedit", *path.relative_to(_SOURCE).with_suffix("").parts))
+        for path in _SOURCE.rglob("*.py")
+        if path.name != "__init__.py" and not any(path.match(some) for some in _UNCHECKED)
+    ],
+    f"beartype.beartype(conf={_INT_IS_FLOAT})",
 )
 
 import numpy as np
@@ -93,3 +101,12 @@ def pictures() -> list[Image.Image]:
         Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)).resize((160, 120))
         for shape in ((3, 4, 3), (5, 5, 3), (2, 7, 3))
     ]
+
+
+@pytest.fixture(scope="session")
+def pocket_folder() -> Path:
+    """The pocket VLM, built into the user's cache if it is not there."""
+    try:
+        return assembly.build_pocket()
+    except MissingPart as missing:
+        pytest.skip(str(missing))

@@ -24,7 +24,9 @@ def slow(
                 values = [attention.value(context[row, at])[part] for at in allowed]
                 scores = [x @ key / d**0.5 for key in keys]
                 if bias is not None:
-                    scores = [s + bias[row, query, at] for s, at in zip(scores, allowed, strict=True)]
+                    scores = [
+                        s + bias[row, query, at] for s, at in zip(scores, allowed, strict=True)
+                    ]
                 if not allowed:
                     heads.append(torch.zeros(d))
                     continue

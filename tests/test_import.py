@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+import liveedit
+
 PROBE = """
 import json, sys, time
 began = time.perf_counter()
@@ -22,5 +26,6 @@ def test_import_is_quick_and_loads_no_heavy_library():
 
 
 def test_public_names_can_be_used():
-    probe = "import liveedit; [getattr(liveedit, name) for name in liveedit.__all__]"
-    subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True)
+    assert all(getattr(liveedit, name) for name in liveedit.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(liveedit, "no_such_name")  # noqa: B009

@@ -25,7 +25,9 @@ def slow_route(
         phi, psi, theta = queries.vision[q], queries.prompt[q], queries.sentinel[q]
         seen = [float(router.vision_scale * (phi @ phi_e)) for phi_e in vision]
         threshold = float(router.vision_scale * (phi @ theta) + router.margin)
-        asked = [float(router.prompt_scale * (psi @ psi_e) + router.prompt_bias) for psi_e in prompt]
+        asked = [
+            float(router.prompt_scale * (psi @ psi_e) + router.prompt_bias) for psi_e in prompt
+        ]
         passes = [
             e for e in range(len(vision)) if seen[e] > threshold and queries.sees[q] and eligible[e]
         ]

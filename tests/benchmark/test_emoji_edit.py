@@ -17,6 +17,7 @@ from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.families import FAMILY_BY_NAME
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "evaluation")
+_TRAINING_SAMPLE = 2000
 PAIRS = [("train", "validation"), ("train", "evaluation"), ("validation", "evaluation")]
 
 
@@ -24,7 +25,7 @@ PAIRS = [("train", "validation"), ("train", "evaluation"), ("validation", "evalu
 def drawn(split: Split) -> tuple[EditCase, ...]:
     """The whole of what is measured on, and a sample of what is trained on."""
     if split == "train":
-        return tuple(islice(cases("train"), 3000))
+        return tuple(islice(cases("train"), _TRAINING_SAMPLE))
     return tuple(validation_set() if split == "validation" else evaluation_set())
 
 
@@ -94,7 +95,9 @@ def test_facts_of_a_split(split):
     facts = facts_of(split)
     assert len({fact.question for fact in facts}) == len(facts) >= 20
     assert all(fact.split == split and fact.question and fact.answer for fact in facts)
-    others = {fact.question.casefold() for other in SPLITS if other != split for fact in facts_of(other)}
+    others = {
+        fact.question.casefold() for other in SPLITS if other != split for fact in facts_of(other)
+    }
     assert not {fact.question.casefold() for fact in facts} & others
 
 
@@ -110,7 +113,7 @@ def test_cases_are_the_same_every_time():
     assert validation_set(50) == list(drawn("validation")[:50])
     assert list(islice(cases("train"), 20)) == list(drawn("train")[:20])
     assert next(cases("train", start=7)) == drawn("train")[7]
-    assert len(set(drawn("train"))) == 3000
+    assert len(set(drawn("train"))) == _TRAINING_SAMPLE
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -57,9 +59,11 @@ def test_things_stand_from_left_to_right_within_the_picture(count):
         edges = [(one.x - one.size / 2, one.x + one.size / 2) for one in scene.placements]
         assert edges[0][0] >= -1
         assert edges[-1][1] <= SCENE_SIZE + 1
-        for (_, right), (left, _) in zip(edges, edges[1:], strict=False):
+        for (_, right), (left, _) in pairwise(edges):
             assert right <= left + 1, "two things overlap"
-        assert all(one.size / 2 - 1 <= one.y <= SCENE_SIZE - one.size / 2 + 1 for one in scene.placements)
+        assert all(
+            one.size / 2 - 1 <= one.y <= SCENE_SIZE - one.size / 2 + 1 for one in scene.placements
+        )
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

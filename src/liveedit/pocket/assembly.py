@@ -182,8 +182,8 @@ def save_pocket(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path
 ) -> None:
     """Write model (bfloat16, the tower float32) and processor as ``save_pretrained`` does."""
-    model.to(torch.bfloat16)
-    model.model.vision_tower.float()
+    for part in (model.model.language_model, model.model.multi_modal_projector, model.lm_head):
+        part.to(torch.bfloat16)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 

@@ -114,7 +114,8 @@ class EfficientNetLiteModel(PreTrainedModel):
             the other; ``hidden_states`` holds the same tensor as its only entry, which is where
             LLaVA looks for the layer it selects.
         """
-        tokens = self.tokens(self.cells(pixel_values.to(self.dtype)))
+        pixels = pixel_values.to(self.dtype, memory_format=torch.channels_last)
+        tokens = self.tokens(self.cells(pixels))
         if isinstance(self.config.dtype, torch.dtype):  # what the projector computes in
             tokens = tokens.to(self.config.dtype)
         return BaseModelOutputWithPooling(

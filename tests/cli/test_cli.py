@@ -1,0 +1,122 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liveedit import cli
+from liveedit.pocket import assembly
+
+VERBS = [[], ["demo"], ["train"], ["bench"], ["bench", "run"], ["pocket"], ["pocket", "build"]]
+
+
+def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command in this process; gives its exit status."""
+    monkeypatch.setattr(sys, "argv", ["liveedit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, monkeypatch, capsys) -> None:
+    assert run([*verb, "--help"], monkeypatch) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_help_does_not_load_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['liveedit', '--help']\n"
+        "from liveedit.cli import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("liveedit:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_folder_without_editor(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
+    arguments = ["bench", "run", "--editor", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert run(arguments, monkeypatch) == 2
+    assert "is not an editor checkpoint" in one_sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_editor_for_another_layer(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
+    from liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, shipped_editor
+
+    described = json.loads((shipped_editor() / CONFIG_FILE).read_text())
+    described["backbone"]["edit_layer"] += 1
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(described))
+    (tmp_path / WEIGHTS_FILE).write_bytes((shipped_editor() / WEIGHTS_FILE).read_bytes())
+    arguments = ["demo", "--editor", str(tmp_path), "--out", str(tmp_path / "page.html")]
+    assert run(arguments, monkeypatch) == 2
+    assert "edit_layer" in one_sentence(capsys)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_no_model_there(tmp_path, monkeypatch, capsys) -> None:
+    arguments = ["bench", "run", "--model", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert run(arguments, monkeypatch) == 2
+    assert "no folder with a transformers model" in one_sentence(capsys)
+
+
+def test_no_wheel(tmp_path, monkeypatch, capsys) -> None:
+    missing = ("no_such_package", "file.gguf", "pip install no-such-package")
+    monkeypatch.setattr(assembly, "_LANGUAGE_MODEL", missing)
+    assert run(["pocket", "build", "--cache", str(tmp_path)], monkeypatch) == 2
+    assert "pip install no-such-package" in one_sentence(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_as_json(pocket_folder, tmp_path: Path, monkeypatch, capsys) -> None:
+    page = tmp_path / "page.html"
+    monkeypatch.setattr(sys, "argv", ["liveedit", "demo", "--json", "--out", str(page)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 5
+    assert len({row["family"] for row in rows}) == 5
+    wanted = {
+        "prompt", "target", "before", "after", "rephrased", "other_drawing", "neighbour_before",
+        "neighbour_after", "revoked",
+    }  # fmt: skip
+    for row in rows:
+        assert wanted <= row.keys()
+        assert row["before"] != row["target"]
+        assert row["revoked"] == row["before"]
+    assert sum(row["after"] == row["target"] for row in rows) >= 4
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_bench_run_writes_what_it_says(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
+    arguments = ["bench", "run", "--edits", "4", "--limit", "6", "--out", str(tmp_path), "--json"]
+    monkeypatch.setattr(sys, "argv", ["liveedit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert json.loads(capsys.readouterr().out) == summary
+    assert summary["dataset"] == "emoji-edit"
+    assert summary["method"] == "liveedit"
+    assert summary["edits"] == 4
+    assert set(summary["metrics"]) == {
+        "rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci", "ni"
+    }  # fmt: skip
+    records = [json.loads(line) for line in (tmp_path / "records.jsonl").open()]
+    assert len(records) == 6 * 8
+    assert [record["group"] for record in records] == [0] * 32 + [1] * 16
+    for name, figures in summary["metrics"].items():
+        rows = [record for record in records if record["metric"] == name]
+        assert figures["n"] == len(rows) == 6
+        accuracy = 100 * sum(row["accuracy"] for row in rows) / 6
+        assert figures["accuracy"] == pytest.approx(accuracy, abs=0.01)
+        assert 0 <= figures["exact_match"] <= 100

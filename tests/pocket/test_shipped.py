@@ -1,0 +1,69 @@
+"""The pocket VLM as built, with the shipped editor: the real parts working together."""
+
+import pytest
+import torch
+
+from liveedit.backbones.registry import load_backbone
+from liveedit.benchmark.emoji_edit import validation_set
+from liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.editor import EditedModel
+from liveedit.scenes.scene import render
+
+
+@pytest.fixture(scope="module")
+def model(pocket_folder) -> EditedModel:
+    """In float32, where the order of sums matters least."""
+    backbone = load_backbone("pocket", dtype=torch.float32)
+    return EditedModel(backbone, load_editor(shipped_editor(), backbone.fingerprint()))
+
+
+def test_a_batch_generates_the_tokens_of_its_rows_alone(model: EditedModel) -> None:
+    cases = validation_set(6)
+    edits = [model.edit(render(case.scene), case.question.text, case.target) for case in cases[:3]]
+    images = [render(case.scene) for case in cases] + [None]
+    prompts = [case.rephrase.text for case in cases] + ["What is the capital of France?"]
+    together = model.generate(images, prompts, max_new_tokens=12)
+    alone = [
+        model.generate([image], [prompt], max_new_tokens=12)[0]
+        for image, prompt in zip(images, prompts, strict=True)
+    ]
+    assert together == alone
+    assert "Paris" in together[-1]
+    for edit in edits:
+        model.revoke(edit.id)
+
+
+def test_the_main_job(model: EditedModel) -> None:
+    cases = validation_set(20)
+    images = [render(case.scene) for case in cases]
+    prompts = [case.question.text for case in cases]
+    before = model.generate(images, prompts)
+    edits = [
+        model.edit(image, prompt, case.target)
+        for image, prompt, case in zip(images, prompts, cases, strict=True)
+    ]
+    after = model.generate(images, prompts)
+    right = sum(answer == case.target for answer, case in zip(after, cases, strict=True))
+    assert right >= 16
+    for edit in edits:
+        model.revoke(edit.id)
+    assert model.generate(images, prompts) == before
+
+
+def test_logits_without_edits_and_after_revoking_are_bit_identical(model: EditedModel) -> None:
+    case = validation_set(1)[0]
+    image = render(case.scene)
+    query = model.backbone.query([image, None], [case.question.text, "Who are you?"], ["a", "b"])
+
+    def logits() -> torch.Tensor:
+        with torch.no_grad(), model._edited(query):
+            return model.backbone.model(**query.model_inputs()).logits
+
+    with torch.no_grad():
+        base = model.backbone.model(**query.model_inputs()).logits
+    assert torch.equal(logits(), base)
+    edit = model.edit(image, case.question.text, case.target)
+    assert not torch.equal(logits(), base)
+    assert torch.equal(logits()[1], base[1])  # text only
+    model.revoke(edit.id)
+    assert torch.equal(logits(), base)
