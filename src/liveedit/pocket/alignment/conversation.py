@@ -20,7 +20,7 @@ from liveedit.scenes.scene import Scene
 
 IGNORE = -100
 # how often a question family is drawn, relative to 1
-_WEIGHTS = {"name": 6.0, "left": 3.0, "right": 3.0, "middle": 4.0, "beside": 1.5}
+_WEIGHTS = {"name": 8.0, "left": 5.0, "right": 5.0, "middle": 4.0, "beside": 2.0}
 
 
 @dataclass(frozen=True, kw_only=True)

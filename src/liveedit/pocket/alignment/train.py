@@ -1,4 +1,7 @@
-"""Second stage: projector, the tower's head and a low-rank update learn with the language model.
+"""Second stage: a low-rank update of the language model learns to read the image tokens.
+
+The tower's head stays as the first stage left it, and the projector moves slowly: they already say
+what is seen, and would only forget it.
 
 Losses: cross-entropy on the answers about pictures; on text-only chat the divergence from the
 unaligned language model's own predictions, so that it goes on answering as before.
@@ -42,16 +45,18 @@ class AlignmentConfig(Config):
         pictures: Pictures in a batch.
         chats: Text-only prompts in a batch.
         turns: Questions about one picture, in one conversation.
+        projector_rate: Learning rate of the projector relative to that of the update.
         rank: Of the language model's low-rank update.
         noise: Relative noise on cached features.
         chat_weight: Weight of the loss on text-only chat; that on pictures has 1.
         seed: Seed of everything random.
     """
 
-    loop: LoopConfig = LoopConfig(steps=650, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=420, learning_rate=1e-3)
     pictures: int = 24
-    chats: int = 6
+    chats: int = 4
     turns: int = 2
+    projector_rate: float = 0.1
     rank: int = 16
     noise: float = 0.1
     chat_weight: float = 1.0
@@ -106,12 +111,17 @@ def align(
         return losses_of(model, batch, seen, said, vocabulary)
 
     weights = {"answer": 1.0, "chat": config.chat_weight}
-    train(losses, weights, trained, config.loop, folder / "align", seed=config.seed)
-    save_file(export(trained), folder / "alignment.safetensors")
+    rates = {name: config.projector_rate for name in trained if "multi_modal_projector" in name}
+    train(losses, weights, trained, config.loop, folder / "align", rates=rates, seed=config.seed)
+    head = {
+        f"model.vision_tower.head.{n}": p
+        for n, p in model.model.vision_tower.head.named_parameters()
+    }
+    save_file(export(head | trained), folder / "alignment.safetensors")
 
 
 def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.nn.Parameter]:
-    """Freeze all but head, projector and a new low-rank update; the frozen part is bfloat16."""
+    """Freeze all but the projector and a new low-rank update; the language model is bfloat16."""
     model.requires_grad_(False)
     model.model.language_model.bfloat16()
     model.lm_head.bfloat16()
@@ -120,8 +130,7 @@ def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.
     model.tie_weights()
     trained = {}
     for name, parameter in model.named_parameters():
-        fresh = ".lora_" in name
-        if fresh or "vision_tower.head" in name or "multi_modal_projector" in name:
+        if ".lora_" in name or "multi_modal_projector" in name:
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
             trained[name] = parameter
