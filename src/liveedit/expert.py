@@ -18,7 +18,7 @@ from liveedit.representation import Representation
 
 @dataclass(frozen=True, kw_only=True)
 class Experts:
-    """Low-rank experts: ``residual(h) = ReLU(h U^T) V`` in the backbone's own units."""
+    """Low-rank experts: ``residual(h) = ReLU(h U^T / width) V`` in the backbone's own units."""
 
     u: Float[Tensor, "experts rank width"]
     v: Float[Tensor, "experts rank width"]
@@ -58,6 +58,7 @@ class ExpertGenerator(nn.Module):
         nn.init.zeros_(self.lexical.weight)
         for attention in (self.u_attention, self.v_attention):
             nn.init.normal_(attention.output.weight, std=1e-3)
+            nn.init.zeros_(attention.output.bias)
 
     def forward(self, representation: Representation) -> Experts:
         """Generate one expert for each row.
@@ -105,7 +106,7 @@ def apply_experts(
     Args:
         states: Standardised states.
         experts: The experts of each row: u and v of shape (batch, experts * rank, width).
-        weights: Soft weights of each row's experts.
+        weights: Soft weights of each row's experts, of which there is at least one.
 
     Returns:
         The residual in units of the backbone's scale.

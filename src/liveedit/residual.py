@@ -72,23 +72,29 @@ def edited_layer(
     """
     rows, length = spans.prompt.shape
     routed: RoutedExperts | None = None
-    prefilled = False
+    repeated = 0  # how many rows of the model stand for one of the prompt; 0 before prefill
 
     def hook(_module: nn.Module, _inputs: object, hidden: Tensor) -> Tensor:
-        nonlocal routed, prefilled
+        nonlocal routed, repeated
         times, rest = divmod(hidden.shape[0], rows)
-        if not prefilled:
+        if repeated == 0:
             if hidden.shape[1] != length or rest:
                 raise UnsupportedGeneration(
                     "the prompt must be processed in one pass; do not pass prefill_chunk_size "
                     "or a cache that was filled before"
                 )
-            states = standardise(hidden[::times] if times > 1 else hidden, scale)
+            states = standardise(hidden[::times], scale)
             routed = choose(Representation(states=states, spans=spans))
-            prefilled = True
+            repeated = 1
         if routed is None:
             return hidden
-        return (routed.repeat(times) if times > 1 else routed).add_to(hidden, scale)
+        if rest or times % repeated:
+            raise UnsupportedGeneration(
+                "rows disappeared while generating; use a way of decoding that keeps the batch"
+            )
+        if times > repeated:
+            routed, repeated = routed.repeat(times // repeated), times
+        return routed.add_to(hidden, scale)
 
     handle = layer.register_forward_hook(hook)
     try:

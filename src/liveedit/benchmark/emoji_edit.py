@@ -32,6 +32,10 @@ _OPENINGS = (
 )  # fmt: skip
 
 
+# pairs of families of which one answer contains the other: a correction of one rightly changes both
+_ENTAILED = [
+    {"caption", other} for other in ("name", "left", "right", "middle", "beside", "ground")
+]
 _HELD_FOR_VALIDATION = 2  # of a family's phrasings for training, the last ones
 
 
@@ -102,12 +106,16 @@ def concepts_of(split: Split) -> tuple[Concept, ...]:
 
 def evaluation_set(limit: int | None = None) -> list[EditCase]:
     """The fixed evaluation corrections; no two ask the same of the same things."""
-    return _first(cases("evaluation"), min(limit or EVALUATION_SIZE, EVALUATION_SIZE))
+    return _first(
+        cases("evaluation"), EVALUATION_SIZE if limit is None else min(limit, EVALUATION_SIZE)
+    )
 
 
 def validation_set(limit: int | None = None) -> list[EditCase]:
     """The fixed validation corrections, to choose settings on."""
-    return _first(cases("validation"), min(limit or VALIDATION_SIZE, VALIDATION_SIZE))
+    return _first(
+        cases("validation"), VALIDATION_SIZE if limit is None else min(limit, VALIDATION_SIZE)
+    )
 
 
 def cases(split: Split, *, start: int = 0) -> Iterator[EditCase]:
@@ -188,10 +196,10 @@ def _other_question(
     families = [
         family
         for family in FAMILIES
-        if len(scene.concepts) in family.counts and family.name != asked.name
+        if len(scene.concepts) in family.counts
+        and family.name != asked.name
+        and {family.name, asked.name} not in _ENTAILED
     ]
-    if asked.name == "name":  # a caption would rightly show the corrected name
-        families = [family for family in families if family.name != "caption"]
     family = families[random.integers(len(families))]
     thing = pick_thing(family, scene, names, random)
     return _two_phrasings(split, family, thing, random)[0]

