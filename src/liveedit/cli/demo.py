@@ -47,30 +47,28 @@ def _show(rows: Sequence[DemoRow], out: Path, seconds: float) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(show_lines=True, title="Five corrections of the pocket VLM")
-    for column in (
-        "question and correction", "before", "after", "rephrased", "other drawing",
-        "strict neighbour", "revoked",
-    ):  # fmt: skip
-        table.add_column(column, overflow="fold")
-
-    def marked(answer: str, good: bool) -> str:
-        return f"[green]✓[/] {escape(answer)}" if good else f"[red]✗[/] {escape(answer)}"
-
-    for row in rows:
-        kept = "kept" if row.neighbour_kept else f"was {row.neighbour_before}"
-        table.add_row(
-            f"{escape(row.prompt)}\n[bold]→ {escape(row.target)}[/]",
-            escape(row.before),
-            marked(row.after, row.corrected),
-            f"{marked(row.rephrased, row.rephrased_right)}\n[dim]{escape(row.rephrased_prompt)}[/]",
-            marked(row.other_drawing, row.redrawn_right),
-            f"{marked(row.neighbour_after, row.neighbour_kept)} ({escape(kept)})\n"
-            f"[dim]{escape(row.neighbour_prompt)}[/]",
-            marked(row.revoked, row.forgotten),
-        )
     console = Console()
-    console.print(table)
+    for number, row in enumerate(rows, 1):
+        table = Table(
+            title=f"{number}. {row.family}: [red]{escape(row.before)}[/] → "
+            f"[bold]{escape(row.target)}[/]",
+            title_justify="left",
+            title_style="",
+            width=min(console.width, 100),
+        )
+        table.add_column("", ratio=5)
+        table.add_column("question", ratio=9, style="dim")
+        table.add_column("answer", ratio=8)
+        for label, question, answer, good in (
+            ("corrected", row.prompt, row.after, row.corrected),
+            ("rephrased", row.rephrased_prompt, row.rephrased, row.rephrased_right),
+            ("other drawing", row.prompt, row.other_drawing, row.redrawn_right),
+            ("strict neighbour", row.neighbour_prompt, row.neighbour_after, row.neighbour_kept),
+            ("revoked", row.prompt, row.revoked, row.forgotten),
+        ):
+            mark = "[green]✓[/]" if good else "[red]✗[/]"
+            table.add_row(label, escape(question), f"{mark} {escape(answer)}")
+        console.print(table)
     failures = [(row.prompt, failure) for row in rows for failure in row.failures()]
     if failures:
         console.print(f"{len(failures)} of {5 * len(rows)} checks failed:")
