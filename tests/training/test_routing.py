@@ -16,9 +16,9 @@ EDITS, FEATURES = 4, 6
 
 def features(rows: int) -> RoutingFeatures:
     return RoutingFeatures(
-        vision=torch.randn(rows, FEATURES),
-        prompt=torch.randn(rows, FEATURES),
-        sentinel=torch.randn(rows, FEATURES),
+        vision=0.3 * torch.randn(rows, FEATURES),
+        prompt=0.3 * torch.randn(rows, FEATURES),
+        sentinel=0.3 * torch.randn(rows, FEATURES),
         sees=torch.ones(rows, dtype=torch.bool),
     )
 
