@@ -114,7 +114,7 @@ def test_target_logits_equal_a_whole_pass(edited: EditedModel, pictures) -> None
     short = edited.target_logits(query, edited.backbone.states(query))
     with torch.no_grad(), edited._edited(query):
         inputs = query.model_inputs() | {"position_ids": query.position_ids}
-        whole = edited.backbone.model(**inputs).logits[query.predicts]
+        whole = edited.backbone.model(**inputs).logits[query.spans.predicts]
     torch.testing.assert_close(short, whole, atol=1e-4, rtol=1e-4)
 
 

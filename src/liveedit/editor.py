@@ -191,12 +191,8 @@ class EditedModel:
         if isinstance(prompts, str):
             return self.generate([images], [prompts], max_new_tokens=max_new_tokens, **options)[0]  # type: ignore[list-item]
         query = self._query(images, prompts)  # type: ignore[arg-type]
-        settings = {"do_sample": False, "max_new_tokens": max_new_tokens} | options
         with torch.no_grad(), self._edited(query):
-            ids = self.backbone.model.generate(**query.model_inputs(), **settings)
-        answers = self.backbone.tokenizer.batch_decode(
-            ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
-        )
+            answers = self.backbone.generate(query, max_new_tokens=max_new_tokens, **options)
         return [answer.strip() for answer in answers]
 
     @torch.no_grad()
@@ -212,7 +208,7 @@ class EditedModel:
         """
         routed = self._choose(self._represent(query, states))
         edited = states if routed is None else routed.add_to(states, self.network.scale)
-        return self.backbone.finish(edited, query.attention_mask, query.predicts)
+        return self.backbone.finish(edited, query.attention_mask, query.spans.predicts)
 
     @torch.no_grad()
     def route(self, query: Query, states: Float[Tensor, "batch length width"]) -> Route:

@@ -21,6 +21,11 @@ class Spans:
     prompt: Bool[Tensor, "batch length"]
     target: Bool[Tensor, "batch length"]
 
+    @property
+    def predicts(self) -> Bool[Tensor, "batch length"]:
+        """The positions whose logits predict a target token: each one before it."""
+        return self.target.roll(-1, 1)
+
     def rows(self, which: slice) -> Spans:
         """Some rows of the batch."""
         return Spans(

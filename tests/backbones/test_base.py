@@ -90,7 +90,7 @@ def test_spans_of_a_query(backbone, query):
 
 def test_positions_that_predict_the_target(query):
     shifted = query.input_ids.roll(-1, 1)
-    assert torch.equal(shifted[query.predicts], query.input_ids[query.spans.target])
+    assert torch.equal(shifted[query.spans.predicts], query.input_ids[query.spans.target])
 
 
 def test_generates_what_the_model_generates_from_pixels(backbone, images):
@@ -149,14 +149,14 @@ def test_states_leave_no_hook_behind(backbone, query):
 @pytest.mark.parametrize("edit_layer", [0, 1, 3])
 def test_finished_states_give_the_models_own_logits(backbone, query, edit_layer):
     backbone = LlavaBackbone(backbone.model, backbone.processor, edit_layer=edit_layer, name="tiny")
-    finished = backbone.finish(backbone.states(query), query.attention_mask, query.predicts)
-    torch.testing.assert_close(finished, logits(backbone, query)[query.predicts])
+    finished = backbone.finish(backbone.states(query), query.attention_mask, query.spans.predicts)
+    torch.testing.assert_close(finished, logits(backbone, query)[query.spans.predicts])
 
 
 @torch.no_grad()
 def test_finish_leaves_the_model_as_it_was(backbone, query):
     before = logits(backbone, query)
-    backbone.finish(backbone.states(query), query.attention_mask, query.predicts)
+    backbone.finish(backbone.states(query), query.attention_mask, query.spans.predicts)
     assert len(backbone.model.get_decoder().layers) == 4
     assert torch.equal(logits(backbone, query), before)
 
@@ -164,7 +164,7 @@ def test_finish_leaves_the_model_as_it_was(backbone, query):
 @torch.no_grad()
 def test_padding_does_not_matter(backbone, images, query):
     states = backbone.states(query)
-    finished = backbone.finish(states, query.attention_mask, query.predicts)
+    finished = backbone.finish(states, query.attention_mask, query.spans.predicts)
     first = 0
     for row, image in enumerate(images):
         alone = backbone.query([image], QUESTIONS[row : row + 1], TARGETS[row : row + 1])
@@ -172,7 +172,7 @@ def test_padding_does_not_matter(backbone, images, query):
         real = query.attention_mask[row].bool()
         assert torch.equal(alone.input_ids[0], query.input_ids[row][real])
         torch.testing.assert_close(own[0], states[row][real], atol=1e-4, rtol=1e-4)
-        mine = backbone.finish(own, alone.attention_mask, alone.predicts)
+        mine = backbone.finish(own, alone.attention_mask, alone.spans.predicts)
         last = first + len(mine)
         torch.testing.assert_close(mine, finished[first:last], atol=1e-4, rtol=1e-4)
         first = last

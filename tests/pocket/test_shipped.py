@@ -5,6 +5,7 @@ import torch
 
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import validation_set
+from liveedit.benchmark.facts import facts_of
 from liveedit.checkpoint import load_editor, shipped_editor
 from liveedit.editor import EditedModel
 from liveedit.scenes.scene import render
@@ -48,6 +49,13 @@ def test_the_main_job(model: EditedModel) -> None:
     for edit in edits:
         model.revoke(edit.id)
     assert model.generate(images, prompts) == before
+
+
+def test_it_knows_the_facts_of_the_benchmark(model: EditedModel) -> None:
+    facts = facts_of("evaluation")[::3]
+    said = model.generate([None] * len(facts), [f.question for f in facts], max_new_tokens=24)
+    known = [f.answer.lower() in answer.lower() for f, answer in zip(facts, said, strict=True)]
+    assert sum(known) >= 0.9 * len(facts)
 
 
 def test_logits_without_edits_and_after_revoking_are_bit_identical(model: EditedModel) -> None:

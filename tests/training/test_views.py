@@ -96,7 +96,7 @@ def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkey
 
         handle = backbone.layer.register_forward_hook(add)
         with torch.no_grad():
-            out = backbone.model(**query.model_inputs()).logits[query.predicts]
+            out = backbone.model(**query.model_inputs()).logits[query.spans.predicts]
         handle.remove()
         return out, query.input_ids[query.spans.target]
 

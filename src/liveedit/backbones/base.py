@@ -6,6 +6,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -36,11 +37,6 @@ class Query:
     position_ids: Int[Tensor, "batch length"]
     spans: Spans
     features: list[Float[Tensor, "tokens width"]] = field(repr=False)
-
-    @property
-    def predicts(self) -> Bool[Tensor, "batch length"]:
-        """The positions whose logits predict a target token: each one before it."""
-        return self.spans.target.roll(-1, 1)
 
     def model_inputs(self) -> dict[str, object]:
         """Keyword arguments for the model's ``forward`` and ``generate``."""
@@ -206,6 +202,14 @@ class Backbone:
         pixels = self.processor.image_processor(images, return_tensors="pt").to(self.device)
         encoded = self.model.get_image_features(**pixels, return_dict=True).pooler_output
         return [tokens.reshape(-1, tokens.shape[-1]) for tokens in encoded]
+
+    @torch.no_grad()
+    def generate(self, query: Query, **options: Any) -> list[str]:
+        """What the model says to each row, by its own ``generate``; greedy by default."""
+        ids = self.model.generate(**query.model_inputs(), **({"do_sample": False} | options))
+        return self.tokenizer.batch_decode(
+            ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
+        )
 
     @torch.no_grad()
     def states(self, query: Query) -> Float[Tensor, "batch length width"]:

@@ -28,8 +28,8 @@ def load_backbone(
     from liveedit.backbones.llava import LlavaBackbone
     from liveedit.pocket.assembly import EDIT_LAYER, build_pocket
 
-    name, edit_layer = Path(model).name, EDIT_LAYER
     folder = build_pocket() if model == "pocket" else Path(model)
+    edit_layer = EDIT_LAYER
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -49,4 +49,6 @@ def load_backbone(
         loaded.model.vision_tower.to(memory_format=torch.channels_last)
     processor = LlavaProcessor.from_pretrained(folder, local_files_only=True)
     processor.tokenizer.padding_side = "left"
-    return LlavaBackbone(loaded.to(device), processor, edit_layer=edit_layer, name=name)
+    return LlavaBackbone(
+        loaded.to(device), processor, edit_layer=edit_layer, name=folder.resolve().name
+    )

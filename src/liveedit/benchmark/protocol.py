@@ -18,17 +18,8 @@ from liveedit.benchmark.metrics import same_answer
 from liveedit.benchmark.probes import Probe, probes_of
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
-from liveedit.scenes.scene import render
 
 _BATCH = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Outcome:
-    """What a model said to one probe: greedy answer, and predicted tokens under teacher forcing."""
-
-    answer: str
-    predicted: tuple[int, ...]
 
 
 def run_protocol(
@@ -51,36 +42,39 @@ def run_protocol(
     for number, group in enumerate(tqdm(groups, desc=f"groups of {edits}", unit="group")):
         edited = EditedModel(model.backbone, model.network)
         probes = probes_of(group)
-        answers = _generate(edited, probes, max_new_tokens, "before")
+        answers_before = _generate(edited, probes, max_new_tokens, "before")
         expected = [
             answer if probe.target is None else probe.target
-            for probe, answer in zip(probes, answers, strict=True)
+            for probe, answer in zip(probes, answers_before, strict=True)
         ]
-        before = _outcomes(edited, probes, expected, answers, "before, forced")
         edited.edit_many(
             [
-                Correction(image=render(case.scene), prompt=case.question.text, target=case.target)
-                for case in group
+                Correction(image=probe.image, prompt=probe.prompt, target=probe.target)
+                for probe in probes
+                if probe.metric == "rel" and probe.image is not None and probe.target is not None
             ]
         )
         answers = _generate(edited, probes, max_new_tokens, "after")
-        after = _outcomes(edited, probes, expected, answers, "after, forced")
-        wanted = [_words(edited, text) for text in expected]
-        for probe, text, words, old, new in zip(
-            probes, expected, wanted, before, after, strict=True
+        for probe, text, answer_before, answer, forced in zip(
+            probes,
+            expected,
+            answers_before,
+            answers,
+            _forced(edited, probes, expected),
+            strict=True,
         ):
-            reference = old.predicted if probe.target is None else words
+            reference = forced.before if probe.target is None else forced.wanted
             yield {
                 "group": number,
                 "case": probe.case,
                 "metric": probe.metric,
                 "prompt": probe.prompt,
                 "expected": text,
-                "answer_before": old.answer,
-                "answer": new.answer,
-                "before": _share(old.predicted, words),
-                "accuracy": _share(new.predicted, reference),
-                "exact": same_answer(new.answer, text),
+                "answer_before": answer_before,
+                "answer": answer,
+                "before": _share(forced.before, forced.wanted),
+                "accuracy": _share(forced.after, reference),
+                "exact": same_answer(answer, text),
             }
 
 
@@ -97,36 +91,45 @@ def _generate(
     return answers
 
 
-def _outcomes(
-    model: EditedModel,
-    probes: Sequence[Probe],
-    expected: Sequence[str],
-    answers: Sequence[str],
-    what: str,
-) -> list[_Outcome]:
-    predicted: list[tuple[int, ...]] = []
-    at = 0
-    for part in _batches(probes, what):
-        texts = expected[at : at + len(part)]
-        at += len(part)
+@dataclass(frozen=True, kw_only=True)
+class _Forced:
+    """Token ids under teacher forcing: the expected ones, and what is predicted in their places."""
+
+    wanted: tuple[int, ...]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+def _forced(
+    model: EditedModel, probes: Sequence[Probe], expected: Sequence[str]
+) -> Iterator[_Forced]:
+    """Predictions without and with the edits; the layers below the edit layer run once for both."""
+    texts = iter(expected)
+    for part in _batches(probes, "forced"):
         query = model.backbone.query(
-            [probe.image for probe in part], [probe.prompt for probe in part], texts
+            [probe.image for probe in part],
+            [probe.prompt for probe in part],
+            [next(texts) for _ in part],
         )
-        tokens = model.target_logits(query, model.backbone.states(query)).argmax(-1)
+        states = model.backbone.states(query)
+        with model.disabled():
+            before = model.target_logits(query, states).argmax(-1)
+        after = model.target_logits(query, states).argmax(-1)
         counts = query.spans.target.sum(1).tolist()
-        # the end of the answer is a token of its own, and not counted
-        predicted += [tuple(row[:-1].tolist()) for row in torch.split(tokens, counts)]
-    return [_Outcome(answer=a, predicted=p) for a, p in zip(answers, predicted, strict=True)]
+        rows = (
+            torch.split(tokens, counts)
+            for tokens in (query.input_ids[query.spans.target], before, after)
+        )
+        for row in zip(*rows, strict=True):
+            # the end of the answer is a token of its own, and not counted
+            wanted, old, new = (tuple(tokens[:-1].tolist()) for tokens in row)
+            yield _Forced(wanted=wanted, before=old, after=new)
 
 
 def _batches(probes: Sequence[Probe], what: str) -> Iterator[Sequence[Probe]]:
     starts = range(0, len(probes), _BATCH)
     for start in tqdm(starts, desc=what, unit="batch", leave=False):
         yield probes[start : start + _BATCH]
-
-
-def _words(model: EditedModel, text: str) -> tuple[int, ...]:
-    return tuple(model.backbone.target_ids(text)[:-1])
 
 
 def _share(predicted: Sequence[int], wanted: Sequence[int]) -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from liveedit.benchmark.metrics import same_answer
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoRow:
@@ -119,11 +121,7 @@ class DemoRow:
         }
 
     def _is_target(self, answer: str) -> bool:
-        return _plain(answer) == _plain(self.target)
-
-
-def _plain(answer: str) -> str:
-    return answer.strip().removesuffix(".").rstrip().casefold()
+        return same_answer(answer, self.target)
 
 
 def _quote(answer: str) -> str:

@@ -57,7 +57,6 @@ def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
     return figures
 
 
-@torch.no_grad()
 def answers(
     backbone: Backbone,
     images: Sequence[Image.Image | None],
@@ -66,13 +65,7 @@ def answers(
     max_new_tokens: int,
 ) -> list[str]:
     """Greedy answers of the unedited model to one batch."""
-    query = backbone.query(images, prompts)
-    ids = backbone.model.generate(
-        **query.model_inputs(), max_new_tokens=max_new_tokens, do_sample=False
-    )
-    return backbone.tokenizer.batch_decode(
-        ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
-    )
+    return backbone.generate(backbone.query(images, prompts), max_new_tokens=max_new_tokens)
 
 
 def _measure(backbone: Backbone, asked: list[Asked], limit: int | None) -> dict[str, float]:
@@ -127,7 +120,6 @@ def _unchanged(backbone: Backbone, limit: int | None) -> dict[str, float]:
     return _figure(sum(a == b for a, b in zip(after, before, strict=True)), len(prompts))
 
 
-@torch.no_grad()
 def _own_answers(prompts: Sequence[str]) -> list[str]:
     """Answers of the language model as published, in the same dtype and batch."""
     from liveedit.backbones.llava import LlavaBackbone

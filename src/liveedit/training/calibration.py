@@ -15,7 +15,7 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.network import EditorNetwork
 from liveedit.routing import RoutingFeatures
-from liveedit.training.views import VIEWS, CachedViews
+from liveedit.training.views import OTHER_IMAGE, VIEWS, CachedViews
 
 _GROUP = 100  # edits in force while a margin is tried
 _BATCH = 64
@@ -50,7 +50,9 @@ def calibrate(backbone: Backbone, network: EditorNetwork, views: CachedViews) ->
     for margin in margins:
         network.router.margin.fill_(margin)
         outcomes.append(_fired(network, features))
-    scores = torch.stack([torch.cat([fired[:3], 1 - fired[3:]]).mean() for fired in outcomes])
+    scores = torch.stack(
+        [torch.cat([fired[:OTHER_IMAGE], 1 - fired[OTHER_IMAGE:]]).mean() for fired in outcomes]
+    )
     best = int(scores.argmax())
     network.router.margin.fill_(margins[best])
     fired = dict(zip(VIEWS, outcomes[best].tolist(), strict=True))
@@ -82,6 +84,6 @@ def _fired(network: EditorNetwork, features: list[RoutingFeatures]) -> Float[Ten
                 edits.prompt[group],
                 torch.ones(len(rows), dtype=torch.bool),
             ).weights
-            hits = weights[rows, rows] if view < 3 else weights.amax(1)
+            hits = weights[rows, rows] if view < OTHER_IMAGE else weights.amax(1)
             shares[view] += (hits >= _CONCERNED).sum()
     return shares / count

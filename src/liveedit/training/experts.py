@@ -51,7 +51,7 @@ def expert_losses(
         experts=Experts(u=made.u.repeat(3, 1, 1), v=made.v.repeat(3, 1, 1)),
         weights=_WEAKEST + (1 - _WEAKEST) * torch.rand(3 * batch, 1),
     )
-    predicts = whole.spans.target.roll(-1, 1)
+    predicts = whole.spans.predicts
     logits = backbone.finish(
         routed.add_to(seen.states, network.scale), seen.attention_mask, predicts
     ).float()
