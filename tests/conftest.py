@@ -34,9 +34,12 @@ from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.errors import MissingPart
 from liveedit.pocket import assembly
-from liveedit.pocket.tower import EfficientNetLiteConfig
+from liveedit.pocket.tower import PocketVisionConfig
 
-_IMAGE_SIZE, _POOL = 128, 2  # four image tokens
+_VISION = PocketVisionConfig(
+    hidden_size=64, image_size=128, width=0.5, depth=0.5, channels=40,
+    context=16, embedding=8, entries=12, colours=4, words=2,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +49,9 @@ def processor() -> LlavaProcessor:
         processor = assembly._processor(assembly._part(*assembly._LANGUAGE_MODEL))
     except MissingPart as missing:
         pytest.skip(str(missing))
-    processor.image_processor.size = {"height": _IMAGE_SIZE, "width": _IMAGE_SIZE}
-    processor.patch_size = 32 * _POOL
+    processor.image_processor.size = {"height": _VISION.image_size, "width": _VISION.image_size}
+    processor.patch_size = _VISION.image_size
+    processor.num_additional_image_tokens = _VISION.image_tokens - 1
     return processor
 
 
@@ -64,14 +68,11 @@ def tiny_model(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
         initializer_range=0.125,  # large enough that layers and pictures make a difference
         tie_word_embeddings=False,
     )
-    vision = EfficientNetLiteConfig(
-        hidden_size=64, image_size=_IMAGE_SIZE, pool=_POOL, width=0.5, depth=0.5
-    )
     config = LlavaConfig(
-        vision_config=vision,
+        vision_config=_VISION,
         text_config=text,
         image_token_index=processor.image_token_id,
-        image_seq_length=(_IMAGE_SIZE // vision.patch_size) ** 2,
+        image_seq_length=_VISION.image_tokens,
         vision_feature_select_strategy="full",
         vision_feature_layer=-1,
         tie_word_embeddings=False,
@@ -84,6 +85,9 @@ def tiny_model(processor: LlavaProcessor) -> LlavaForConditionalGeneration:
     for module in model.model.vision_tower.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
+    slots = model.model.vision_tower.slots
+    for tensor in (slots.thing_words, slots.colour_words, slots.project.weight, slots.means):
+        nn.init.normal_(tensor)
     return model.requires_grad_(False)
 
 

@@ -84,7 +84,7 @@ def test_built_model_is_whole_and_aligned(cache, tiny_model, alignment):
     processor = LlavaProcessor.from_pretrained(folder)
     assert torch.equal(loaded.state_dict()[WHOLE], alignment[WHOLE].bfloat16())
     assert loaded.state_dict()[f"{MATRIX}.weight"].dtype == torch.bfloat16
-    head = "model.vision_tower.head.weight"
+    head = "model.vision_tower.backbone.head.weight"
     assert torch.equal(loaded.state_dict()[head], tiny_model.state_dict()[head]), "not float32"
     assert processor.tokenizer.padding_side == "left"
     conversation = [

@@ -1,3 +1,6 @@
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -5,13 +8,14 @@ from transformers import AutoConfig, AutoModel
 
 from liveedit.errors import MissingPart
 from liveedit.pocket import assembly
-from liveedit.pocket.tower import (
-    EfficientNetLiteConfig,
-    EfficientNetLiteModel,
-    fold_published_weights,
-)
+from liveedit.pocket.efficientnet import EfficientNetLite, fold_published_weights
+from liveedit.pocket.slots import THINGS, log_likelihood
+from liveedit.pocket.tower import PocketVisionConfig, PocketVisionModel
 
-SMALL = {"hidden_size": 40, "image_size": 64, "pool": 1, "width": 0.5, "depth": 0.5}
+SMALL = {
+    "hidden_size": 40, "image_size": 64, "width": 0.5, "depth": 0.5, "channels": 24, "context": 16,
+    "embedding": 8, "entries": 6, "colours": 3, "words": 2,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +27,18 @@ def published() -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)
 
 
+@pytest.fixture
+def tower() -> PocketVisionModel:
+    torch.manual_seed(0)
+    tower = PocketVisionModel(PocketVisionConfig(**SMALL)).eval()
+    for module in tower.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+    torch.nn.init.normal_(tower.slots.thing_words)
+    torch.nn.init.normal_(tower.slots.colour_words)
+    return tower.requires_grad_(False)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("size", [64, 256])
 def test_equals_the_reference_with_the_published_weights(published, size):
@@ -30,68 +46,97 @@ def test_equals_the_reference_with_the_published_weights(published, size):
         "efficientnet-lite2", image_size=size
     )
     reference.load_state_dict(published)
-    tower = EfficientNetLiteModel(EfficientNetLiteConfig()).eval()
-    tower.load_state_dict(fold_published_weights(published))
+    ours = EfficientNetLite(width=1.1, depth=1.2, channels=1280).eval()
+    ours.load_state_dict(fold_published_weights(published))
     torch.manual_seed(0)
     pixels = torch.rand(2, 3, size, size) * 2 - 1
-
-    expected = reference.eval().extract_features(pixels)
-    found = F.relu6(tower.head(tower.cells(pixels)))
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-
-    side = size // 64
-    blocks = expected.unflatten(3, (side, 2)).unflatten(2, (side, 2)).mean((3, 5))
-    tokens = F.layer_norm(blocks.flatten(2).transpose(1, 2), (1280,))
-    torch.testing.assert_close(tower(pixels).last_hidden_state, tokens, atol=1e-3, rtol=0)
+    expected = reference.eval().extract_features(pixels).flatten(2).transpose(1, 2)
+    torch.testing.assert_close(ours.widen(ours.cells(pixels)), expected, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
-def test_tokens_are_the_squares_of_the_picture_row_after_row():
-    torch.manual_seed(0)
-    config = EfficientNetLiteConfig(**SMALL | {"image_size": 256, "pool": 2})
-    assert config.patch_size == 64
-    tower = EfficientNetLiteModel(config).eval()
-    for module in tower.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)
+def test_cells_are_the_squares_of_the_picture_row_after_row(tower):
     plain = torch.zeros(1, 3, 256, 256)
     marked = plain.clone()
-    marked[..., 64:128, 192:256] = 1  # second row, fourth column
-    changes = (tower(marked).last_hidden_state - tower(plain).last_hidden_state).norm(dim=-1)
-    assert changes.shape == (1, 16)
-    assert changes.argmax() == 4 + 3
+    marked[..., 64:96, 192:224] = 1  # third row, seventh column
+    changes = (tower.backbone.cells(marked) - tower.backbone.cells(plain)).norm(dim=-1)
+    assert changes.shape == (1, 64)
+    assert changes.argmax() == 2 * 8 + 6
+
+
+def test_a_thing_is_the_mean_of_the_cells_assigned_to_it(tower):
+    narrow, wide = torch.randn(1, 4, tower.backbone.narrow), torch.rand(1, 4, 24)
+    tower.slots.assign.weight.zero_()
+    tower.slots.assign.bias.copy_(torch.tensor([-50.0, 50.0, -50.0, -50.0]))
+    seen = tower.slots(narrow, wide)
+    assert seen.assignment.argmax(-1).tolist() == [[1, 1, 1, 1]]
+    # 0.3 of a cell is empty, so that a thing without cells is the empty one
+    mean = F.layer_norm(wide.sum(1) / 4.3, (24,))
+    torch.testing.assert_close(seen.pooled[:, 1], mean)
+    assert not seen.pooled[:, 2:].any()
+    torch.testing.assert_close(seen.embeddings[:, 0], tower.slots.project(mean))
+    assert seen.present[0, 0] > 0.99
+    assert (seen.present[0, 1:] < 0.01).all()
+
+
+def test_likelihood_is_that_of_the_mixture():
+    torch.manual_seed(0)
+    points, means = torch.randn(2, 3, 8), torch.randn(2, 5, 8)
+    variances = torch.rand(2, 5, 8) + 0.5
+    hands = torch.distributions.Normal(means, variances.sqrt())
+    densities = hands.log_prob(points[:, :, None, None]).sum(-1)
+    expected = densities.logsumexp(2) + 4 * math.log(2 * math.pi)
+    torch.testing.assert_close(log_likelihood(points, means, variances), expected)
+
+
+def test_tokens_say_the_words_of_what_is_seen(tower):
+    seen = tower.look(torch.randn(1, 4, tower.backbone.narrow))
+    things = torch.full_like(seen.things, -1e4)
+    things[0, range(THINGS), [4, 0, 1]] = 0
+    certain = replace(
+        seen,
+        things=things,
+        present=torch.tensor([[1.0, 1.0, 0.0]]),
+        ground=torch.tensor([[-1e4, 0, -1e4]]),
+    )
+    tokens = tower.slots.tokens(certain)[0]
+    assert len(tokens) == tower.config.image_tokens == 1 + 3 * 3
+    assert torch.equal(tokens[0], tower.slots.colour_words[1])
+    for thing, entry in enumerate([4, 0]):
+        own = tokens[1 + 3 * thing : 4 + 3 * thing]
+        unit = F.normalize(seen.embeddings[0, thing], dim=0)
+        torch.testing.assert_close(own[0], tower.slots.open(unit))
+        assert torch.equal(own[1:], tower.slots.thing_words[entry])
+    assert not tokens[7].any()
+    assert torch.equal(tokens[8:], tower.slots.thing_words[-1]), "the entry for nothing"
 
 
 @torch.no_grad()
-def test_where_llava_looks_for_the_tokens():
-    tower = EfficientNetLiteModel(EfficientNetLiteConfig(**SMALL)).eval()
+def test_where_llava_looks_for_the_tokens(tower):
     output = tower(torch.rand(2, 3, 64, 64))
-    assert output.last_hidden_state.shape == (2, 4, 40)
+    assert output.last_hidden_state.shape == (2, 10, 40)
     assert output.hidden_states[-1] is output.last_hidden_state
     torch.testing.assert_close(output.pooler_output, output.last_hidden_state.mean(1))
 
 
 def test_config_survives_saving(tmp_path):
-    config = EfficientNetLiteConfig(**SMALL)
+    config = PocketVisionConfig(**SMALL)
     config.save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
-    assert isinstance(loaded, EfficientNetLiteConfig)
+    assert isinstance(loaded, PocketVisionConfig)
     assert {key: getattr(loaded, key) for key in SMALL} == SMALL
-    assert loaded.patch_size == 32
 
 
 @torch.no_grad()
-def test_tower_survives_saving(tmp_path):
-    torch.manual_seed(0)
-    tower = EfficientNetLiteModel(EfficientNetLiteConfig(**SMALL)).eval()
+def test_tower_survives_saving(tmp_path, tower):
     tower.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path)
     pixels = torch.rand(1, 3, 64, 64)
-    assert isinstance(loaded, EfficientNetLiteModel)
+    assert isinstance(loaded, PocketVisionModel)
     assert torch.equal(loaded(pixels).last_hidden_state, tower(pixels).last_hidden_state)
 
 
 def test_defaults_are_those_of_lite2():
-    config = EfficientNetLiteConfig()
-    assert (config.width, config.depth, config.hidden_size) == (1.1, 1.2, 1280)
-    assert config.image_size % config.patch_size == 0
+    config = PocketVisionConfig()
+    assert (config.width, config.depth, config.channels) == (1.1, 1.2, 1280)
+    assert config.image_tokens == 19

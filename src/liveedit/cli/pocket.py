@@ -37,13 +37,14 @@ def train(
     """Train the alignment from the parts; started again it goes on where it was."""
     quieten()
     from liveedit.pocket.alignment.run import train_alignment
+    from liveedit.pocket.alignment.sight import SightConfig
     from liveedit.pocket.alignment.train import AlignmentConfig
 
     config = AlignmentConfig()
     if steps is not None:
         loop = config.loop.model_copy(update={"steps": steps})
         config = config.model_copy(update={"loop": loop})
-    print(train_alignment(out, config))
+    print(train_alignment(out, SightConfig(), config))
 
 
 @app.command()

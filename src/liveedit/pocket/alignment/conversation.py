@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from liveedit.errors import MissingExtra
 from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.pocket.codebook import SHAPE_COLOURS, SHAPES
 from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.families import FAMILIES, Family, pick_thing
 from liveedit.scenes.scene import Scene
@@ -102,6 +104,26 @@ def easy_vqa_questions(split: str) -> dict[int, tuple[Turn, ...]]:
     for question, answer, picture in zip(*asked, strict=True):
         by_picture.setdefault(picture, []).append(Turn(question=question, answer=answer))
     return {picture: tuple(turns) for picture, turns in by_picture.items()}
+
+
+@cache
+def shown_shapes(picture: int) -> frozenset[str]:
+    """Which shapes, of which colours, a training picture of easy-VQA may show by its answers."""
+    possible = {
+        "shape": set(SHAPES),
+        "colour": set(SHAPE_COLOURS),
+    }
+    for turn in easy_vqa_questions("train")[picture]:
+        asked = set(turn.question.rstrip("?").split())
+        denied = bool(asked & {"no", "not"})
+        for values in possible.values():
+            if turn.answer in values:
+                values.intersection_update({turn.answer})
+            elif turn.answer in ("yes", "no") and asked & values:
+                shown = (turn.answer == "yes") != denied
+                values.difference_update(values - asked if shown else asked)
+    pairs = product(sorted(possible["colour"]), sorted(possible["shape"]))
+    return frozenset(f"{colour} {shape}" for colour, shape in pairs)
 
 
 @cache

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.pocket.tower import EfficientNetLiteModel
+from liveedit.pocket.alignment.styles import held_out_drawings, restyle, unnamed_drawings
+from liveedit.pocket.tower import PocketVisionModel
 from liveedit.scenes.concepts import DRAWINGS, Drawing, all_concepts, other_drawing
 from liveedit.scenes.scene import Placement, Scene, arrange, render
 
@@ -35,7 +39,8 @@ class TrainingPicture:
     def open(self) -> Image.Image:
         """The RGB picture; scenes with their photographic augmentation."""
         if self.scene is not None:
-            return augment(render(self.scene), np.random.default_rng(self.seed))
+            random = np.random.default_rng(self.seed)
+            return augment(render(self.scene, partial(restyle, random=random)), random)
         import easy_vqa
 
         with Image.open(easy_vqa.get_train_image_paths()[self.easy_vqa]) as picture:
@@ -55,19 +60,20 @@ class TrainingPicture:
         return TrainingPicture(**fields)
 
 
-def held_out_drawings() -> dict[str, Drawing]:
-    """For one concept in ten, the drawing that is never trained on (each hand as often)."""
-    chosen = all_concepts()[3::10]
-    return {concept.name: DRAWINGS[index % 2] for index, concept in enumerate(chosen)}
-
-
 def training_pictures(
-    *, variations: int, pairs: int, triples: int, easy_vqa_pictures: int, seed: int
+    *,
+    variations: int,
+    unnamed: int,
+    pairs: int,
+    triples: int,
+    easy_vqa_pictures: int,
+    seed: int,
 ) -> Iterator[TrainingPicture]:
     """Draw up the training pictures: every allowed drawing alone, and scenes of two and three.
 
     Args:
         variations: Single pictures of every (concept, drawing).
+        unnamed: Single pictures of every drawing of :func:`~.styles.unnamed_drawings`.
         pairs: Number of scenes with two things.
         triples: Number of scenes with three things.
         easy_vqa_pictures: How many of easy-VQA's training pictures.
@@ -85,12 +91,17 @@ def training_pictures(
         scene = arrange(things, drawings, random)
         return TrainingPicture(scene=scene, seed=int(random.integers(2**31)))
 
-    for _ in range(variations):
-        for name in names:
+    def alone(things: Iterable[str]) -> Iterator[TrainingPicture]:
+        for thing in things:
             for drawing in DRAWINGS:
-                if held_out.get(name) != drawing:
-                    scene = arrange((name,), (drawing,), random)
+                if held_out.get(thing) != drawing:
+                    scene = arrange((thing,), (drawing,), random)
                     yield TrainingPicture(scene=scene, seed=int(random.integers(2**31)))
+
+    for _ in range(variations):
+        yield from alone(names)
+    for _ in range(unnamed):
+        yield from alone(unnamed_drawings())
     for count, total in ((2, pairs), (3, triples)):
         for _ in range(total):
             yield picture(tuple(str(n) for n in random.choice(names, count, replace=False)))
@@ -107,9 +118,7 @@ def augment(picture: Image.Image, random: np.random.Generator) -> Image.Image:
     return picture
 
 
-def cache_features(
-    tower: EfficientNetLiteModel, pictures: list[TrainingPicture], folder: Path
-) -> None:
+def cache_features(tower: PocketVisionModel, pictures: list[TrainingPicture], folder: Path) -> None:
     """Compute the tower's cells for every picture, in shards; a killed run goes on where it was.
 
     Writes ``pictures.jsonl`` and one ``features-XXXX.safetensors`` of ``SHARD_SIZE`` pictures
@@ -124,17 +133,17 @@ def cache_features(
     (folder / "stamp").write_text(stamp)
     if len(list(folder.glob("features-*.safetensors"))) * SHARD_SIZE >= len(pictures):
         return
-    tower = tower.to(memory_format=torch.channels_last)
-    encode = torch.compile(tower.cells)
-    with tqdm(total=len(pictures), desc="tower features", unit="picture") as bar:
+    encode = torch.compile(tower.backbone.to(memory_format=torch.channels_last).cells)
+    with (
+        ThreadPoolExecutor(max_workers=1) as painter,
+        tqdm(total=len(pictures), desc="tower features", unit="picture") as bar,
+    ):
         for start in range(0, len(pictures), SHARD_SIZE):
             shard = folder / f"features-{start // SHARD_SIZE:04d}.safetensors"
             chunk = pictures[start : start + SHARD_SIZE]
             if not shard.exists():
-                cells = [
-                    _encode(encode, chunk[at : at + _BATCH], tower.config.image_size)
-                    for at in range(0, len(chunk), _BATCH)
-                ]
+                opened = painter.map(TrainingPicture.open, chunk)
+                cells = [_encode(encode, b, tower.config.image_size) for b in _batches(opened)]
                 save_file({"cells": torch.cat(cells).half()}, shard.with_suffix(".part"))
                 shard.with_suffix(".part").rename(shard)
             bar.update(len(chunk))
@@ -147,17 +156,22 @@ def load_features(folder: Path) -> tuple[list[TrainingPicture], Float[Tensor, "n
     return [TrainingPicture.from_json(line) for line in lines], torch.cat(shards)
 
 
-def pixels(pictures: list[Image.Image], size: int) -> Float[Tensor, "n 3 size size"]:
+def pixels(pictures: Sequence[Image.Image], size: int) -> Float[Tensor, "n 3 size size"]:
     """Pixels in -1 to 1, as the pocket VLM's image processor gives them."""
     resized = [p.resize((size, size), Image.Resampling.BICUBIC) for p in pictures]
     array = np.stack([np.asarray(picture) for picture in resized])
     return torch.from_numpy(array).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def _batches(pictures: Iterator[Image.Image]) -> Iterator[list[Image.Image]]:
+    while batch := list(islice(pictures, _BATCH)):
+        yield batch
+
+
 @torch.no_grad()
-def _encode(encode: object, pictures: list[TrainingPicture], size: int) -> Tensor:
-    batch = pixels([picture.open() for picture in pictures], size)
+def _encode(encode: object, pictures: Sequence[Image.Image], size: int) -> Tensor:
+    batch = pixels(pictures, size)
     missing = _BATCH - len(batch)  # one shape, so that the encoder is compiled once
     batch = torch.cat([batch, batch[:1].expand(missing, -1, -1, -1)])
     cells = encode(batch.to(memory_format=torch.channels_last))  # type: ignore[operator]
-    return cells[: len(pictures)].flatten(2).transpose(1, 2)
+    return cells[: len(pictures)]

@@ -11,20 +11,22 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from liveedit.pocket.alignment.chat import training_prompts
 from liveedit.pocket.alignment.conversation import Turn
-from liveedit.pocket.alignment.fit import fit_to_names
 from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
+from liveedit.pocket.alignment.recognition import fit_codebook
+from liveedit.pocket.alignment.sight import SightConfig, teach_sight
 from liveedit.pocket.alignment.train import AlignmentConfig, Chat, align, own_answers
 from liveedit.pocket.assembly import unaligned_pocket
 
 _ANSWER_TOKENS = 24
 
 
-def train_alignment(folder: Path, config: AlignmentConfig) -> Path:
+def train_alignment(folder: Path, sight: SightConfig, config: AlignmentConfig) -> Path:
     """Train the alignment from the parts.
 
     Args:
         folder: Where features (about 1.4 GB), checkpoints and logs are kept; the same folder
             goes on with an interrupted run.
+        sight: Settings of the first stage.
         config: Settings of the second stage.
 
     Returns:
@@ -34,26 +36,20 @@ def train_alignment(folder: Path, config: AlignmentConfig) -> Path:
     model, processor = unaligned_pocket()
     pictures = list(
         training_pictures(
-            variations=9, pairs=7000, triples=3000, easy_vqa_pictures=3500, seed=config.seed
+            variations=6,
+            unnamed=3,
+            pairs=6000,
+            triples=3000,
+            easy_vqa_pictures=3500,
+            seed=config.seed,
         )
     )
     cache_features(model.model.vision_tower, pictures, folder / "features")
     pictures, cells = load_features(folder / "features")
 
-    fitted = folder / "fit.safetensors"
-    trained = {
-        name: value
-        for name, value in model.named_parameters()
-        if "vision_tower.head" in name or "multi_modal_projector" in name
-    }
-    if fitted.exists():
-        for name, tensor in load_file(fitted).items():
-            trained[name].data.copy_(tensor)
-    else:
-        fit_to_names(
-            model, processor.tokenizer, pictures, cells, steps=400, batch=256, seed=config.seed
-        )
-        save_file({name: value.detach().contiguous() for name, value in trained.items()}, fitted)
+    tower = model.model.vision_tower
+    teach_sight(tower, pictures, cells, sight, folder / "sight")
+    fit_codebook(tower, pictures, cells)
 
     model.model.language_model.bfloat16()
     model.lm_head.bfloat16()

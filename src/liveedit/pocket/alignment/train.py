@@ -1,7 +1,7 @@
 """Second stage: a low-rank update of the language model learns to read the image tokens.
 
-The tower's head stays as the first stage left it, and the projector moves slowly: they already say
-what is seen, and would only forget it.
+The tower stays as the first stage left it, up to the token that stands for a thing's embedding: it
+already says what is seen, and would only forget it. The projector moves slowly.
 
 Losses: cross-entropy on the answers about pictures; on text-only chat the divergence from the
 unaligned language model's own predictions, so that it goes on answering as before.
@@ -30,8 +30,9 @@ from liveedit.pocket.alignment.conversation import (
     tokenise,
     turns_about,
 )
-from liveedit.pocket.alignment.fit import image_tokens, noisy
 from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.pocket.alignment.sight import TAUGHT
+from liveedit.scenes.concepts import concepts_by_name
 from liveedit.training.loop import LoopConfig, train
 
 _UPDATED = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
@@ -52,14 +53,14 @@ class AlignmentConfig(Config):
         seed: Seed of everything random.
     """
 
-    loop: LoopConfig = LoopConfig(steps=420, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=260, learning_rate=1e-3)
     pictures: int = 24
-    chats: int = 4
+    chats: int = 8
     turns: int = 2
     projector_rate: float = 0.1
     rank: int = 16
     noise: float = 0.1
-    chat_weight: float = 1.0
+    chat_weight: float = 20.0
     seed: int = 0
 
 
@@ -107,21 +108,26 @@ def align(
             image_tokens=model.config.image_seq_length,
             image_token_id=model.config.image_token_id,
         )
-        seen = noisy(cells[chosen].float(), config.noise)
+        seen = cells[chosen].float()
+        seen = seen * (1 + config.noise * torch.randn_like(seen))
         return losses_of(model, batch, seen, said, vocabulary)
 
     weights = {"answer": 1.0, "chat": config.chat_weight}
     rates = {name: config.projector_rate for name in trained if "multi_modal_projector" in name}
     train(losses, weights, trained, config.loop, folder / "align", rates=rates, seed=config.seed)
-    head = {
-        f"model.vision_tower.head.{n}": p
-        for n, p in model.model.vision_tower.head.named_parameters()
+    sight = {
+        f"model.vision_tower.{name}": value
+        for name, value in model.model.vision_tower.named_parameters()
+        if name.startswith(TAUGHT)
     }
-    save_file(export(head | trained), folder / "alignment.safetensors")
+    save_file(export(sight | trained), folder / "alignment.safetensors")
 
 
 def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.nn.Parameter]:
-    """Freeze all but the projector and a new low-rank update; the language model is bfloat16."""
+    """Freeze all but the open tokens, the projector and a new low-rank update.
+
+    The language model becomes bfloat16.
+    """
     model.requires_grad_(False)
     model.model.language_model.bfloat16()
     model.lm_head.bfloat16()
@@ -130,7 +136,7 @@ def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.
     model.tie_weights()
     trained = {}
     for name, parameter in model.named_parameters():
-        if ".lora_" in name or "multi_modal_projector" in name:
+        if any(part in name for part in (".lora_", "multi_modal_projector", "slots.open.")):
             parameter.data = parameter.data.float()
             parameter.requires_grad_(True)
             trained[name] = parameter
@@ -147,17 +153,20 @@ def losses_of(
     """Cross-entropy on picture answers, and divergence from the old answers on chat."""
     embeds = model.get_input_embeddings()(batch.input_ids)
     is_image = batch.input_ids == model.config.image_token_id
-    tokens = image_tokens(model, cells).to(embeds.dtype)
-    embeds = embeds.masked_scatter(is_image[..., None], tokens)
+    tower = model.model.vision_tower
+    with torch.no_grad():
+        seen = tower.look(cells)
+    tokens = model.model.multi_modal_projector(tower.slots.tokens(seen))
+    embeds = embeds.masked_scatter(is_image[..., None], tokens.to(embeds.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model.language_model(
             inputs_embeds=embeds, attention_mask=batch.attention_mask.long(), use_cache=False
         ).last_hidden_state
     predicts = batch.labels[:, 1:] != IGNORE
     about_picture = torch.arange(len(predicts)) < len(predicts) - len(said)
-    seen = hidden[:, :-1][predicts & about_picture[:, None]]
+    spoken = predicts & about_picture[:, None]
     answer = F.cross_entropy(
-        (seen @ vocabulary.T).float(), batch.labels[:, 1:][predicts & about_picture[:, None]]
+        (hidden[:, :-1][spoken] @ vocabulary.T).float(), batch.labels[:, 1:][spoken]
     )
     heard = hidden[:, :-1][predicts & ~about_picture[:, None]]
     old = torch.cat([chat.states for chat in said]).to(heard.dtype)
@@ -218,11 +227,13 @@ def export(trained: dict[str, torch.nn.Parameter]) -> dict[str, Tensor]:
 def _by_kind(pictures: list[TrainingPicture]) -> dict[str, list[int]]:
     kinds: dict[str, list[int]] = {"1": [], "2": [], "3": [], "easy-vqa": []}
     for index, picture in enumerate(pictures):
-        kind = "easy-vqa" if picture.scene is None else str(len(picture.scene.concepts))
-        kinds[kind].append(index)
+        if picture.scene is None:
+            kinds["easy-vqa"].append(index)
+        elif all(name in concepts_by_name() for name in picture.scene.concepts):
+            kinds[str(len(picture.scene.concepts))].append(index)
     return kinds
 
 
 def _kinds(count: int, random: np.random.Generator) -> list[str]:
     kinds = ["1", "2", "3", "easy-vqa"]
-    return [str(k) for k in random.choice(kinds, count, p=[0.5, 0.25, 0.1, 0.15])]
+    return [str(k) for k in random.choice(kinds, count, p=[0.4, 0.25, 0.1, 0.25])]
