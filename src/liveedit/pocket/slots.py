@@ -59,6 +59,9 @@ class Slots(nn.Module):
         width: Width of the language model's embeddings.
     """
 
+    thing_words: Tensor
+    colour_words: Tensor
+
     def __init__(
         self,
         *,

@@ -22,7 +22,7 @@ from liveedit.scenes.scene import Scene
 
 IGNORE = -100
 # how often a question family is drawn, relative to 1
-_WEIGHTS = {"name": 8.0, "left": 5.0, "right": 5.0, "middle": 4.0, "beside": 2.0}
+_WEIGHTS = {"name": 6.0, "left": 4.0, "right": 4.0, "middle": 4.0, "beside": 2.0}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,7 +133,8 @@ def cache_features(tower: PocketVisionModel, pictures: list[TrainingPicture], fo
     (folder / "stamp").write_text(stamp)
     if len(list(folder.glob("features-*.safetensors"))) * SHARD_SIZE >= len(pictures):
         return
-    encode = torch.compile(tower.backbone.to(memory_format=torch.channels_last).cells)
+    tower = tower.to(memory_format=torch.channels_last)
+    encode = torch.compile(tower.backbone.cells)
     with (
         ThreadPoolExecutor(max_workers=1) as painter,
         tqdm(total=len(pictures), desc="tower features", unit="picture") as bar,

@@ -11,7 +11,7 @@ form (``recognition.py``).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,7 +171,7 @@ def truth(pictures: Sequence[TrainingPicture], cells: int = 64) -> Truth:
     entries = torch.zeros(len(pictures), THINGS, len(ENTRIES), dtype=torch.bool)
     ground = torch.full((len(pictures),), _IGNORE)
     for row, picture in enumerate(pictures):
-        shown: list[set[str]] = []
+        shown: list[Set[str]] = []
         if picture.scene is not None:
             shown = [{name} for name in picture.scene.concepts]
             ground[row] = COLOURS.index(picture.scene.ground)
@@ -223,7 +223,8 @@ def _both_hands(
     alone: _Alone, count: int, random: np.random.Generator
 ) -> tuple[list[int], list[int]]:
     """Two pictures each of different things; by both artists, unless one is held out."""
-    first, second = [], []
+    first: list[int] = []
+    second: list[int] = []
     for name in random.choice(sorted(alone), count, replace=False):
         hands = sorted(alone[name])
         for side, hand in zip((first, second), (hands[0], hands[-1]), strict=True):

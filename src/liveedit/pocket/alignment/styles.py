@@ -66,7 +66,7 @@ def restyle(placement: Placement, *, random: np.random.Generator) -> Image.Image
 
 
 @lru_cache(maxsize=2048)
-def _other_outlines(concept: Concept, drawing: str) -> Image.Image | None:
+def _other_outlines(concept: Concept, drawing: Drawing) -> Image.Image | None:
     """OpenMoji without its outlines, Twemoji with some; None if nothing is left."""
     svg = svg_of(concept, drawing)
     if drawing == "openmoji":
@@ -75,6 +75,7 @@ def _other_outlines(concept: Concept, drawing: str) -> Image.Image | None:
         head = svg.index(">") + 1
         svg = svg[:head] + _OUTLINE + svg[head:].replace("</svg>", "</g></svg>")
     try:
-        return rasterise_svg(svg)
-    except (ValueError, AttributeError, TypeError):
+        drawn = rasterise_svg(svg)
+    except ValueError:  # the outlines had groups of their own, and half of them is left
         return None
+    return drawn if drawn.getbbox() else None
