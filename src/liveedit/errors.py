@@ -92,3 +92,15 @@ class BackboneMismatch(LiveEditError):
 
 class BadCheckpoint(LiveEditError):
     """A file or folder that is not an editor checkpoint."""
+
+
+class BadAnnotations(LiveEditError):
+    """An annotation file that cannot be read, holds rows that cannot be used, or leaves none."""
+
+
+class UnknownDataset(LiveEditError):
+    """A dataset that is not known by this name."""
+
+    def __init__(self, name: str, *, known: list[str], nearest: str | None) -> None:
+        hint = f"did you mean {nearest!r}?" if nearest else "give one of those"
+        super().__init__(f"there is no dataset {name!r} among {', '.join(known)}; {hint}")

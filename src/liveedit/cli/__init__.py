@@ -8,7 +8,7 @@ import sys
 import typer
 
 from liveedit import __version__
-from liveedit.cli import bench, demo, pocket, train
+from liveedit.cli import bench, data, demo, pocket, train
 from liveedit.errors import LiveEditError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
+app.add_typer(data.app, name="data")
 app.add_typer(pocket.app, name="pocket")
 
 

@@ -1,0 +1,45 @@
+"""An evaluation split without the rows that leak, in the format it came in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from liveedit.benchmark.annotations.audit import Audit
+from liveedit.errors import BadAnnotations
+
+
+def write_leak_free(original: Sequence[object], found: Audit, file: Path) -> int:
+    """Write the rows that share nothing with training, as they were; the file appears whole.
+
+    Args:
+        original: The evaluation rows as their file has them.
+        found: The audit of these rows.
+        file: Where to write; replaced if it is there.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        BadAnnotations: No row is left, or the file cannot be written; nothing is left behind.
+    """
+    kept = [row for row, leaks in zip(original, found.leaks, strict=True) if not leaks]
+    if not kept:
+        raise BadAnnotations(
+            f"each of the {len(original)} evaluation rows shares something with training, so "
+            f"{file} would be empty and was not written; evaluate on another dataset"
+        )
+    part = file.with_name(file.name + ".part")
+    try:
+        part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise BadAnnotations(
+            f"{file} cannot be written ({error.strerror}); choose another place"
+        ) from error
+    finally:
+        with suppress(OSError):  # it is gone if all went well
+            part.unlink()
+    return len(kept)
