@@ -45,7 +45,7 @@ class EditorTraining(Config):
     corrections: int = 2000
     router: LoopConfig = LoopConfig(steps=600, learning_rate=1e-3)
     router_batch: int = 96
-    generator: LoopConfig = LoopConfig(steps=400, learning_rate=5e-4)
+    generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
     hard: float = 1.0
     sentinel: float = 1.0

@@ -25,6 +25,7 @@ from liveedit.pocket.tower import PocketVisionModel
 from liveedit.scenes.concepts import DRAWINGS
 
 HANDS = 2
+FITTED = ("project.weight", "project.bias", "means", "variances")  # of the tower's slots
 _RIDGE = 0.03  # relative to the mean variance
 _BATCH = 256
 

@@ -12,7 +12,7 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from liveedit.pocket.alignment.chat import training_prompts
 from liveedit.pocket.alignment.conversation import Turn
 from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
-from liveedit.pocket.alignment.recognition import fit_codebook
+from liveedit.pocket.alignment.recognition import FITTED, fit_codebook
 from liveedit.pocket.alignment.sight import SightConfig, teach_sight
 from liveedit.pocket.alignment.train import AlignmentConfig, Chat, align, own_answers
 from liveedit.pocket.assembly import unaligned_pocket
@@ -49,7 +49,12 @@ def train_alignment(folder: Path, sight: SightConfig, config: AlignmentConfig) -
 
     tower = model.model.vision_tower
     teach_sight(tower, pictures, cells, sight, folder / "sight")
-    fit_codebook(tower, pictures, cells)
+    book = folder / "codebook.safetensors"
+    if book.exists():
+        tower.load_state_dict(load_file(book), strict=False)
+    else:
+        fit_codebook(tower, pictures, cells)
+        save_file({f"slots.{name}": tower.slots.get_parameter(name).data for name in FITTED}, book)
 
     model.model.language_model.bfloat16()
     model.lm_head.bfloat16()

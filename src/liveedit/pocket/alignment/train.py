@@ -32,10 +32,11 @@ from liveedit.pocket.alignment.conversation import (
 )
 from liveedit.pocket.alignment.pictures import TrainingPicture
 from liveedit.pocket.alignment.sight import TAUGHT
+from liveedit.pocket.alignment.silence import keep_out, text_directions
 from liveedit.scenes.concepts import concepts_by_name
 from liveedit.training.loop import LoopConfig, train
 
-_UPDATED = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
+_UPDATED = ("q_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 
 
 class AlignmentConfig(Config):
@@ -53,14 +54,14 @@ class AlignmentConfig(Config):
         seed: Seed of everything random.
     """
 
-    loop: LoopConfig = LoopConfig(steps=260, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=240, learning_rate=1e-3)
     pictures: int = 24
     chats: int = 8
     turns: int = 2
     projector_rate: float = 0.1
     rank: int = 16
     noise: float = 0.1
-    chat_weight: float = 20.0
+    chat_weight: float = 50.0
     seed: int = 0
 
 
@@ -92,11 +93,17 @@ def align(
         config: Settings.
         folder: Where log, checkpoints and ``alignment.safetensors`` go.
     """
+    language_model = model.model.language_model
+    updated = [name for name, _ in language_model.named_modules() if name.endswith(_UPDATED)]
+    directions = text_directions(
+        language_model, updated, [chat.turn for chat in chats], processor.tokenizer
+    )
     trained = prepare(model, config.rank)
     tokenizer, vocabulary = processor.tokenizer, model.lm_head.weight.detach()
     kinds = _by_kind(pictures)
 
     def losses(step: int) -> dict[str, Tensor]:
+        keep_out(trained, directions)
         random = np.random.default_rng((config.seed, step))
         chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config.pictures, random)]
         said = [chats[index] for index in random.choice(len(chats), config.chats)]
@@ -115,6 +122,7 @@ def align(
     weights = {"answer": 1.0, "chat": config.chat_weight}
     rates = {name: config.projector_rate for name in trained if "multi_modal_projector" in name}
     train(losses, weights, trained, config.loop, folder / "align", rates=rates, seed=config.seed)
+    keep_out(trained, directions)
     sight = {
         f"model.vision_tower.{name}": value
         for name, value in model.model.vision_tower.named_parameters()
@@ -131,7 +139,7 @@ def prepare(model: LlavaForConditionalGeneration, rank: int) -> dict[str, torch.
     model.requires_grad_(False)
     model.model.language_model.bfloat16()
     model.lm_head.bfloat16()
-    lora = LoraConfig(r=rank, lora_alpha=rank, target_modules=_UPDATED)
+    lora = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(_UPDATED))
     inject_adapter_in_model(lora, model.model.language_model)
     model.tie_weights()
     trained = {}
