@@ -81,7 +81,7 @@ def test_spans_of_a_query(backbone, query):
 
     end = "<|im_end|>"
     for row, (question, target) in enumerate(zip(QUESTIONS, TARGETS, strict=True)):
-        assert read(row, query.spans.vision) == ("" if row == 1 else "<image>" * 4)
+        assert read(row, query.spans.vision) == ("" if row == 1 else "<image>" * 10)
         assert read(row, query.spans.target) == target + end
         prompt = read(row, query.spans.prompt)
         assert prompt.endswith(f"{question}{end}\n<|im_start|>assistant\n")

@@ -58,10 +58,13 @@ def test_equals_the_reference_with_the_published_weights(published, size):
 def test_cells_are_the_squares_of_the_picture_row_after_row(tower):
     plain = torch.zeros(1, 3, 256, 256)
     marked = plain.clone()
-    marked[..., 64:96, 192:224] = 1  # third row, seventh column
+    marked[..., 64:128, 192:256] = 1  # rows 2 and 3, columns 6 and 7
     changes = (tower.backbone.cells(marked) - tower.backbone.cells(plain)).norm(dim=-1)
     assert changes.shape == (1, 64)
-    assert changes.argmax() == 2 * 8 + 6
+    share = (changes / changes.sum()).view(8, 8)
+    places = torch.arange(8.0)
+    assert share.sum(1) @ places < 3.2, "rows: the upper half"
+    assert share.sum(0) @ places > 3.8, "columns: the right half"
 
 
 def test_a_thing_is_the_mean_of_the_cells_assigned_to_it(tower):
@@ -73,7 +76,7 @@ def test_a_thing_is_the_mean_of_the_cells_assigned_to_it(tower):
     # 0.3 of a cell is empty, so that a thing without cells is the empty one
     mean = F.layer_norm(wide.sum(1) / 4.3, (24,))
     torch.testing.assert_close(seen.pooled[:, 1], mean)
-    assert not seen.pooled[:, 2:].any()
+    assert seen.pooled[:, 2:].abs().max() < 1e-6
     torch.testing.assert_close(seen.embeddings[:, 0], tower.slots.project(mean))
     assert seen.present[0, 0] > 0.99
     assert (seen.present[0, 1:] < 0.01).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from liveedit.scenes.concepts import DRAWINGS, all_concepts, concepts_by_name, other_drawing
-from liveedit.scenes.drawings import RASTER_SIZE, _folder, rasterise
+from liveedit.scenes.drawings import RASTER_SIZE, rasterise, svg_folder
 from liveedit.scenes.families import FAMILIES, FAMILY_BY_NAME, SIDES, pick_thing
 from liveedit.scenes.scene import PATTERNS, SCENE_SIZE, Placement, Scene, arrange, render
 
@@ -34,7 +34,7 @@ def test_every_concept_is_drawn_by_both_artists(drawing):
     missing = [
         concept.name
         for concept in all_concepts()
-        if not (_folder(drawing) / f"{concept.file_stem(drawing)}.svg").is_file()
+        if not (svg_folder(drawing) / f"{concept.file_stem(drawing)}.svg").is_file()
     ]
     assert not missing
 

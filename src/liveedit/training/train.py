@@ -43,7 +43,7 @@ class EditorTraining(Config):
 
     editor: EditorConfig = EditorConfig()
     corrections: int = 2000
-    router: LoopConfig = LoopConfig(steps=600, learning_rate=1e-3)
+    router: LoopConfig = LoopConfig(steps=450, learning_rate=1e-3)
     router_batch: int = 96
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12

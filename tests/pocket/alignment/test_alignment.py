@@ -16,7 +16,7 @@ from liveedit.pocket.alignment.pictures import (
     pixels,
     training_pictures,
 )
-from liveedit.pocket.alignment.styles import held_out_drawings, unnamed_drawings
+from liveedit.pocket.alignment.styles import held_out_drawings, restyle, unnamed_drawings
 from liveedit.pocket.assembly import merge_alignment
 from liveedit.scenes.concepts import DRAWINGS, all_concepts
 from liveedit.scenes.families import FAMILIES
@@ -122,7 +122,7 @@ def test_conversation_is_tokenised_as_the_model_will_be_asked(backbone, processo
         [turns[:1], turns],
         with_image=[True, False],
         tokenizer=processor.tokenizer,
-        image_tokens=4,
+        image_tokens=backbone.model.config.image_seq_length,
         image_token_id=processor.image_token_id,
     )
     query = backbone.query([Image.new("RGB", (8, 8))], ["What is this?"], ["a dog"])

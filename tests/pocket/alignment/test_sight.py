@@ -98,7 +98,7 @@ def test_losses_are_those_of_the_equations():
         among = (2, 3) if one < 2 else (0, 1)
         alike = torch.stack([20 * embeddings[one, 0] @ embeddings[i, 0] for i in among])
         hands -= alike.log_softmax(0)[among.index(other)].item() / 4
-    found = losses_of(seen, known, pairs=2)
+    found = losses_of(seen, embeddings, logits, known, pairs=2)
     expected = {"cells": cells, "names": names, "ground": ground, "hands": hands}
     assert {name: value.item() for name, value in found.items()} == pytest.approx(
         expected, rel=1e-4
