@@ -118,8 +118,8 @@ def _easy_vqa_test() -> list[Asked]:
 def _unchanged(limit: int | None) -> dict[str, float]:
     """Both models with the weights they have in bfloat16, but in float32 arithmetic.
 
-    In bfloat16 any change at all, however small, turns about one answer in four: the rounding
-    decides between words that are nearly as likely.
+    In bfloat16 any change, however small, would turn some answers: rounding decides between words
+    that are nearly as likely.
     """
     prompts = FIXED_PROMPTS[:limit]
     model, processor = unaligned_pocket()

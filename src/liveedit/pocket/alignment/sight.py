@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from liveedit.config import Config
 from liveedit.pocket.alignment.conversation import shown_shapes
-from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.pocket.alignment.pictures import TrainingPicture, noisy
 from liveedit.pocket.codebook import COLOURS, ENTRIES, NOTHING
 from liveedit.pocket.slots import THINGS, Seen
 from liveedit.pocket.tower import PocketVisionModel
@@ -104,10 +104,8 @@ def teach_sight(
         first, second = _both_hands(alone, config.pairs_of_hands, random)
         chosen = [*first, *second, *random.choice(scenes, config.scenes)]
         chosen += list(random.choice(shapes, config.easy_vqa))
-        seen_cells = cells[chosen].float()
-        seen_cells = seen_cells * (1 + config.noise * torch.randn_like(seen_cells))
         with torch.autocast("cpu", torch.bfloat16):
-            seen = tower.look(seen_cells)
+            seen = tower.look(noisy(cells[chosen].float(), config.noise))
             embeddings, names = teacher(seen.pooled[:, 1:])
         known = truth([pictures[i] for i in chosen])
         return losses_of(seen, embeddings, names, known, pairs=len(first))

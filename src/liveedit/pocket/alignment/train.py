@@ -30,7 +30,7 @@ from liveedit.pocket.alignment.conversation import (
     tokenise,
     turns_about,
 )
-from liveedit.pocket.alignment.pictures import TrainingPicture
+from liveedit.pocket.alignment.pictures import TrainingPicture, noisy
 from liveedit.pocket.alignment.sight import TAUGHT
 from liveedit.pocket.alignment.silence import keep_out, text_directions
 from liveedit.scenes.concepts import concepts_by_name
@@ -115,8 +115,7 @@ def align(
             image_tokens=model.config.image_seq_length,
             image_token_id=model.config.image_token_id,
         )
-        seen = cells[chosen].float()
-        seen = seen * (1 + config.noise * torch.randn_like(seen))
+        seen = noisy(cells[chosen].float(), config.noise)
         return losses_of(model, batch, seen, said, vocabulary)
 
     weights = {"answer": 1.0, "chat": config.chat_weight}
