@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from liveedit.pocket.alignment.conversation import Turn, tokenise
-from liveedit.pocket.alignment.silence import ENERGY, keep_out, text_directions
+from liveedit.pocket.alignment.silence import ENERGY, TextInputs, keep_out, loudness, text_inputs
 
 MATRIX = "layers.1.mlp.up_proj"
 TURNS = [
@@ -21,8 +21,8 @@ def language_model(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def directions(language_model, processor) -> torch.Tensor:
-    return text_directions(language_model, [MATRIX], TURNS, processor.tokenizer)[MATRIX]
+def measured(language_model, processor) -> TextInputs:
+    return text_inputs(language_model, [MATRIX], TURNS, processor.tokenizer)[MATRIX]
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +32,14 @@ def inputs(language_model, processor) -> torch.Tensor:
     module = language_model.get_submodule(MATRIX)
     handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
     for turn in TURNS:
-        batch = tokenise(
-            [(turn,)],
-            with_image=[False],
-            tokenizer=processor.tokenizer,
-            image_tokens=0,
-            image_token_id=-1,
-        )
+        batch = tokenise([(turn,)], tokenizer=processor.tokenizer)
         language_model(input_ids=batch.input_ids)
     handle.remove()
     return torch.cat(seen)
 
 
-def test_directions_are_orthonormal_and_carry_the_energy_just(directions, inputs):
+def test_strong_directions_are_orthonormal_and_carry_the_energy_just(measured, inputs):
+    directions = measured.strong
     count = directions.shape[1]
     torch.testing.assert_close(directions.T @ directions, torch.eye(count), atol=1e-5, rtol=0)
     carried = (inputs @ directions).square().sum() / inputs.square().sum()
@@ -53,16 +48,30 @@ def test_directions_are_orthonormal_and_carry_the_energy_just(directions, inputs
     assert carried - weakest < ENERGY
 
 
-def test_an_update_kept_out_of_them_hardly_reads_text(directions, inputs):
+def test_an_update_kept_out_of_them_hardly_reads_text(measured, inputs):
     name = f"model.language_model.{MATRIX}.lora_A.default.weight"
     torch.manual_seed(0)
     update = torch.nn.Parameter(torch.randn(4, inputs.shape[1]))
     before = (inputs @ update.T).square().sum()
-    keep_out({name: update, "other": torch.nn.Parameter(torch.ones(2))}, {MATRIX: directions})
+    keep_out({name: update, "other": torch.nn.Parameter(torch.ones(2))}, {MATRIX: measured})
     after = (inputs @ update.T).square().sum()
     assert after < 2 * (1 - ENERGY) * before
     assert update.norm() > 1, "something is left that pictures can use"
 
 
-def test_nothing_stays_hooked(language_model, directions):
+def test_loudness_is_what_the_update_changes_on_text(language_model, measured, inputs):
+    torch.manual_seed(0)
+    weight = language_model.get_submodule(MATRIX).weight
+    down, up = torch.randn(4, inputs.shape[1]), torch.randn(len(weight), 4)
+    name = f"model.language_model.{MATRIX}.lora_{{}}.default.weight"
+    trained = {
+        name.format(part): torch.nn.Parameter(value) for part, value in (("A", down), ("B", up))
+    }
+    keep_out(trained, {MATRIX: measured})
+    changed = inputs @ trained[name.format("A")].T @ up.T
+    share = (changed.square().sum() / (inputs @ weight.T).square().sum()).sqrt()
+    torch.testing.assert_close(loudness(trained, {MATRIX: measured}), share, rtol=0.02, atol=0)
+
+
+def test_nothing_stays_hooked(language_model, measured):
     assert not language_model.get_submodule(MATRIX)._forward_pre_hooks

@@ -23,6 +23,8 @@ from liveedit.scenes.scene import Scene
 IGNORE = -100
 # how often a question family is drawn, relative to 1
 _WEIGHTS = {"name": 6.0, "left": 4.0, "right": 4.0, "middle": 4.0, "beside": 2.0}
+# likewise an easy-VQA question about what is there: most are about one of many that are not
+_PRESENT = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,10 @@ def turns_about(
     """Draw questions of different families about a picture, with their true answers."""
     if picture.easy_vqa is not None:
         asked = easy_vqa_questions("train")[picture.easy_vqa]
-        chosen = random.choice(len(asked), min(count, len(asked)), replace=False)
+        weights = np.array([_PRESENT if _asks_for_what_is_there(turn) else 1.0 for turn in asked])
+        chosen = random.choice(
+            len(asked), min(count, len(asked)), replace=False, p=weights / weights.sum()
+        )
         return tuple(asked[index] for index in chosen)
     assert picture.scene is not None
     families = _answerable(picture.scene)
@@ -62,19 +67,25 @@ def turns_about(
 def tokenise(
     conversations: Sequence[tuple[Turn, ...]],
     *,
-    with_image: Sequence[bool],
     tokenizer: PreTrainedTokenizerBase,
-    image_tokens: int,
-    image_token_id: int,
+    image_tokens: int = 0,
+    image_token_id: int = IGNORE,
 ) -> Batch:
-    """Turn conversations into one right-padded batch, in the pocket VLM's chat format."""
+    """Turn conversations into one right-padded batch, in the pocket VLM's chat format.
+
+    Args:
+        conversations: Each about one picture, or all about none.
+        tokenizer: The pocket VLM's.
+        image_tokens: How many tokens the picture takes; 0 for text-only chat.
+        image_token_id: What stands for one of them.
+    """
     rows = []
-    for turns, image in zip(conversations, with_image, strict=True):
+    for turns in conversations:
         ids: list[int] = []
         labels: list[int] = []
         for number, turn in enumerate(turns):
             opening = tokenizer.encode("<|im_start|>user\n")
-            if image and number == 0:
+            if image_tokens and number == 0:
                 opening += [image_token_id] * image_tokens + tokenizer.encode("\n")
             opening += tokenizer.encode(f"{turn.question}<|im_end|>\n<|im_start|>assistant\n")
             answer = tokenizer.encode(f"{turn.answer}<|im_end|>")
@@ -106,6 +117,14 @@ def easy_vqa_questions(split: str) -> dict[int, tuple[Turn, ...]]:
     return {picture: tuple(turns) for picture, turns in by_picture.items()}
 
 
+def _denies(question: str) -> bool:
+    return not {"no", "not"}.isdisjoint(question.rstrip("?").split())
+
+
+def _asks_for_what_is_there(turn: Turn) -> bool:
+    return (turn.answer == "yes") != _denies(turn.question) and turn.answer in ("yes", "no")
+
+
 @cache
 def shown_shapes(picture: int) -> frozenset[str]:
     """Which shapes, of which colours, a training picture of easy-VQA may show by its answers."""
@@ -115,12 +134,11 @@ def shown_shapes(picture: int) -> frozenset[str]:
     }
     for turn in easy_vqa_questions("train")[picture]:
         asked = set(turn.question.rstrip("?").split())
-        denied = bool(asked & {"no", "not"})
         for values in possible.values():
             if turn.answer in values:
                 values.intersection_update({turn.answer})
             elif turn.answer in ("yes", "no") and asked & values:
-                shown = (turn.answer == "yes") != denied
+                shown = _asks_for_what_is_there(turn)
                 values.difference_update(values - asked if shown else asked)
     pairs = product(sorted(possible["colour"]), sorted(possible["shape"]))
     return frozenset(f"{colour} {shape}" for colour, shape in pairs)

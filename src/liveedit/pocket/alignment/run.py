@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
@@ -56,9 +55,6 @@ def train_alignment(folder: Path, sight: SightConfig, config: AlignmentConfig) -
         fit_codebook(tower, pictures, cells)
         save_file({f"slots.{name}": tower.slots.get_parameter(name).data for name in FITTED}, book)
 
-    model.model.language_model.bfloat16()
-    model.lm_head.bfloat16()
-    model.tie_weights()
     chats = _own_answers(model, processor, folder)
     align(model, processor, pictures, cells, chats, config, folder)
     return folder / "alignment.safetensors"
@@ -75,6 +71,5 @@ def _own_answers(
     turns = [Turn(question=q, answer=a) for q, a in json.loads(turns_file.read_text())]
     states = load_file(states_file)
     return [
-        Chat(turn=turn, states=states[key].to(torch.bfloat16))
-        for turn, key in zip(turns, sorted(states), strict=True)
+        Chat(turn=turn, states=states[key]) for turn, key in zip(turns, sorted(states), strict=True)
     ]
