@@ -3,10 +3,11 @@ import torch
 from PIL import Image
 
 from liveedit.backbones.llava import LlavaBackbone
-from liveedit.config import EditorConfig
+from liveedit.config import EditingConfig, EditorConfig
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import BadImage, ControlTokenInText, EmptyText, UnknownEdit
+from liveedit.making import _NEIGHBOURS
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 
@@ -172,6 +173,98 @@ def test_one_bad_correction_keeps_the_whole_batch_out(edited: EditedModel, pictu
     with pytest.raises(ControlTokenInText):
         edited.edit_many(corrections, batch=1)
     assert len(edited.edits) == 2
+
+
+def test_a_correction_of_a_correction_wins_and_revoking_it_brings_the_other_back(
+    model: EditedModel, pictures
+) -> None:
+    targets, logits = ["a violet", "a rose", "a tulip"], []
+    for target in targets:
+        made = model.edit(pictures[0], "What is this?", target)
+        assert [edit.target for edit in model.edits] == [target]
+        logits.append(all_logits(model, pictures))
+    assert [conflict.edit.target for conflict in made.conflicts] == ["a rose"]
+    assert made.conflicts[0].kind == "contradicts"
+    for target, before in zip(targets[-2::-1], logits[-2::-1], strict=True):
+        model.revoke(model.edits[0].id)
+        assert [edit.target for edit in model.edits] == [target]
+        assert torch.equal(all_logits(model, pictures), before)
+
+
+def test_what_one_in_the_middle_replaced_stays_replaced(model: EditedModel, pictures) -> None:
+    first, second, third = model.edit_many(
+        [
+            Correction(image=pictures[0], prompt="What is this?", target=target)
+            for target in ("a violet", "a rose", "a tulip")
+        ]
+    )
+    assert set(third.edit.supersedes) == {second.id, first.id}
+    model.revoke(second.id)
+    assert [edit.id for edit in model.edits] == [third.id]
+    model.revoke(third.id)
+    assert [edit.id for edit in model.edits] == [first.id]
+
+
+def test_a_repetition_is_told_and_replaces_nothing(edited: EditedModel, pictures) -> None:
+    made = edited.edit(pictures[0], "What is this?", "A  violet")
+    assert [conflict.kind for conflict in made.conflicts] == ["repeats"]
+    assert len(edited.edits) == 3
+
+
+def test_without_supersede_both_stay(model: EditedModel, pictures) -> None:
+    plain = EditedModel(model.backbone, model.network, config=EditingConfig(supersede=False))
+    for target in ("a violet", "a rose"):
+        made = plain.edit(pictures[0], "What is this?", target)
+    assert [conflict.kind for conflict in made.conflicts] == ["contradicts"]
+    assert len(plain.edits) == 2
+
+
+def test_a_preview_says_what_an_edit_would_and_writes_nothing(
+    edited: EditedModel, pictures
+) -> None:
+    before, logits = edited.edits, all_logits(edited, pictures)
+    preview = edited.edit(pictures[0], "What is this?", "a rose", preview=True)
+    assert edited.edits == before
+    assert torch.equal(all_logits(edited, pictures), logits)
+    made = edited.edit(pictures[0], "What is this?", "a rose")
+    assert (preview.reached, preview.steps) == (made.reached, made.steps)
+    assert preview.conflicts == made.conflicts
+
+
+def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures) -> None:
+    corrections = [
+        Correction(image=picture, prompt=prompt, target=target)
+        for picture, prompt, target in zip(
+            pictures, PROMPTS, ("a violet", "in Rome", "nobody"), strict=True
+        )
+    ]
+    model.network.generator.v_gain.data.fill_(0.1)
+    once = EditedModel(model.backbone, model.network, config=EditingConfig(refine_steps=0))
+    assert not any(made.reached for made in once.edit_many(corrections))
+    patient = EditingConfig(refine_steps=60, refine_rate=0.1)
+    refined = EditedModel(model.backbone, model.network, config=patient)
+    outcomes = refined.edit_many(corrections)
+    assert all(made.reached and 0 < made.steps <= 60 for made in outcomes)
+    for correction in corrections:
+        assert refined.generate(correction.image, correction.prompt) == correction.target
+
+
+def test_refinement_keeps_neighbours_where_it_is_told_to(model: EditedModel, pictures) -> None:
+    model.network.generator.v_gain.data.fill_(0.1)
+    neighbours = [(pictures[0], question) for question in _NEIGHBOURS]
+    query = model.backbone.query(*zip(*neighbours, strict=True))
+
+    def moved(locality: float) -> float:
+        config = EditingConfig(refine_steps=40, refine_rate=0.1, refine_locality=locality)
+        edited = EditedModel(model.backbone, model.network, config=config)
+        assert edited.edit(pictures[0], "What is this?", "a violet").reached
+        with torch.no_grad():
+            before = model.backbone.model(**query.model_inputs()).logits[:, -1]
+            with edited._edited(query):
+                after = model.backbone.model(**query.model_inputs()).logits[:, -1]
+        return float((after.softmax(-1) - before.softmax(-1)).abs().sum())
+
+    assert moved(10.0) < 0.7 * moved(0.0)
 
 
 def test_unknown_edit(edited: EditedModel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Config(BaseModel):
@@ -29,3 +29,22 @@ class EditorConfig(Config):
     rank: int = 8
     sentinel_tokens: int = 16
     dropout: float = 0.1
+
+
+class EditingConfig(Config):
+    """What happens when a correction is made.
+
+    Args:
+        supersede: Put earlier edits that the correction contradicts out of force.
+        same: Two corrections are about the same if both cosines of their routing features, vision
+            and prompt, exceed this.
+        refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
+        refine_rate: Learning rate of Adam on U and V, which are in standardised units.
+        refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
+    """
+
+    supersede: bool = True
+    same: float = Field(default=0.9, ge=0.0, le=1.0)
+    refine_steps: int = Field(default=10, ge=0)
+    refine_rate: float = Field(default=0.03, gt=0.0)
+    refine_locality: float = Field(default=0.1, ge=0.0)

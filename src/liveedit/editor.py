@@ -17,22 +17,14 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone, Query
 from liveedit.backbones.registry import load_backbone
 from liveedit.checkpoint import load_editor, shipped_editor
-from liveedit.correction import (
-    Correction,
-    ImageSource,
-    checked_text,
-    image_identity,
-    open_image,
-)
-from liveedit.expert import Experts
+from liveedit.config import EditingConfig
+from liveedit.correction import Correction, ImageSource, checked_text, open_image
+from liveedit.making import EditOutcome, make_edits
 from liveedit.network import EditorNetwork
 from liveedit.representation import Representation, standardise
-from liveedit.residual import RoutedExperts, edited_layer
-from liveedit.routing import Route, RoutingFeatures
+from liveedit.residual import RoutedExperts, edited_layer, fetch
+from liveedit.routing import Route
 from liveedit.store.memory import Edit, MemoryStore, Pool
-
-# at most so many experts are added for one query: those with the largest weights
-_MOST_EXPERTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +59,15 @@ class EditedModel:
         backbone: The wrapped model.
         network: An editor trained for it.
         store: Where edits are kept; a fresh one in memory by default.
+        config: What happens when a correction is made.
     """
 
     def __init__(
-        self, backbone: Backbone, network: EditorNetwork, store: MemoryStore | None = None
+        self,
+        backbone: Backbone,
+        network: EditorNetwork,
+        store: MemoryStore | None = None,
+        config: EditingConfig | None = None,
     ) -> None:
         self.backbone = backbone
         self.network = network.to(backbone.device).eval()
@@ -80,6 +77,7 @@ class EditedModel:
             features=network.features,
             device=backbone.device,
         )
+        self.config = config or EditingConfig()
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
 
     @classmethod
@@ -89,6 +87,7 @@ class EditedModel:
         *,
         editor: str | Path | None = None,
         device: str = "cpu",
+        config: EditingConfig | None = None,
     ) -> EditedModel:
         """Load a backbone and the editor trained for it.
 
@@ -97,66 +96,72 @@ class EditedModel:
             editor: Folder that ``liveedit train`` wrote; for the pocket VLM the shipped one by
                 default.
             device: Where to load the backbone.
+            config: What happens when a correction is made.
 
         Raises:
             BadCheckpoint: The folder holds no editor.
             BackboneMismatch: The editor was trained for another backbone or layer.
         """
         backbone = load_backbone(model, device=device)
-        return cls(backbone, load_editor(editor or shipped_editor(), backbone.fingerprint()))
+        network = load_editor(editor or shipped_editor(), backbone.fingerprint())
+        return cls(backbone, network, config=config)
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in force, oldest first."""
         return self.store.edits
 
-    def edit(self, image: ImageSource, prompt: str, target: str) -> Edit:
+    def edit(
+        self, image: ImageSource, prompt: str, target: str, *, preview: bool = False
+    ) -> EditOutcome:
         """Correct one answer: from now on, ``prompt`` about what ``image`` shows gives ``target``.
+
+        Args:
+            image: What is seen.
+            prompt: The question.
+            target: The right answer.
+            preview: Only say what would come of it; nothing is written.
 
         Raises:
             BadImage: The picture cannot be read.
             EmptyText: Prompt or target says nothing.
             ControlTokenInText: Prompt or target holds a control token of the model.
         """
-        return self.edit_many([Correction.checked(image, prompt, target)])[0]
+        return self.edit_many([Correction.checked(image, prompt, target)], preview=preview)[0]
 
-    @torch.no_grad()
     def edit_many(
-        self, corrections: Sequence[Correction], *, batch: int = 32, progress: bool = False
-    ) -> list[Edit]:
+        self,
+        corrections: Sequence[Correction],
+        *,
+        batch: int = 32,
+        preview: bool = False,
+        progress: bool = False,
+    ) -> list[EditOutcome]:
         """Correct many answers at once; either all corrections become edits or none does.
 
         Args:
-            corrections: What to correct.
+            corrections: What to correct, the oldest first.
             batch: How many are processed together.
+            preview: Only say what would come of it; nothing is written.
             progress: Show a progress bar.
         """
-        made: list[tuple[list[Edit], Experts, RoutingFeatures]] = []
+        outcomes: list[EditOutcome] = []
         starts = range(0, len(corrections), batch)
-        for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-            some = corrections[start : start + batch]
-            query = self.backbone.query(
-                [c.image for c in some], [c.prompt for c in some], [c.target for c in some]
-            )
-            representation = Representation(
-                states=standardise(self.backbone.states(query), self.network.scale),
-                spans=query.spans,
-                lexical=self.backbone.lexical(query.input_ids, query.spans.target),
-            )
-            edits = [
-                Edit(prompt=c.prompt, target=c.target, image=image_identity(c.image)) for c in some
-            ]
-            features = self.network.extractor(representation)
-            made.append((edits, self.network.generator(representation), features))
-        for edits, experts, features in made:
-            self.store.add(edits, experts, features)
-        return [edit for edits, _, _ in made for edit in edits]
+        with self.store.transaction(keep=not preview):
+            for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
+                some = corrections[start : start + batch]
+                made = make_edits(self.backbone, self.network, self.store, some, self.config)
+                self.store.add([one.edit for one in made.outcomes], made.experts, made.features)
+                outcomes += made.outcomes
+        return outcomes
 
     def revoke(self, edit_id: str) -> Edit:
         """Take an edit back; the model answers as if it had never been made.
 
+        What it alone superseded is in force again.
+
         Raises:
-            UnknownEdit: There is none of that name in force.
+            UnknownEdit: There is none of that name, or it is revoked already.
         """
         return self.store.revoke(edit_id)
 
@@ -274,13 +279,4 @@ class EditedModel:
             return None
         features = self.network.extractor(representation)
         route = self.network.router.route(features, pool.vision, pool.prompt, pool.eligible)
-        most = min(int(route.passes.sum(1).max()), _MOST_EXPERTS)
-        if most == 0:
-            return None
-        weights, chosen = route.weights.topk(most, dim=1)
-        return RoutedExperts(
-            experts=Experts(
-                u=pool.experts.u[chosen].flatten(1, 2), v=pool.experts.v[chosen].flatten(1, 2)
-            ),
-            weights=weights,
-        )
+        return fetch(route.weights, pool.experts)

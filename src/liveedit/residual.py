@@ -47,6 +47,25 @@ class RoutedExperts:
         )
 
 
+# at most so many experts are added for one query: those with the largest weights
+_MOST_EXPERTS = 16
+
+
+def fetch(weights: Float[Tensor, "batch experts"], pool: Experts) -> RoutedExperts | None:
+    """Each row's own experts out of a pool, side by side; None if no row has any.
+
+    Args:
+        weights: Soft weights, zero for an expert that a row is not routed to.
+        pool: All experts.
+    """
+    most = min(int((weights != 0).sum(1).max()), _MOST_EXPERTS) if weights.numel() else 0
+    if most == 0:
+        return None
+    weights, chosen = weights.topk(most, dim=1)
+    experts = Experts(u=pool.u[chosen].flatten(1, 2), v=pool.v[chosen].flatten(1, 2))
+    return RoutedExperts(experts=experts, weights=weights)
+
+
 ChooseExperts = Callable[[Representation], RoutedExperts | None]
 
 

@@ -172,9 +172,28 @@ class Router(nn.Module):
             prompt: Edit-side prompt features of the experts.
             eligible: Experts that may be chosen at all.
         """
-        seen, sentinel, asked = self.similarities(queries, vision, prompt)
+        return self.decide(self.similarities(queries, vision, prompt), queries.sees, eligible[None])
+
+    def decide(
+        self,
+        similarities: tuple[
+            Float[Tensor, "batch experts"],
+            Float[Tensor, "batch 1"],
+            Float[Tensor, "batch experts"],
+        ],
+        sees: Bool[Tensor, " batch"],
+        eligible: Bool[Tensor, "#batch experts"],
+    ) -> Route:
+        """Filter and weigh by similarities that are known already.
+
+        Args:
+            similarities: What :meth:`similarities` gives.
+            sees: Which queries have a picture.
+            eligible: Experts that may be chosen at all, for each query or for all.
+        """
+        seen, sentinel, asked = similarities
         threshold = sentinel + self.margin
-        passes = (seen > threshold) & queries.sees[:, None] & eligible
+        passes = (seen > threshold) & sees[:, None] & eligible
         relative = torch.softmax(asked.masked_fill(~passes, -torch.inf), dim=1)
         weights = torch.where(passes, asked.sigmoid() * relative.nan_to_num(), 0.0)
         return Route(vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights)

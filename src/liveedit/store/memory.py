@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -24,6 +26,7 @@ class Edit:
         prompt: The corrected question.
         target: The answer it now has.
         image: Identity of the picture, see :func:`liveedit.correction.image_identity`.
+        supersedes: Names of the edits that are out of force as long as this one is not revoked.
         id: Name of the edit, unique.
         created: When it was made, UTC.
     """
@@ -31,13 +34,14 @@ class Edit:
     prompt: str
     target: str
     image: str
+    supersedes: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid4().hex[:12])
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """All edits ever made, in order, as tensors; revoked ones are not eligible.
+    """All edits ever made, in order, as tensors; those not in force are not eligible.
 
     Args:
         ids: Their names.
@@ -57,6 +61,8 @@ class Pool:
 class MemoryStore:
     """Edits of one process; gone with it.
 
+    An edit is in force unless it is revoked, or superseded by one that is not revoked.
+
     Args:
         width: Width of the backbone's states.
         rank: Rank of an expert.
@@ -70,6 +76,7 @@ class MemoryStore:
         self._edits: dict[str, Edit] = {}
         self._rows: dict[str, int] = {}
         self._ids: list[str] = []
+        self._superseded: Counter[str] = Counter()
         self._tensors = {
             "u": torch.empty(0, rank, width, device=device),
             "v": torch.empty(0, rank, width, device=device),
@@ -79,15 +86,15 @@ class MemoryStore:
         }
 
     def __len__(self) -> int:
-        return len(self._edits)
+        return len(self.edits)
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in force, oldest first."""
-        return tuple(self._edits.values())
+        return tuple(edit for edit in self._edits.values() if not self._superseded[edit.id])
 
     def get(self, edit_id: str) -> Edit:
-        """One edit in force.
+        """One edit that is not revoked, in force or superseded.
 
         Raises:
             UnknownEdit: There is none of that name.
@@ -96,8 +103,12 @@ class MemoryStore:
             raise UnknownEdit(edit_id)
         return self._edits[edit_id]
 
+    def row(self, edit_id: str) -> int:
+        """Which row of the pool an edit has, revoked or not."""
+        return self._rows[edit_id]
+
     def add(self, edits: Sequence[Edit], experts: Experts, features: RoutingFeatures) -> None:
-        """Take up edits, one row of the tensors each; all of them or none."""
+        """Take up edits, one row of the tensors each, and put those they supersede out of force."""
         first, last = len(self._rows), len(self._rows) + len(edits)
         self._reserve(last)
         for name, rows in (
@@ -112,17 +123,41 @@ class MemoryStore:
             self._rows[edit.id] = row
             self._ids.append(edit.id)
             self._edits[edit.id] = edit
+            self._superseded.update(edit.supersedes)
+            self._settle(edit.supersedes)
 
     def revoke(self, edit_id: str) -> Edit:
-        """Put an edit out of force.
+        """Put an edit out of force for good; those that it alone superseded are in force again.
 
         Raises:
-            UnknownEdit: There is none of that name in force.
+            UnknownEdit: There is none of that name, or it is revoked already.
         """
         edit = self.get(edit_id)
-        self._tensors["eligible"][self._rows[edit_id]] = False
         del self._edits[edit_id]
+        self._superseded.subtract(edit.supersedes)
+        self._settle((edit_id, *edit.supersedes))
         return edit
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """Edits added within stay if all goes well; after an exception none of them does.
+
+        Args:
+            keep: False to take them back in any case.
+        """
+        count = len(self._ids)
+        try:
+            yield
+        except BaseException:
+            keep = False
+            raise
+        finally:
+            if not keep:
+                for edit_id in reversed(self._ids[count:]):
+                    if edit_id in self._edits:
+                        self.revoke(edit_id)
+                    del self._rows[edit_id]
+                del self._ids[count:]
 
     def pool(self, only: Collection[str] | None = None) -> Pool:
         """Views of the tensors; nothing is copied.
@@ -144,6 +179,11 @@ class MemoryStore:
             prompt=views["prompt"],
             eligible=eligible,
         )
+
+    def _settle(self, edit_ids: Collection[str]) -> None:
+        for edit_id in edit_ids:
+            in_force = edit_id in self._edits and not self._superseded[edit_id]
+            self._tensors["eligible"][self._rows[edit_id]] = in_force
 
     def _reserve(self, rows: int) -> None:
         for name, tensor in self._tensors.items():

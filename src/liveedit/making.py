@@ -1,0 +1,165 @@
+"""From a batch of corrections to edits: generate, compare with what is there, verify, refine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.config import EditingConfig
+from liveedit.conflicts import Conflict, find_conflicts, superseding
+from liveedit.correction import Correction, image_identity
+from liveedit.expert import Experts, apply_experts
+from liveedit.network import EditorNetwork
+from liveedit.refine import Asked, verify_and_refine
+from liveedit.representation import Representation, standardise
+from liveedit.residual import fetch
+from liveedit.routing import RoutingFeatures
+from liveedit.store.memory import Edit, MemoryStore, Pool
+
+# what an edit must not change about its own picture
+_NEIGHBOURS = ("Describe the picture in one sentence.", "What is in the background?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditOutcome:
+    """What came of a correction.
+
+    Args:
+        edit: The edit.
+        reached: Whether the model now gives the target, token by token, to its end.
+        steps: Gradient steps of refinement that took.
+        conflicts: Earlier edits about the same, the most alike first.
+    """
+
+    edit: Edit
+    reached: bool
+    steps: int
+    conflicts: tuple[Conflict, ...]
+
+    @property
+    def id(self) -> str:
+        """Name of the edit."""
+        return self.edit.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A batch that is ready for the store, row by row."""
+
+    outcomes: list[EditOutcome]
+    experts: Experts
+    features: RoutingFeatures
+
+
+@torch.no_grad()
+def make_edits(
+    backbone: Backbone,
+    network: EditorNetwork,
+    store: MemoryStore,
+    corrections: Sequence[Correction],
+    config: EditingConfig,
+) -> Made:
+    """Make a batch of edits; the store is only read.
+
+    Args:
+        backbone: The frozen model.
+        network: The editor.
+        store: What is in force.
+        corrections: The batch, the oldest first.
+        config: Switches.
+    """
+    images = [correction.image for correction in corrections]
+    query = backbone.query(images, [c.prompt for c in corrections], [c.target for c in corrections])
+    states = backbone.states(query)
+    representation = Representation(
+        states=standardise(states, network.scale),
+        spans=query.spans,
+        lexical=backbone.lexical(query.input_ids, query.spans.target),
+    )
+    experts, features = network.generator(representation), network.extractor(representation)
+    pool = store.pool()
+    edits = [
+        Edit(prompt=c.prompt, target=c.target, image=image_identity(c.image)) for c in corrections
+    ]
+    conflicts = find_conflicts(edits, features, pool, store.get, config.same)
+    if config.supersede:
+        edits = superseding(edits, conflicts)
+    in_force = _in_force(edits, pool, store)
+    own, others = _weights(network, pool, features, in_force)
+    residual = torch.zeros_like(representation.states)
+    for weights, there in (
+        (others[:, : -len(edits)], pool.experts),
+        (others[:, -len(edits) :], experts),
+    ):
+        routed = fetch(weights, there)
+        if routed is not None:
+            residual += apply_experts(representation.states, routed.experts, routed.weights)
+
+    def neighbours(which: Int[Tensor, " some"]) -> Asked:
+        about = [images[row] for row in which.tolist() for _ in _NEIGHBOURS]
+        asked = backbone.query(about, list(_NEIGHBOURS) * len(which))
+        last = torch.zeros_like(asked.attention_mask, dtype=torch.bool)
+        last[:, -1] = True
+        return Asked.of(asked, backbone.states(asked), last)
+
+    refined = verify_and_refine(
+        backbone,
+        network.scale,
+        experts,
+        own,
+        Asked.of(query, states, query.spans.predicts, residual),
+        neighbours,
+        config,
+    )
+    outcomes = [
+        EditOutcome(edit=edit, reached=reached, steps=steps, conflicts=found)
+        for edit, reached, steps, found in zip(
+            edits, refined.reached.tolist(), refined.steps.tolist(), conflicts, strict=True
+        )
+    ]
+    return Made(outcomes=outcomes, experts=refined.experts, features=features)
+
+
+def _in_force(
+    edits: Sequence[Edit], pool: Pool, store: MemoryStore
+) -> Bool[Tensor, "batch experts"]:
+    """For each new edit what is in force with it: of the pool, then of the batch.
+
+    That is what will be in force in the end; but one that a later one of the batch supersedes is
+    looked at as if that were revoked.
+    """
+    known, count = len(pool.ids), len(edits)
+    column = {edit.id: known + row for row, edit in enumerate(edits)}
+    supersedes = torch.zeros(count, known + count, dtype=torch.bool, device=pool.eligible.device)
+    for row, edit in enumerate(edits):
+        gone = [column[one] if one in column else store.row(one) for one in edit.supersedes]
+        supersedes[row, gone] = True
+    batch = torch.ones(count, dtype=torch.bool, device=pool.eligible.device)
+    in_the_end = torch.cat([pool.eligible, batch]) & ~supersedes.any(0)
+    in_force = in_the_end & ~supersedes
+    in_force[:, known:] &= ~supersedes[:, known:].T
+    in_force[:, known:].fill_diagonal_(True)
+    return in_force
+
+
+def _weights(
+    network: EditorNetwork,
+    pool: Pool,
+    features: RoutingFeatures,
+    in_force: Bool[Tensor, "batch experts"],
+) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
+    """How strongly each correction's own expert is added to it, and how strongly all others."""
+    router = network.router
+    seen, sentinel, asked = router.similarities(features, pool.vision, pool.prompt)
+    seen_among, _, asked_among = router.similarities(features, features.vision, features.prompt)
+    similarities = torch.cat([seen, seen_among], 1), sentinel, torch.cat([asked, asked_among], 1)
+    weights = router.decide(similarities, features.sees, in_force).weights
+    among = weights[:, len(pool.ids) :]
+    own = among.diagonal().clone()
+    among.fill_diagonal_(0)
+    return own, weights
