@@ -197,6 +197,10 @@ class Backbone:
             self._features.popitem(last=False)
         return [found[key] for key in keys]
 
+    def forget_images(self) -> None:
+        """Drop the image tokens that are kept of pictures seen lately."""
+        self._features.clear()
+
     def encode_images(self, images: list[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
         """Image tokens as the language model reads them."""
         pixels = self.processor.image_processor(images, return_tensors="pt").to(self.device)

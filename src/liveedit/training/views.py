@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -115,16 +116,21 @@ def cache_views(backbone: Backbone, cases: Sequence[EditCase], folder: Path) -> 
     return CachedViews(**joined)
 
 
+def views_of(case: EditCase) -> list[tuple[Image.Image, str, str]]:
+    """Picture, question and target of every view of a correction."""
+    seen, redrawn, other = (
+        render(scene) for scene in (case.scene, case.scene.redrawn(), case.strict_scene)
+    )
+    asked = case.question.text
+    pictures = [seen, seen, redrawn, other, seen]
+    questions = [asked, case.rephrase.text, asked, asked, case.strict_question.text]
+    return [(*view, case.target) for view in zip(pictures, questions, strict=True)]
+
+
 def _compute(backbone: Backbone, cases: Sequence[EditCase]) -> dict[str, Tensor]:
-    pictures, questions, targets = [], [], []
-    for case in cases:
-        seen, redrawn, other = (
-            render(scene) for scene in (case.scene, case.scene.redrawn(), case.strict_scene)
-        )
-        asked = case.question.text
-        pictures += [seen, seen, redrawn, other, seen]
-        questions += [asked, case.rephrase.text, asked, asked, case.strict_question.text]
-        targets += [case.target] * len(VIEWS)
+    pictures, questions, targets = zip(
+        *(view for case in cases for view in views_of(case)), strict=True
+    )
     states, ids, lengths, target_lengths = [], [], [], []
     for at in range(0, len(pictures), _BATCH):
         part = slice(at, at + _BATCH)

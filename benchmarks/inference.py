@@ -1,0 +1,152 @@
+"""What edits cost at inference: prefill and decode against the unedited model, side by side.
+
+    python benchmarks/inference.py [--json]
+
+A few edits are real, and the questions are about their pictures, so that experts do fire. The rest
+of the store is filled with edits drawn to resemble them: experts as large as theirs, routing
+features with the mean and spread of theirs. Every round times the unedited and the edited model one
+after the other; a ratio is the median over the rounds. Also measured: one edit without refinement
+(verified against its target) in units of one forward pass up to the edit layer, both with a picture
+that was never seen before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from liveedit import EditedModel
+from liveedit.benchmark.emoji_edit import EditCase, validation_set
+from liveedit.config import EditingConfig
+from liveedit.correction import Correction
+from liveedit.expert import Experts
+from liveedit.routing import RoutingFeatures
+from liveedit.scenes.scene import render
+from liveedit.store.memory import Edit
+
+_REAL = 64
+_DECODED = 32
+_SIZES = (0, 10, 1_000, 10_000)
+_BATCHES = (1, 8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="pocket", help="pocket, or a folder")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement")
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    options = parser.parse_args()
+    model = EditedModel.from_pretrained(options.model, config=EditingConfig(refine_steps=0))
+    cases = validation_set(_REAL + options.rounds)
+    corrections = [
+        Correction(image=render(case.scene), prompt=case.question.text, target=case.target)
+        for case in cases
+    ]
+    passes = _edit_passes(model, corrections[_REAL:])
+    ratios = []
+    with tqdm(total=len(_SIZES) * len(_BATCHES), desc="inference", unit="setting") as bar:
+        for size in _SIZES:
+            store = _filled(model, corrections[: min(_REAL, size)], size)
+            for batch in _BATCHES:
+                prefill, decode = _slowdown(store, cases[:batch], options.rounds)
+                ratios.append({"edits": size, "batch": batch, "prefill": prefill, "decode": decode})
+                bar.update()
+    if options.json:
+        print(json.dumps({"ratios": ratios, "edit_passes": passes}))
+        return
+    print("edits   batch  prefill  decode   (time of the edited model over the unedited one's)")
+    for row in ratios:
+        print("{edits:<7} {batch:<6} {prefill:<8} {decode}".format(**row))
+    print(f"one edit costs {passes} forward passes up to the edit layer")
+
+
+def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedModel:
+    """A model of its own with so many edits, the first of them real."""
+    filled = EditedModel(model.backbone, model.network, config=model.config)
+    filled.edit_many(real)
+    missing = size - len(real)
+    if missing <= 0:
+        return filled
+    pool = filled.store.pool()
+    torch.manual_seed(0)
+
+    def features(like: Tensor) -> Tensor:
+        drawn = like.mean(0) + like.std(0) * torch.randn(missing, like.shape[1])
+        vectors = drawn.unflatten(1, (model.network.config.vectors, -1))
+        return F.normalize(vectors, dim=-1).flatten(1) / vectors.shape[1] ** 0.5
+
+    rows = torch.randint(len(pool.ids), (missing,))
+    filled.store.add(
+        [Edit(prompt="drawn", target="drawn", image="drawn") for _ in range(missing)],
+        Experts(u=pool.experts.u[rows], v=pool.experts.v[rows]),
+        RoutingFeatures(
+            vision=features(pool.vision),
+            prompt=features(pool.prompt),
+            sentinel=torch.zeros(missing, pool.vision.shape[1]),
+            sees=torch.ones(missing, dtype=torch.bool),
+        ),
+    )
+    return filled
+
+
+def _slowdown(model: EditedModel, cases: list[EditCase], rounds: int) -> tuple[float, float]:
+    """Time with edits over time without, for prefill and for a decoded token."""
+    images = [render(case.scene) for case in cases]
+    prompts = [case.question.text for case in cases]
+
+    def seconds(tokens: int) -> float:
+        return _time(
+            lambda: model.generate(images, prompts, max_new_tokens=tokens, min_new_tokens=tokens)
+        )
+
+    def both() -> tuple[float, float]:
+        first = seconds(1)
+        return first, seconds(1 + _DECODED) - first
+
+    both()
+    found = []
+    for _ in range(rounds):
+        with model.disabled():
+            plain = both()
+        edited = both()
+        found.append([one / other for one, other in zip(edited, plain, strict=True)])
+    prefill, decode = (round(statistics.median(part), 3) for part in zip(*found, strict=True))
+    return prefill, decode
+
+
+def _edit_passes(model: EditedModel, corrections: list[Correction]) -> float:
+    backbone = model.backbone
+
+    def forward(correction: Correction) -> None:
+        query = backbone.query([correction.image], [correction.prompt], [correction.target])
+        backbone.states(query)
+
+    found = []
+    for correction in tqdm(corrections, desc="edits", unit="edit"):
+        backbone.forget_images()
+        plain = _time(lambda one=correction: forward(one))  # type: ignore[misc]
+        backbone.forget_images()
+        edited = _time(lambda one=correction: model.edit_many([one]))  # type: ignore[misc]
+        found.append(edited / plain)
+    return round(statistics.median(found), 3)
+
+
+@torch.no_grad()
+def _time(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
