@@ -4,6 +4,9 @@ An update B A of a matrix changes the output by B (A x). The inputs x of text-on
 in few directions; A is kept orthogonal to those that carry most of their energy, and so reads what
 pictures put into the rest (the idea of AlphaEdit's null space, Fang et al., arXiv 2410.02355).
 What B A still makes of the rest is known in closed form, and so can be part of the loss.
+
+Every token's input counts the same: unscaled, the few positions with huge activations would carry
+nearly all energy of some matrices, and the update would be loud everywhere else.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
@@ -103,7 +107,7 @@ def _measured(
 
     def measure(name: str) -> object:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            seen = inputs[0][attention[0]].float()
+            seen = F.normalize(inputs[0][attention[0]].float(), dim=-1)
             energy[name] = energy.get(name, 0) + seen.T @ seen
 
         return hook
