@@ -8,7 +8,7 @@ import torch
 from liveedit.pocket.alignment.conversation import Turn, tokenise
 from liveedit.pocket.alignment.silence import ENERGY, TextInputs, keep_out, loudness, text_inputs
 
-MATRIX = "layers.1.mlp.up_proj"
+MATRIX = "layers.1.mlp.down_proj"  # whose inputs are of very different lengths
 TURNS = [
     Turn(question=question, answer="I do not know.")
     for question in ("Who are you?", "What is the capital of France?", "Tell me a joke.")
@@ -27,7 +27,7 @@ def measured(language_model, processor) -> TextInputs:
 
 @pytest.fixture(scope="module")
 def inputs(language_model, processor) -> torch.Tensor:
-    """What the matrix reads in that chat, row after row, without padding."""
+    """What the matrix reads in that chat, row after row, without padding, all of one length."""
     seen = []
     module = language_model.get_submodule(MATRIX)
     handle = module.register_forward_pre_hook(lambda _, args: seen.append(args[0][0]))
@@ -35,7 +35,7 @@ def inputs(language_model, processor) -> torch.Tensor:
         batch = tokenise([(turn,)], tokenizer=processor.tokenizer)
         language_model(input_ids=batch.input_ids)
     handle.remove()
-    return torch.cat(seen)
+    return torch.nn.functional.normalize(torch.cat(seen), dim=-1)
 
 
 def test_strong_directions_are_orthonormal_and_carry_the_energy_just(measured, inputs):

@@ -47,7 +47,7 @@ _UPDATED = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 
 
 class AlignmentConfig(Config):
-    """Settings of the second stage; the defaults made the shipped weights.
+    """Settings of the second stage.
 
     Args:
         loop: Steps, rate, checkpoints.
@@ -62,15 +62,15 @@ class AlignmentConfig(Config):
         seed: Seed of everything random.
     """
 
-    loop: LoopConfig = LoopConfig(steps=240, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=600, learning_rate=1e-3)
     pictures: int = 24
     chats: int = 4
     turns: int = 2
     projector_rate: float = 0.3
     rank: int = 16
     noise: float = 0.1
-    chat_weight: float = 4.0
-    loudness_weight: float = 100.0
+    chat_weight: float = 6.0
+    loudness_weight: float = 300.0
     seed: int = 0
 
 
