@@ -3,9 +3,9 @@
     python benchmarks/supersede.py [--facts 100] [--json]
 
 The facts are the first evaluation corrections of emoji-edit whose question family has five
-targets; those before the last one are targets of other corrections of the same family. All facts are corrected for the first time,
-then all for the second time, and so on, in one store. Answers are generated freely and compared
-exactly, up to case and a closing full stop.
+targets; those before the last one are targets of other corrections of the same family. All facts
+are corrected for the first time, then all for the second time, and so on, in one store. Answers are
+generated freely and compared exactly, up to case and a closing full stop.
 """
 
 from __future__ import annotations
