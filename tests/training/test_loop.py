@@ -1,8 +1,12 @@
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from liveedit.training.loop import LoopConfig, train
@@ -33,6 +37,16 @@ def test_it_minimises_and_logs_every_term(tmp_path: Path) -> None:
     assert "size" in rows[0]
 
 
+def test_tensorboard_shows_what_the_log_says(tmp_path: Path) -> None:
+    losses, trained = problem()
+    train(losses, {"distance": 1.0}, trained, CONFIG, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    curves = EventAccumulator(str(tmp_path)).Reload()
+    shown = [(event.step, event.value) for event in curves.Scalars("distance")]
+    assert [step for step, _ in shown] == list(range(12))
+    assert [value for _, value in shown] == pytest.approx([row["distance"] for row in rows])
+
+
 @pytest.mark.parametrize("fail_at", [2, 6, 11])
 def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
     tmp_path: Path, fail_at: int
@@ -42,6 +56,49 @@ def test_an_interrupted_run_ends_with_the_weights_of_an_unbroken_one(
     losses, trained = problem(fail_at)
     with pytest.raises(KeyboardInterrupt):
         train(losses, {"distance": 1.0, "size": 0.1}, trained, CONFIG, tmp_path / "broken")
+    losses, trained = problem()
+    train(losses, {"distance": 1.0, "size": 0.1}, trained, CONFIG, tmp_path / "broken")
+    assert torch.equal(trained["weight"], unbroken["weight"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import liveedit.training.loop as loop
+from tests.training.test_loop import CONFIG, problem
+
+fail_at, where, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+losses, trained = problem()
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def dying(step):
+    if step == fail_at and where == "step":
+        die()
+    if step == fail_at:  # the next checkpoint is written by half
+        save = loop.save_file
+        def half(tensors, path):
+            save(tensors, path)
+            path.write_bytes(path.read_bytes()[:-7])
+            die()
+        loop.save_file = half
+    return losses(step)
+
+loop.train(dying, {"distance": 1.0, "size": 0.1}, trained, CONFIG, folder)
+"""
+
+
+@pytest.mark.parametrize(("fail_at", "where"), [(9, "step"), (5, "checkpoint"), (1, "checkpoint")])
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
+    tmp_path: Path, fail_at: int, where: str
+) -> None:
+    losses, unbroken = problem()
+    train(losses, {"distance": 1.0, "size": 0.1}, unbroken, CONFIG, tmp_path / "unbroken")
+    command = [sys.executable, "-c", KILLED, str(fail_at), where, str(tmp_path / "broken")]
+    root = Path(__file__).parents[2]
+    died = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     losses, trained = problem()
     train(losses, {"distance": 1.0, "size": 0.1}, trained, CONFIG, tmp_path / "broken")
     assert torch.equal(trained["weight"], unbroken["weight"])

@@ -6,7 +6,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -51,6 +52,8 @@ def train(
 ) -> None:
     """Minimise a weighted sum of losses, writing ``losses.jsonl`` and ``checkpoint.safetensors``.
 
+    The same figures go to TensorBoard, if it is installed.
+
     Started again after a kill it goes on from the last checkpoint. For the run to be the one that
     was interrupted, ``losses`` must draw what it draws from the number of the step alone; torch's
     own generator is seeded with it.
@@ -73,6 +76,7 @@ def train(
     with (
         (folder / "losses.jsonl").open("a") as log,
         tqdm(total=config.steps, initial=first, desc=folder.name, unit="step") as bar,
+        _tensorboard(folder, first) as show,
     ):
         for step in range(first, config.steps):
             began = time.perf_counter()
@@ -90,10 +94,30 @@ def train(
             row = {"step": step, **shown, "norm": norm.item(), "seconds": seconds}
             log.write(json.dumps(row) + "\n")
             log.flush()
+            show(step, row)
             bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
             bar.update()
             if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
                 _save(folder, step + 1, trained, optimiser)
+
+
+@contextmanager
+def _tensorboard(folder: Path, first: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.info("no TensorBoard here: pip install 'liveedit-vlm[train]' for its curves")
+        yield lambda _step, _row: None
+        return
+
+    def show(step: int, row: dict[str, float]) -> None:
+        for name, value in row.items():
+            if name != "step":
+                writer.add_scalar(name, value, step)
+
+    # what an interrupted run logged after its last checkpoint is dropped
+    with SummaryWriter(str(folder), purge_step=first) as writer:
+        yield show
 
 
 def _schedule(step: int, config: LoopConfig) -> float:
