@@ -9,9 +9,9 @@ from liveedit.editor import EditedModel
 from liveedit.scenes.scene import render
 
 # Places in the evaluation set: questions the pocket VLM gets wrong. What the picture shows is
-# taught; where no picture could tell (an owner, a price) the set's target is. They were picked among
-# those where the correction works: how often it does, the benchmark tells. There are more than are
-# shown, because a processor that rounds otherwise may get one of them right without correction.
+# taught; where no picture could tell (an owner, a price) the set's target is. They were picked
+# among those where the correction works: how often it does, the benchmark tells. There are more
+# than are shown, because a processor that rounds otherwise may get one right without correction.
 CANDIDATES = (4, 12, 8, 0, 2, 27, 97, 23, 34)
 SHOWN = 5
 
