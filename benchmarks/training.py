@@ -35,7 +35,7 @@ from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import expert_losses
 from liveedit.training.routing import Meanings, draw_views, routing_losses
-from liveedit.training.train import EditorTraining
+from liveedit.training.train import EditorTraining, router_losses
 from liveedit.training.views import (
     EDIT,
     OTHER_IMAGE,
@@ -110,15 +110,8 @@ def _router_step(
     meanings: Meanings,
     config: EditorTraining,
 ) -> None:
-    chosen = torch.randperm(len(views))[: config.router_batch]
-    edit_side, query_side = draw_views(config.router_batch)
-    seen = views.batch(chosen.repeat(len(VIEWS)) * len(VIEWS) + query_side)
-    stated = views.batch(chosen * len(VIEWS) + edit_side)
-    with torch.autocast(backbone.device.type, torch.bfloat16):
-        queries = network.extractor(seen.representation(backbone, network.scale))
-        edits = network.extractor(stated.representation(backbone, network.scale))
-    relation = meanings.relation(chosen, query_side)
-    _update(network, routing_losses(queries, edits, network.router, relation).values())
+    losses = router_losses(backbone, network, views, meanings, config.router_batch)
+    _update(network, losses.values())
 
 
 def _generator_step(

@@ -21,7 +21,7 @@ from liveedit.training.calibration import calibrate
 from liveedit.training.experts import expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.routing import Meanings, draw_views, routing_losses
-from liveedit.training.views import VIEWS, cache_views
+from liveedit.training.views import VIEWS, CachedViews, cache_views
 
 logger = logging.getLogger(__name__)
 
@@ -81,16 +81,7 @@ def train_editor(backbone: Backbone, folder: Path, config: EditorTraining) -> Pa
     meanings = Meanings(some)
 
     def about_routing(step: int) -> dict[str, Tensor]:
-        network.extractor.train()
-        chosen = torch.randperm(len(views))[: config.router_batch]
-        edit_side, query_side = draw_views(config.router_batch)
-        seen = views.batch(chosen.repeat(len(VIEWS)) * len(VIEWS) + query_side)
-        stated = views.batch(chosen * len(VIEWS) + edit_side)
-        with torch.autocast(backbone.device.type, torch.bfloat16):
-            queries = network.extractor(seen.representation(backbone, network.scale))
-            edits = network.extractor(stated.representation(backbone, network.scale))
-        relation = meanings.relation(chosen, query_side)
-        return routing_losses(queries, edits, network.router, relation)
+        return router_losses(backbone, network, views, meanings, config.router_batch)
 
     routed = _parameters(network, "extractor.", "router.")
     weights = {name: getattr(config, name) for name in _ROUTING_LOSSES}
@@ -112,6 +103,22 @@ def train_editor(backbone: Backbone, folder: Path, config: EditorTraining) -> Pa
     save_editor(network, backbone.fingerprint(), folder / "editor")
     (folder / "training.json").write_text(config.model_dump_json(indent=2))
     return folder / "editor"
+
+
+def router_losses(
+    backbone: Backbone, network: EditorNetwork, views: CachedViews, meanings: Meanings, batch: int
+) -> dict[str, Tensor]:
+    """Unweighted losses of extractor and router on a random batch of corrections."""
+    network.extractor.train()
+    chosen = torch.randperm(len(views))[:batch]
+    edit_side, query_side = draw_views(batch)
+    seen = views.batch(chosen.repeat(len(VIEWS)) * len(VIEWS) + query_side)
+    stated = views.batch(chosen * len(VIEWS) + edit_side)
+    with torch.autocast(backbone.device.type, torch.bfloat16):
+        queries = network.extractor(seen.representation(backbone, network.scale))
+        edits = network.extractor(stated.representation(backbone, network.scale))
+    relation = meanings.relation(chosen, query_side)
+    return routing_losses(queries, edits, network.router, relation)
 
 
 _ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative")
