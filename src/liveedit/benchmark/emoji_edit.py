@@ -209,7 +209,7 @@ def _two_phrasings(
     split: Split, family: Family, thing: str, random: np.random.Generator
 ) -> tuple[Question, Question]:
     """The same question twice, the second time in words the split keeps for rephrasing."""
-    known = family.training[:-_HELD_FOR_VALIDATION]
+    known = family.training[:-_HELD_FOR_VALIDATION] + (family.more if split == "train" else ())
     first = int(random.integers(len(known)))
     rephrasings = {
         "train": known[:first] + known[first + 1 :],

@@ -51,7 +51,8 @@ class Family:
         name: Identifier.
         counts: For scenes with how many things the question makes sense.
         answer_type: Corrections of this family have targets of this type.
-        training: Phrasings for training; ``{thing}`` stands for a concept the question names.
+        training: Phrasings of corrections; ``{thing}`` stands for a concept the question names.
+        more: Further phrasings, for training alone.
         evaluation: Phrasings kept for evaluation.
         truth: The right answer for a scene and the thing the question names, or None where nothing
             in the picture says it (new knowledge) or the question does not fit the scene.
@@ -61,6 +62,7 @@ class Family:
     counts: tuple[int, ...]
     answer_type: AnswerType
     training: tuple[str, ...]
+    more: tuple[str, ...]
     evaluation: tuple[str, ...]
     truth: Callable[[Scene, str], str | None]
 

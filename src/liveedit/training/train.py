@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class EditorTraining(Config):
-    """Settings of the editor's training; the defaults made the shipped checkpoint.
+    """Settings of the editor's training.
 
     Args:
         editor: Architecture.
@@ -42,8 +42,8 @@ class EditorTraining(Config):
     """
 
     editor: EditorConfig = EditorConfig()
-    corrections: int = 2000
-    router: LoopConfig = LoopConfig(steps=450, learning_rate=1e-3)
+    corrections: int = 4000
+    router: LoopConfig = LoopConfig(steps=1000, learning_rate=1e-3)
     router_batch: int = 96
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
