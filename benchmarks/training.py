@@ -35,17 +35,9 @@ from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import expert_losses
 from liveedit.training.routing import Meanings, draw_views, routing_losses
-from liveedit.training.train import EditorTraining, router_losses
-from liveedit.training.views import (
-    EDIT,
-    OTHER_IMAGE,
-    REPHRASE,
-    VIEWS,
-    CachedViews,
-    ViewBatch,
-    cache_views,
-    views_of,
-)
+from liveedit.training.states import CachedViews, ViewBatch, cache_views
+from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, router_losses
+from liveedit.training.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
 
 Result = TypeVar("Result")
 Views = list[tuple[Image.Image, str, str]]
@@ -111,7 +103,7 @@ def _router_step(
     config: EditorTraining,
 ) -> None:
     losses = router_losses(backbone, network, views, meanings, config.router_batch)
-    _update(network, losses.values())
+    _update(network, (losses[name] for name in ROUTING_LOSSES))
 
 
 def _generator_step(
@@ -119,12 +111,13 @@ def _generator_step(
 ) -> None:
     chosen = torch.randperm(len(views))[: config.generator_batch]
     losses = expert_losses(backbone, network, views, chosen)
-    _update(network, (losses[name] for name in ("reliability", "generality", "locality")))
+    _update(network, (losses[name] for name in EXPERT_LOSSES))
 
 
 def _frozen_part(backbone: Backbone, views: CachedViews, config: EditorTraining) -> None:
     """What of a generator step runs through the frozen layers, forward and backward."""
-    seen = views.batch(torch.arange(3 * config.generator_batch))
+    batch = torch.arange(config.generator_batch)
+    seen = views.batch(batch.repeat(3), torch.tensor([0, 1, 3]).repeat_interleave(len(batch)))
     states = seen.states.clone().requires_grad_()
     spans = seen.representation(backbone, measure_scale(views.all_states[:1000])).spans
     backbone.finish(states, seen.attention_mask, spans.predicts).sum().backward()
@@ -140,10 +133,10 @@ def _loop(
     rendered = [views_of(case) for case in tqdm(some, desc="rendering", unit="correction")]
 
     def router_step() -> None:
-        queries: list[list[RoutingFeatures]] = [[] for _ in VIEWS]
+        queries: list[list[RoutingFeatures]] = [[] for _ in TAUGHT]
         edits = []
         for views in tqdm(rendered, desc="loop, router", unit="correction"):
-            for number in range(len(VIEWS)):
+            for number in range(len(TAUGHT)):
                 one = _one_view(backbone, views, number)
                 queries[number].append(
                     network.extractor(one.representation(backbone, network.scale))
@@ -154,7 +147,7 @@ def _loop(
         asked = RoutingFeatures.join([one for view in queries for one in view])
         relation = meanings.relation(chosen, draw_views(len(some))[1])
         losses = routing_losses(asked, RoutingFeatures.join(edits), network.router, relation)
-        _update(network, losses.values())
+        _update(network, (losses[name] for name in ROUTING_LOSSES))
 
     def generator_step() -> None:
         for views in tqdm(rendered, desc="loop, generator", unit="correction"):

@@ -98,6 +98,19 @@ def backbone(tiny_model: LlavaForConditionalGeneration, processor: LlavaProcesso
 
 
 @pytest.fixture(scope="session")
+def tiny_folder(
+    tiny_model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The tiny VLM as a folder that other processes load."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def pictures() -> list[Image.Image]:
     """Three different pictures, none of the model's size."""
     random = np.random.default_rng(0)

@@ -104,3 +104,13 @@ class UnknownDataset(LiveEditError):
     def __init__(self, name: str, *, known: list[str], nearest: str | None) -> None:
         hint = f"did you mean {nearest!r}?" if nearest else "give one of those"
         super().__init__(f"there is no dataset {name!r} among {', '.join(known)}; {hint}")
+
+
+class CacheTooSmall(LiveEditError):
+    """The states that a training needs do not fit into the cache."""
+
+    def __init__(self, *, needed: int, limit: int) -> None:
+        super().__init__(
+            f"the states of these corrections need {needed / 1e9:.1f} GB and the cache may hold "
+            f"{limit / 1e9:.1f} GB; raise --states-limit or draw fewer corrections"
+        )

@@ -8,7 +8,7 @@ on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,14 +36,18 @@ class RoutingFeatures:
     sentinel: Float[Tensor, "batch features"]
     sees: Bool[Tensor, " batch"]
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> RoutingFeatures:
+        """The same done to each tensor."""
+        return RoutingFeatures(
+            vision=change(self.vision),
+            prompt=change(self.prompt),
+            sentinel=change(self.sentinel),
+            sees=change(self.sees),
+        )
+
     def rows(self, which: slice) -> RoutingFeatures:
         """Some rows of the batch."""
-        return RoutingFeatures(
-            vision=self.vision[which],
-            prompt=self.prompt[which],
-            sentinel=self.sentinel[which],
-            sees=self.sees[which],
-        )
+        return self.map(lambda part: part[which])
 
     @staticmethod
     def join(parts: Sequence[RoutingFeatures]) -> RoutingFeatures:

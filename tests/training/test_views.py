@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -6,15 +10,18 @@ import torch
 from torch.nn import functional as F
 
 from liveedit.backbones.llava import LlavaBackbone
+from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import EditCase, cases
 from liveedit.config import EditorConfig
+from liveedit.errors import CacheTooSmall
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.residual import RoutedExperts
 from liveedit.scenes.scene import render
 from liveedit.training import experts
-from liveedit.training.views import REDRAWN, VIEWS, CachedViews, cache_views
+from liveedit.training.states import CachedViews, cache_views, weights_digest
+from liveedit.training.views import REDRAWN, TAUGHT
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def views(backbone: LlavaBackbone, some: list[EditCase], folder: Path) -> Cached
 def test_cached_states_are_those_of_the_question_asked_alone(backbone, some, views) -> None:
     assert len(views) == 5
     chosen = [(3, REDRAWN), (0, 0)]
-    batch = views.batch(torch.tensor([case * len(VIEWS) + view for case, view in chosen]))
+    batch = views.batch(*torch.tensor(chosen).T)
     for row, (case, view) in enumerate(chosen):
         scene = some[case].scene.redrawn() if view == REDRAWN else some[case].scene
         query = backbone.query([render(scene)], [some[case].question.text], [some[case].target])
@@ -50,15 +57,76 @@ def test_cached_states_are_those_of_the_question_asked_alone(backbone, some, vie
 
 
 def test_a_shard_that_is_there_is_not_computed_again(backbone, some, folder, views) -> None:
-    shards = {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+    shards = {path: path.stat().st_ino for path in folder.glob("*.safetensors")}
     again = cache_views(backbone, some, folder)
     assert torch.equal(again.all_states, views.all_states)
-    assert shards == {path: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+    assert shards == {path: path.stat().st_ino for path in folder.glob("*.safetensors")}
 
 
-def test_a_folder_of_other_corrections_is_refused(backbone, some, folder, views) -> None:
-    with pytest.raises(FileExistsError, match="another folder"):
-        cache_views(backbone, some[:3], folder)
+def test_other_corrections_or_views_are_other_shards(backbone, some, folder, views) -> None:
+    before = set(folder.glob("*.safetensors"))
+    fewer = cache_views(backbone, some[:3], folder)
+    same = views.all_states[: len(fewer.all_states)]
+    torch.testing.assert_close(fewer.all_states, same, atol=1e-4, rtol=1e-4)
+    elsewhere = cache_views(backbone, some, folder, names=("edit", "elsewhere"))
+    assert len(set(folder.glob("*.safetensors")) - before) == 2
+    one = elsewhere.batch(torch.tensor([2]), torch.tensor([0]))
+    torch.testing.assert_close(
+        one.states, views.batch(torch.tensor([2]), torch.tensor([0])).states, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_other_weights_are_another_digest(backbone) -> None:
+    before = weights_digest(backbone)
+    weight = backbone.model.get_input_embeddings().weight
+    kept = weight[5, 3].clone()
+    weight[5, 3] += 1
+    assert weights_digest(backbone) != before
+    weight[5, 3] = kept
+    assert weights_digest(backbone) == before
+
+
+def test_the_cache_is_bounded(backbone, some, tmp_path) -> None:
+    """What was not used for longest goes, and never what the run needs."""
+    cache_views(backbone, some[:2], tmp_path)
+    (oldest,) = tmp_path.glob("*.safetensors")
+    os.utime(oldest, (0, 0))
+    cache_views(backbone, some[2:4], tmp_path)
+    size = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+    cache_views(backbone, some[4:], tmp_path, limit=size)
+    left = list(tmp_path.glob("*.safetensors"))
+    assert len(left) == 2
+    assert oldest not in left
+    with pytest.raises(CacheTooSmall, match="raise --states-limit"):
+        cache_views(backbone, some[:2], tmp_path, limit=10_000)
+
+
+CACHING = """
+import os, signal, sys
+from pathlib import Path
+import liveedit.training.states as states
+from liveedit.backbones.registry import load_backbone
+from itertools import islice
+from liveedit.benchmark.emoji_edit import cases
+
+save = states.save_file
+def half(tensors, path):
+    save(tensors, path)
+    path.write_bytes(path.read_bytes()[:-7])
+    os.kill(os.getpid(), signal.SIGKILL)
+states.save_file = half
+model, folder = sys.argv[1:]
+states.cache_views(load_backbone(model), list(islice(cases("train"), 2)), Path(folder))
+"""
+
+
+def test_a_cache_killed_while_writing_holds_nothing_by_half(tiny_folder, tmp_path) -> None:
+    command = [sys.executable, "-c", CACHING, str(tiny_folder), str(tmp_path)]
+    died = subprocess.run(command, capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    backbone = load_backbone(tiny_folder)
+    assert len(cache_views(backbone, list(islice(cases("train"), 2)), tmp_path)) == 2
 
 
 def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkeypatch) -> None:
@@ -77,13 +145,13 @@ def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkey
 
     def logits(case: EditCase, view: int, experts_: Experts | None) -> tuple:
         scene, question = case.scene, case.question
-        if VIEWS[view] == "rephrase":
+        if TAUGHT[view] == "rephrase":
             question = case.rephrase
-        elif VIEWS[view] == "redrawn":
+        elif TAUGHT[view] == "redrawn":
             scene = scene.redrawn()
-        elif VIEWS[view] == "other image":
+        elif TAUGHT[view] == "other image":
             scene = case.strict_scene
-        elif VIEWS[view] == "other question":
+        elif TAUGHT[view] == "other question":
             question = case.strict_question
         query = backbone.query([render(scene)], [question.text], [case.target])
 
@@ -102,7 +170,7 @@ def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkey
 
     reliability, generality, locality = [], [], []
     for row, index in enumerate(chosen.tolist()):
-        batch = views.batch(torch.tensor([index * len(VIEWS)]))
+        batch = views.batch(torch.tensor([index]), torch.tensor([0]))
         with torch.no_grad():
             made = network.generator(batch.representation(backbone, network.scale))
         out, words = logits(some[index], 0, made)

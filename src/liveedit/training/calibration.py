@@ -15,11 +15,12 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.network import EditorNetwork
 from liveedit.routing import RoutingFeatures
-from liveedit.training.views import OTHER_IMAGE, VIEWS, CachedViews
+from liveedit.training.routing import FIRES
+from liveedit.training.states import CachedViews
+from liveedit.training.views import OTHER_IMAGE
 
 _GROUP = 100  # edits in force while a margin is tried
 _BATCH = 64
-_CONCERNED = 0.5  # an expert of at least this weight counts as fired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def calibrate(backbone: Backbone, network: EditorNetwork, views: CachedViews) ->
     question and the redrawn picture; no edit fires for another picture; none for another question.
     """
     network.eval()
-    features = [_features(backbone, network, views, view) for view in range(len(VIEWS))]
+    features = [_features(backbone, network, views, view) for view in range(len(views.names))]
     margins = torch.linspace(-8, 8, 65)
     outcomes = []
     for margin in margins:
@@ -55,7 +56,7 @@ def calibrate(backbone: Backbone, network: EditorNetwork, views: CachedViews) ->
     )
     best = int(scores.argmax())
     network.router.margin.fill_(margins[best])
-    fired = dict(zip(VIEWS, outcomes[best].tolist(), strict=True))
+    fired = dict(zip(views.names, outcomes[best].tolist(), strict=True))
     return Calibration(margin=margins[best].item(), fired=fired)
 
 
@@ -65,14 +66,14 @@ def _features(
     parts = []
     for start in range(0, len(views), _BATCH):
         cases = torch.arange(start, min(start + _BATCH, len(views)))
-        batch = views.batch(cases * len(VIEWS) + view)
+        batch = views.batch(cases, torch.full_like(cases, view))
         parts.append(network.extractor(batch.representation(backbone, network.scale)))
     return RoutingFeatures.join(parts)
 
 
 def _fired(network: EditorNetwork, features: list[RoutingFeatures]) -> Float[Tensor, " views"]:
     count = len(features[0].sees)
-    shares = torch.zeros(len(VIEWS))
+    shares = torch.zeros(len(features))
     for start in range(0, count, _GROUP):
         group = slice(start, min(start + _GROUP, count))
         rows = torch.arange(group.stop - group.start)
@@ -85,5 +86,5 @@ def _fired(network: EditorNetwork, features: list[RoutingFeatures]) -> Float[Ten
                 torch.ones(len(rows), dtype=torch.bool),
             ).weights
             hits = weights[rows, rows] if view < OTHER_IMAGE else weights.amax(1)
-            shares[view] += (hits >= _CONCERNED).sum()
+            shares[view] += (hits >= FIRES).sum()
     return shares / count

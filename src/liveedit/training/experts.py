@@ -16,14 +16,14 @@ from liveedit.backbones.base import Backbone
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
 from liveedit.residual import RoutedExperts
+from liveedit.training.processes import mean, share
+from liveedit.training.states import CachedViews
 from liveedit.training.views import (
     EDIT,
     OTHER_IMAGE,
     OTHER_QUESTION,
     REDRAWN,
     REPHRASE,
-    VIEWS,
-    CachedViews,
 )
 
 _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
@@ -32,24 +32,27 @@ _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
 def expert_losses(
     backbone: Backbone, network: EditorNetwork, views: CachedViews, cases: Int[Tensor, " batch"]
 ) -> dict[str, Tensor]:
-    """Unweighted losses of a batch of corrections.
+    """Unweighted losses of a batch of corrections, of which each process computes its part.
 
     Returns:
         ``reliability``: of the correction itself. ``generality``: of the rephrased question or the
         redrawn picture. ``locality``: divergence on another picture or another question.
-        ``accuracy``: share of target tokens right in the first two, for the log.
+        ``rel``: share of target tokens right in the correction itself, for the log. ``loc``: share
+        of tokens in the last that stay as they were, although the expert is added by force.
     """
-    batch = len(cases)
-    coin = torch.randint(0, 2, (2, batch))
+    coin = torch.randint(0, 2, (2, len(cases)))
+    strength = _WEAKEST + (1 - _WEAKEST) * torch.rand(3, len(cases))
     general = torch.where(coin[0] == 0, REPHRASE, REDRAWN)
     strict = torch.where(coin[1] == 0, OTHER_IMAGE, OTHER_QUESTION)
-    kinds = torch.cat([torch.full((batch,), EDIT), general, strict])
-    seen = views.batch(cases.repeat(3) * len(VIEWS) + kinds)
+    kinds = torch.stack([torch.full((len(cases),), EDIT), general, strict])
+    mine = share(torch.arange(len(cases)))
+    batch = len(mine)
+    seen = views.batch(cases[mine].repeat(3), kinds[:, mine].flatten())
     whole = seen.representation(backbone, network.scale)
     made = network.generator(whole.rows(slice(0, batch)))
     routed = RoutedExperts(
         experts=Experts(u=made.u.repeat(3, 1, 1), v=made.v.repeat(3, 1, 1)),
-        weights=_WEAKEST + (1 - _WEAKEST) * torch.rand(3 * batch, 1),
+        weights=strength[:, mine].flatten()[:, None],
     )
     predicts = whole.spans.predicts
     logits = backbone.finish(
@@ -60,18 +63,23 @@ def expert_losses(
         before = backbone.finish(
             seen.states[away], seen.attention_mask[away], predicts[away]
         ).float()
-    owner = torch.arange(3 * batch)[:, None].expand_as(predicts)[predicts]
+    owner = torch.arange(3 * batch)[:, None].expand_as(predicts)[predicts] // batch
     words = seen.input_ids[whole.spans.target]
     surprise = F.cross_entropy(logits, words, reduction="none")
-    right = (logits.argmax(1) == words).float()
+    divergence = F.kl_div(
+        logits[owner == 2].log_softmax(1), before.log_softmax(1), log_target=True, reduction="none"
+    ).sum(1)
+    right, kept = logits.argmax(1) == words, logits[owner == 2].argmax(1) == before.argmax(1)
     return {
-        "reliability": surprise[owner < batch].mean(),
-        "generality": surprise[(owner >= batch) & (owner < 2 * batch)].mean(),
-        "locality": F.kl_div(
-            logits[owner >= 2 * batch].log_softmax(1),
-            before.log_softmax(1),
-            log_target=True,
-            reduction="batchmean",
-        ),
-        "accuracy": right[owner < 2 * batch].mean().detach(),
+        "reliability": _mean(surprise[owner == 0]),
+        "generality": _mean(surprise[owner == 1]),
+        "locality": _mean(divergence),
+        "rel": _mean(right[owner == 0].float()),
+        "loc": _mean(kept.float()),
     }
+
+
+def _mean(of_tokens: Tensor) -> Tensor:
+    """This process's part of the mean over all tokens, such that the parts average to it."""
+    here = torch.tensor(float(len(of_tokens)), device=of_tokens.device)
+    return of_tokens.sum() / mean(here)

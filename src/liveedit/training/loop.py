@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.config import Config
+from liveedit.training.processes import every_process, mean, processes
 
 logger = logging.getLogger(__name__)
+
+_RUNNING = 0.05  # the bar shows running means over some 20 steps; the log has every step
 
 
 class LoopConfig(Config):
@@ -58,6 +64,9 @@ def train(
     was interrupted, ``losses`` must draw what it draws from the number of the step alone; torch's
     own generator is seeded with it.
 
+    On several processes (``accelerate launch``) gradients are averaged over them, each step; the
+    first process writes.
+
     Args:
         losses: From the number of the step to the unweighted terms, by name.
         weights: Weight of each term; a term without one only goes to the log.
@@ -73,32 +82,68 @@ def train(
     ]
     optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
     first = _resume(folder, trained, optimiser)
+    every_process()  # has read the checkpoint before the first one writes the next
+    terms_of = _everywhere(_Losses(losses, trained))
+    writes = processes().is_main_process
+    running: dict[str, float] = {}
     with (
-        (folder / "losses.jsonl").open("a") as log,
-        tqdm(total=config.steps, initial=first, desc=folder.name, unit="step") as bar,
-        _tensorboard(folder, first) as show,
+        (folder / "losses.jsonl" if writes else Path(os.devnull)).open("a") as log,
+        tqdm(
+            total=config.steps, initial=first, desc=folder.name, unit="step", disable=not writes
+        ) as bar,
+        _tensorboard(folder, first) if writes else nullcontext(_show_nothing) as show,
     ):
         for step in range(first, config.steps):
             began = time.perf_counter()
             torch.manual_seed(seed * 1_000_003 + step)
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * group["rate"] * _schedule(step, config)
-            terms = losses(step)
+            terms = terms_of(step)
             total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
             optimiser.zero_grad()
             total.backward()
             norm = nn.utils.clip_grad_norm_(trained.values(), config.clip)
             optimiser.step()
-            shown = {name: value.item() for name, value in terms.items()}
+            shown = dict(zip(terms, mean(torch.stack([*terms.values()])).tolist(), strict=True))
             seconds = time.perf_counter() - began
             row = {"step": step, **shown, "norm": norm.item(), "seconds": seconds}
             log.write(json.dumps(row) + "\n")
             log.flush()
             show(step, row)
-            bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+            for name, value in shown.items():
+                before = running.get(name, value)
+                running[name] = before + _RUNNING * (value - before)
+            bar.set_postfix({name: f"{value:.3g}" for name, value in running.items()})
             bar.update()
-            if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+            if writes and ((step + 1) % config.save_every == 0 or step + 1 == config.steps):
                 _save(folder, step + 1, trained, optimiser)
+    every_process()
+
+
+class _Losses(nn.Module):
+    """The losses as a module of what is trained, which is what DDP takes."""
+
+    def __init__(
+        self, losses: Callable[[int], dict[str, Tensor]], trained: Mapping[str, nn.Parameter]
+    ) -> None:
+        super().__init__()
+        self.losses = losses
+        self.trained = nn.ParameterList(trained.values())
+
+    def forward(self, step: int) -> dict[str, Tensor]:
+        return self.losses(step)
+
+
+def _everywhere(losses: _Losses) -> nn.Module:
+    if processes().num_processes == 1:
+        return losses
+    # a variant of the method may leave parameters unused
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(kwargs_handlers=[unused]).prepare_model(losses, device_placement=False)
+
+
+def _show_nothing(_step: int, _row: dict[str, float]) -> None:
+    """In place of a log."""
 
 
 @contextmanager
@@ -107,7 +152,7 @@ def _tensorboard(folder: Path, first: int) -> Iterator[Callable[[int, dict[str, 
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         logger.info("no TensorBoard here: pip install 'liveedit-vlm[train]' for its curves")
-        yield lambda _step, _row: None
+        yield _show_nothing
         return
 
     def show(step: int, row: dict[str, float]) -> None:

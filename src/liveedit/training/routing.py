@@ -19,7 +19,9 @@ from liveedit.benchmark.emoji_edit import EditCase
 from liveedit.routing import Router, RoutingFeatures
 from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.scene import Scene
-from liveedit.training.views import OTHER_IMAGE, OTHER_QUESTION, VIEWS
+from liveedit.training.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT
+
+FIRES = 0.5  # an expert of at least this weight counts as fired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,8 @@ def routing_losses(
         ``absolute``: binary cross-entropy of the sigmoid, same questions against others.
         ``strict``: the same for another question about the edit's own picture.
         ``relative``: NCE of a question's own edit against edits that ask something else.
+        ``rel``: share of queries routed to their own edit that should be, for the log. ``loc``:
+        share of the strict queries (another picture, another question) routed to no edit.
     """
     seen, sentinel, asked = router.similarities(queries, edits.vision, edits.prompt)
     rows = torch.arange(len(relation.own))
@@ -112,6 +116,21 @@ def routing_losses(
         + F.softplus(asked[~relation.asked]).mean(),
         "strict": F.softplus(own_asked[relation.strict]).mean(),
         "relative": _nce(own_asked[same], asked[same], ~relation.asked[same]),
+        **_routed(queries, edits, router, relation),
+    }
+
+
+@torch.no_grad()
+def _routed(
+    queries: RoutingFeatures, edits: RoutingFeatures, router: Router, relation: Relation
+) -> dict[str, Tensor]:
+    everything = torch.ones(len(edits.sees), dtype=torch.bool, device=edits.sees.device)
+    weights = router.route(queries, edits.vision, edits.prompt, everything).weights
+    own = weights[torch.arange(len(relation.own)), relation.own]
+    strict = relation.strict | ~relation.seen
+    return {
+        "rel": (own[~strict] >= FIRES).float().mean(),
+        "loc": (weights[strict].amax(1) < FIRES).float().mean(),
     }
 
 
@@ -135,4 +154,4 @@ def draw_views(batch: int) -> tuple[Int[Tensor, " edits"], Int[Tensor, " queries
     As in the paper either side may get the correction itself or a rephrased one.
     """
     edit_side = torch.randint(0, 3, (batch,)) * (torch.rand(batch) < 0.4)
-    return edit_side, torch.arange(len(VIEWS)).repeat_interleave(batch)
+    return edit_side, torch.arange(len(TAUGHT)).repeat_interleave(batch)
