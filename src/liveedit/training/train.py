@@ -47,9 +47,9 @@ class EditorTraining(Config):
     """
 
     editor: EditorConfig = EditorConfig()
-    corrections: int = 4000
+    corrections: int = 3000
     validation: int = VALIDATION_SIZE
-    router: LoopConfig = LoopConfig(steps=1000, learning_rate=1e-3)
+    router: LoopConfig = LoopConfig(steps=800, learning_rate=1e-3)
     router_batch: int = 96
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
