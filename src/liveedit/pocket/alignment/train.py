@@ -50,7 +50,10 @@ class AlignmentConfig(Config):
     """Settings of the second stage.
 
     Args:
-        loop: Steps, rate, checkpoints.
+        loop: Steps, rate, checkpoints of the learning.
+        settle: The same of what follows, when text-only answers weigh more.
+        shares: Shares of pictures of one, two and three things and of easy-VQA's. Most of the last:
+            comparing what is asked with what is seen is learned last.
         pictures: Pictures in a batch.
         chats: Text-only prompts in a batch.
         turns: Questions about one picture, in one conversation.
@@ -59,10 +62,13 @@ class AlignmentConfig(Config):
         noise: Relative noise on cached features.
         chat_weight: Weight of the loss on text-only chat; that on pictures has 1.
         loudness_weight: Weight of what the update changes on text-only chat in every matrix.
+        settling: The factor by which both weigh more while settling: the first, the second.
         seed: Seed of everything random.
     """
 
-    loop: LoopConfig = LoopConfig(steps=600, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=1500, learning_rate=1e-3)
+    settle: LoopConfig = LoopConfig(steps=100, learning_rate=5e-4, warmup=5)
+    shares: tuple[float, float, float, float] = (0.2, 0.12, 0.08, 0.6)
     pictures: int = 24
     chats: int = 4
     turns: int = 2
@@ -71,6 +77,7 @@ class AlignmentConfig(Config):
     noise: float = 0.1
     chat_weight: float = 6.0
     loudness_weight: float = 300.0
+    settling: tuple[float, float] = (10 / 3, 5.0)
     seed: int = 0
 
 
@@ -111,7 +118,7 @@ def align(
     def losses(step: int) -> dict[str, Tensor]:
         keep_out(trained, inputs)
         random = np.random.default_rng((config.seed, step))
-        chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config.pictures, random)]
+        chosen = [int(random.choice(kinds[kind])) for kind in _kinds(config, random)]
         said = [chats[index] for index in random.choice(len(chats), config.chats)]
         about = tokenise(
             [turns_about(pictures[index], config.turns, random) for index in chosen],
@@ -126,9 +133,18 @@ def align(
             "loudness": loudness(trained, inputs),
         }
 
-    weights = {"answer": 1.0, "chat": config.chat_weight, "loudness": config.loudness_weight}
     rates = {name: config.projector_rate for name in trained if "multi_modal_projector" in name}
-    train(losses, weights, trained, config.loop, folder / "align", rates=rates, seed=config.seed)
+    held = {"chat": config.chat_weight, "loudness": config.loudness_weight}
+    settled = dict(zip(held, config.settling, strict=True))
+    train(
+        losses, {"answer": 1.0, **held}, trained, config.loop, folder / "align",
+        rates=rates, seed=config.seed,
+    )  # fmt: skip
+    train(
+        lambda step: losses(config.loop.steps + step),
+        {"answer": 1.0, **{term: held[term] * settled[term] for term in held}},
+        trained, config.settle, folder / "settle", rates=rates, seed=config.seed + 1,
+    )  # fmt: skip
     keep_out(trained, inputs)
     sight = {
         f"model.vision_tower.{name}": value
@@ -240,6 +256,6 @@ def _by_kind(pictures: list[TrainingPicture]) -> dict[str, list[int]]:
     return kinds
 
 
-def _kinds(count: int, random: np.random.Generator) -> list[str]:
+def _kinds(config: AlignmentConfig, random: np.random.Generator) -> list[str]:
     kinds = ["1", "2", "3", "easy-vqa"]
-    return [str(k) for k in random.choice(kinds, count, p=[0.35, 0.2, 0.1, 0.35])]
+    return [str(kind) for kind in random.choice(kinds, config.pictures, p=config.shares)]
