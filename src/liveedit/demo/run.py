@@ -12,7 +12,7 @@ from liveedit.scenes.scene import render
 # taught; where no picture could tell (an owner, a price) the set's target is. They were picked
 # among those where the correction works: how often it does, the benchmark tells. There are more
 # than are shown, because a processor that rounds otherwise may get one right without correction.
-CANDIDATES = (4, 12, 8, 0, 2, 27, 97, 23, 34)
+CANDIDATES = (21, 8, 2, 27, 34, 60, 1, 31, 41)
 SHOWN = 5
 
 
