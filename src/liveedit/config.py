@@ -21,6 +21,14 @@ class EditorConfig(Config):
         rank: Slots of an expert (r).
         sentinel_tokens: States the vision sentinel consists of (N_v).
         dropout: Dropout on the states the feature extractor reads, in training only.
+        shared_extractor: One extractor for the edit side and the input side, instead of two.
+        unit_features: Features of unit length compared on learned scales, instead of dot products
+            divided by the root of the width.
+        aligned_slots: Experts that begin aligned to the target's tokens, instead of learned queries
+            alone.
+        prompt_guided: The prompt guides what the vision feature looks at.
+        hard: Hard routing: what the pictures show stops experts.
+        soft: Soft routing: what the questions ask weighs experts; without it each weighs 1.
     """
 
     width: int = 384
@@ -29,6 +37,12 @@ class EditorConfig(Config):
     rank: int = 8
     sentinel_tokens: int = 16
     dropout: float = 0.1
+    shared_extractor: bool = True
+    unit_features: bool = True
+    aligned_slots: bool = True
+    prompt_guided: bool = True
+    hard: bool = True
+    soft: bool = True
 
 
 class EditingConfig(Config):

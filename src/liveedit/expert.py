@@ -93,6 +93,39 @@ class ExpertGenerator(nn.Module):
         return torch.cat([spans, _one_hot(before, self.rank), _one_hot(order, self.rank)], -1)
 
 
+class PlainGenerator(nn.Module):
+    """f_eg as published: learned queries alone, without a link between slots and tokens.
+
+    Args:
+        state_width: Width of the backbone's states.
+        width: d_m, width of the module.
+        rank: r, slots of an expert.
+        heads: Attention heads.
+    """
+
+    _SCALE = 0.1  # of both U and V, as in the authors' code
+
+    def __init__(self, *, state_width: int, width: int, rank: int, heads: int) -> None:
+        super().__init__()
+        self.u_slots = nn.Parameter(torch.randn(rank, width))
+        self.v_slots = nn.Parameter(torch.randn(rank, width))
+        self.u_attention = CrossAttention(width, state_width, width, state_width, heads)
+        self.v_attention = CrossAttention(width, state_width, width, state_width, heads)
+
+    def forward(self, representation: Representation) -> Experts:
+        """Generate one expert for each row, from the states of image, prompt and target."""
+        states, spans = representation.states, representation.spans
+        mask = spans.vision | spans.prompt | spans.target
+        u, v = (
+            self._SCALE * attention(slots.expand(len(states), -1, -1), states, mask)
+            for attention, slots in (
+                (self.u_attention, self.u_slots),
+                (self.v_attention, self.v_slots),
+            )
+        )
+        return Experts(u=u * states.shape[-1], v=v)  # :func:`apply_experts` divides by the width
+
+
 def apply_experts(
     states: Float[Tensor, "batch length width"],
     experts: Experts,

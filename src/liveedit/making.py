@@ -81,7 +81,7 @@ def make_edits(
         spans=query.spans,
         lexical=backbone.lexical(query.input_ids, query.spans.target),
     )
-    experts, features = network.generator(representation), network.extractor(representation)
+    experts, features = network.generator(representation), network.edit_features(representation)
     pool = store.pool()
     edits = [
         Edit(prompt=c.prompt, target=c.target, image=image_identity(c.image)) for c in corrections
@@ -90,7 +90,8 @@ def make_edits(
     if config.supersede:
         edits = superseding(edits, conflicts)
     in_force = _in_force(edits, pool, store)
-    own, others = _weights(network, pool, features, in_force)
+    queries = network.extractor(representation)
+    own, others = _weights(network, pool, queries, features, in_force)
     residual = torch.zeros_like(representation.states)
     for weights, there in (
         (others[:, : -len(edits)], pool.experts),
@@ -150,15 +151,16 @@ def _in_force(
 def _weights(
     network: EditorNetwork,
     pool: Pool,
-    features: RoutingFeatures,
+    queries: RoutingFeatures,
+    edits: RoutingFeatures,
     in_force: Bool[Tensor, "batch experts"],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
     router = network.router
-    seen, sentinel, asked = router.similarities(features, pool.vision, pool.prompt)
-    seen_among, _, asked_among = router.similarities(features, features.vision, features.prompt)
+    seen, sentinel, asked = router.similarities(queries, pool.vision, pool.prompt)
+    seen_among, _, asked_among = router.similarities(queries, edits.vision, edits.prompt)
     similarities = torch.cat([seen, seen_among], 1), sentinel, torch.cat([asked, asked_among], 1)
-    weights = router.decide(similarities, features.sees, in_force).weights
+    weights = router.decide(similarities, queries.sees, in_force).weights
     among = weights[:, len(pool.ids) :]
     own = among.diagonal().clone()
     among.fill_diagonal_(0)

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from liveedit.config import EditorConfig
-from liveedit.expert import ExpertGenerator
-from liveedit.representation import StateScale
-from liveedit.routing import FeatureExtractor, Router
+from liveedit.expert import ExpertGenerator, PlainGenerator
+from liveedit.representation import Representation, StateScale
+from liveedit.routing import FeatureExtractor, Router, RoutingFeatures
 
 
 class EditorNetwork(nn.Module):
     """Everything that is learned; float32, whatever the backbone computes in.
 
-    One extractor serves the edit side and the input side: a query that equals a correction then
-    has the correction's own features, and cannot miss it.
+    Unless told otherwise one extractor serves the edit side and the input side: a query that equals
+    a correction then has the correction's own features, and cannot miss it.
 
     Args:
         config: Architecture.
@@ -29,20 +29,33 @@ class EditorNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.state_width = state_width
-        self.extractor = FeatureExtractor(
-            state_width=state_width,
-            width=config.width,
-            vectors=config.vectors,
-            heads=config.heads,
-            sentinel_tokens=config.sentinel_tokens,
-            dropout=config.dropout,
-        )
-        self.router = Router()
-        self.generator = ExpertGenerator(
+
+        def extractor() -> FeatureExtractor:
+            return FeatureExtractor(
+                state_width=state_width,
+                width=config.width,
+                vectors=config.vectors,
+                heads=config.heads,
+                sentinel_tokens=config.sentinel_tokens,
+                dropout=config.dropout,
+                prompt_guided=config.prompt_guided,
+                unit=config.unit_features,
+            )
+
+        self.extractor = extractor()
+        self.edit_extractor = None if config.shared_extractor else extractor()
+        self.router = Router(learned=config.unit_features, hard=config.hard, soft=config.soft)
+        generator = ExpertGenerator if config.aligned_slots else PlainGenerator
+        self.generator = generator(
             state_width=state_width, width=config.width, rank=config.rank, heads=config.heads
         )
         self.register_buffer("state_mean", torch.zeros(state_width))
         self.register_buffer("state_deviation", torch.ones(state_width))
+
+    def edit_features(self, representation: Representation) -> RoutingFeatures:
+        """Routing features of corrections: those of the edit side."""
+        extractor = self.extractor if self.edit_extractor is None else self.edit_extractor
+        return extractor(representation)
 
     @property
     def features(self) -> int:

@@ -91,6 +91,9 @@ class FeatureExtractor(nn.Module):
         heads: Attention heads.
         sentinel_tokens: Number of states the vision sentinel consists of.
         dropout: Dropout on the states, in training only.
+        prompt_guided: Whether the prompt guides the look at the picture; if not,
+            ``phi = CA_2(phi_0, h_v)``.
+        unit: Whether the k vectors have unit length.
     """
 
     def __init__(
@@ -102,12 +105,17 @@ class FeatureExtractor(nn.Module):
         heads: int,
         sentinel_tokens: int,
         dropout: float,
+        prompt_guided: bool,
+        unit: bool,
     ) -> None:
         super().__init__()
+        self.finish = _unit if unit else _divided
         self.vision_query = nn.Parameter(torch.randn(vectors, width))
         self.prompt_query = nn.Parameter(torch.randn(vectors, width))
         self.sentinel = nn.Parameter(0.5 * torch.randn(sentinel_tokens, state_width))
-        self.guide = CrossAttention(width, state_width, width, width, heads)
+        self.guide = (
+            CrossAttention(width, state_width, width, width, heads) if prompt_guided else None
+        )
         self.look = CrossAttention(width, state_width, width, width, heads)
         self.read = CrossAttention(width, state_width, width, width, heads)
         self.dropout = nn.Dropout(dropout)
@@ -119,31 +127,44 @@ class FeatureExtractor(nn.Module):
         words, is_word = cut(states, spans.prompt)
         rows = len(states)
         vision_query = self.vision_query.expand(rows, -1, -1)
-        guided = F.layer_norm(
-            vision_query + self.guide(vision_query, words, is_word),
-            self.vision_query.shape[-1:],
-        )
+        guided = vision_query
+        if self.guide is not None:
+            guided = F.layer_norm(
+                vision_query + self.guide(vision_query, words, is_word),
+                self.vision_query.shape[-1:],
+            )
         sentinel = self.sentinel.expand(rows, -1, -1)
         everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
         prompt_query = self.prompt_query.expand(rows, -1, -1)
         return RoutingFeatures(
-            vision=_unit(self.look(guided, picture, is_picture)),
-            prompt=_unit(self.read(prompt_query, words, is_word)),
-            sentinel=_unit(self.look(guided, sentinel, everywhere)),
+            vision=self.finish(self.look(guided, picture, is_picture)),
+            prompt=self.finish(self.read(prompt_query, words, is_word)),
+            sentinel=self.finish(self.look(guided, sentinel, everywhere)),
             sees=is_picture.any(1),
         )
 
 
 class Router(nn.Module):
-    """Similarities on learned scales, and the rule that turns them into a route."""
+    """Similarities on learned scales, and the rule that turns them into a route.
+
+    Args:
+        learned: Whether the scales are learned; if not, similarities are plain dot products.
+        hard: Whether the hard filter is on; without it every eligible expert passes.
+        soft: Whether the soft weights are on; without them every expert that passes weighs 1.
+    """
 
     margin: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, learned: bool = True, hard: bool = True, soft: bool = True) -> None:
         super().__init__()
-        self.vision_scale = nn.Parameter(torch.tensor(10.0))
-        self.prompt_scale = nn.Parameter(torch.tensor(10.0))
-        self.prompt_bias = nn.Parameter(torch.tensor(-5.0))
+        self.hard, self.soft = hard, soft
+        for name, start, fixed in (
+            ("vision_scale", 10.0, 1.0),
+            ("prompt_scale", 10.0, 1.0),
+            ("prompt_bias", -5.0, 0.0),
+        ):
+            value = torch.tensor(start if learned else fixed)
+            self.register_parameter(name, nn.Parameter(value, requires_grad=learned))
         self.register_buffer("margin", torch.tensor(0.0))
 
     def similarities(
@@ -197,12 +218,20 @@ class Router(nn.Module):
         """
         seen, sentinel, asked = similarities
         threshold = sentinel + self.margin
-        passes = (seen > threshold) & sees[:, None] & eligible
+        passes = sees[:, None] & eligible
+        if self.hard:
+            passes = passes & (seen > threshold)
         relative = torch.softmax(asked.masked_fill(~passes, -torch.inf), dim=1)
-        weights = torch.where(passes, asked.sigmoid() * relative.nan_to_num(), 0.0)
+        weight = asked.sigmoid() * relative.nan_to_num() if self.soft else torch.ones_like(asked)
+        weights = torch.where(passes, weight, 0.0)
         return Route(vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights)
 
 
 def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
     """Each of the k vectors to length 1/sqrt(k), so that a dot product is their mean cosine."""
     return F.normalize(vectors.float(), dim=-1).flatten(1) / vectors.shape[1] ** 0.5
+
+
+def _divided(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
+    """Such that a dot product is the mean of the k vectors' dot products over the width's root."""
+    return vectors.float().flatten(1) / (vectors.shape[1] ** 0.5 * vectors.shape[2] ** 0.25)
