@@ -152,7 +152,14 @@ def test_gradients_are_finite_when_some_queries_pass_nothing(router):
 def extractor() -> FeatureExtractor:
     torch.manual_seed(0)
     return FeatureExtractor(
-        state_width=10, width=8, vectors=3, heads=2, sentinel_tokens=4, dropout=0.5
+        state_width=10,
+        width=8,
+        vectors=3,
+        heads=2,
+        sentinel_tokens=4,
+        dropout=0.5,
+        prompt_guided=True,
+        unit=True,
     ).eval()
 
 

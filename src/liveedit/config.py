@@ -27,8 +27,8 @@ class EditorConfig(Config):
         aligned_slots: Experts that begin aligned to the target's tokens, instead of learned queries
             alone.
         prompt_guided: The prompt guides what the vision feature looks at.
-        hard: Hard routing: what the pictures show stops experts.
-        soft: Soft routing: what the questions ask weighs experts; without it each weighs 1.
+        hard_routing: What the pictures show stops experts.
+        soft_routing: What the questions ask weighs experts; without it each weighs 1.
     """
 
     width: int = 384
@@ -41,8 +41,8 @@ class EditorConfig(Config):
     unit_features: bool = True
     aligned_slots: bool = True
     prompt_guided: bool = True
-    hard: bool = True
-    soft: bool = True
+    hard_routing: bool = True
+    soft_routing: bool = True
 
 
 class EditingConfig(Config):

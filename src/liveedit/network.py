@@ -44,7 +44,9 @@ class EditorNetwork(nn.Module):
 
         self.extractor = extractor()
         self.edit_extractor = None if config.shared_extractor else extractor()
-        self.router = Router(learned=config.unit_features, hard=config.hard, soft=config.soft)
+        self.router = Router(
+            learned=config.unit_features, hard=config.hard_routing, soft=config.soft_routing
+        )
         generator = ExpertGenerator if config.aligned_slots else PlainGenerator
         self.generator = generator(
             state_width=state_width, width=config.width, rank=config.rank, heads=config.heads

@@ -158,13 +158,10 @@ class Router(nn.Module):
     def __init__(self, *, learned: bool = True, hard: bool = True, soft: bool = True) -> None:
         super().__init__()
         self.hard, self.soft = hard, soft
-        for name, start, fixed in (
-            ("vision_scale", 10.0, 1.0),
-            ("prompt_scale", 10.0, 1.0),
-            ("prompt_bias", -5.0, 0.0),
-        ):
-            value = torch.tensor(start if learned else fixed)
-            self.register_parameter(name, nn.Parameter(value, requires_grad=learned))
+        vision_scale, prompt_scale, prompt_bias = (10.0, 10.0, -5.0) if learned else (1.0, 1.0, 0.0)
+        self.vision_scale = nn.Parameter(torch.tensor(vision_scale), requires_grad=learned)
+        self.prompt_scale = nn.Parameter(torch.tensor(prompt_scale), requires_grad=learned)
+        self.prompt_bias = nn.Parameter(torch.tensor(prompt_bias), requires_grad=learned)
         self.register_buffer("margin", torch.tensor(0.0))
 
     def similarities(

@@ -71,15 +71,15 @@ def expert_losses(
     ).sum(1)
     right, kept = logits.argmax(1) == words, logits[owner == 2].argmax(1) == before.argmax(1)
     return {
-        "reliability": _mean(surprise[owner == 0]),
-        "generality": _mean(surprise[owner == 1]),
-        "locality": _mean(divergence),
-        "rel": _mean(right[owner == 0].float()),
-        "loc": _mean(kept.float()),
+        "reliability": mean_of_tokens(surprise[owner == 0]),
+        "generality": mean_of_tokens(surprise[owner == 1]),
+        "locality": mean_of_tokens(divergence),
+        "rel": mean_of_tokens(right[owner == 0].float()),
+        "loc": mean_of_tokens(kept.float()),
     }
 
 
-def _mean(of_tokens: Tensor) -> Tensor:
+def mean_of_tokens(of_tokens: Tensor) -> Tensor:
     """This process's part of the mean over all tokens, such that the parts average to it."""
     here = torch.tensor(float(len(of_tokens)), device=of_tokens.device)
     return of_tokens.sum() / mean(here)

@@ -91,16 +91,13 @@ def train_editor(
     states = states or folder / "states"
     views = cache_views(backbone, some, states, limit=states_limit)
     held = cache_views(backbone, validation_set(config.validation), states, limit=states_limit)
-    torch.manual_seed(config.seed)
-    network = EditorNetwork(config.editor, backbone.width)
-    sample = torch.randint(0, len(views.all_states), (100_000,))
-    network.set_scale(measure_scale(views.all_states[sample]))
+    network = new_network(config.editor, backbone, views, config.seed)
     meanings = Meanings(some)
 
     def about_routing(step: int) -> dict[str, Tensor]:
         return router_losses(backbone, network, views, meanings, config.router_batch)
 
-    routed = _parameters(network, "extractor.", "router.")
+    routed = parameters(network, "extractor.", "router.")
     weights = {name: getattr(config, name) for name in ROUTING_LOSSES}
     train(about_routing, weights, routed, config.router, folder / "router", seed=config.seed)
     found = calibrate(backbone, network, held)
@@ -112,7 +109,7 @@ def train_editor(
         chosen = torch.randperm(len(views))[: config.generator_batch]
         return expert_losses(backbone, network, views, chosen)
 
-    generating = _parameters(network, "generator.")
+    generating = parameters(network, "generator.")
     weights = {name: getattr(config, name) for name in EXPERT_LOSSES}
     train(
         about_experts, weights, generating, config.generator, folder / "generator",
@@ -146,5 +143,21 @@ def router_losses(
     return routing_losses(queries, edits.map(gather), network.router, relation)
 
 
-def _parameters(network: EditorNetwork, *prefixes: str) -> dict[str, torch.nn.Parameter]:
-    return {name: value for name, value in network.named_parameters() if name.startswith(prefixes)}
+def new_network(
+    config: EditorConfig, backbone: Backbone, views: CachedViews, seed: int
+) -> EditorNetwork:
+    """An untrained editor that has the backbone's scale."""
+    torch.manual_seed(seed)
+    network = EditorNetwork(config, backbone.width)
+    sample = torch.randint(0, len(views.all_states), (100_000,))
+    network.set_scale(measure_scale(views.all_states[sample]))
+    return network
+
+
+def parameters(network: EditorNetwork, *prefixes: str) -> dict[str, torch.nn.Parameter]:
+    """What is learned of some parts."""
+    return {
+        name: value
+        for name, value in network.named_parameters()
+        if name.startswith(prefixes) and value.requires_grad
+    }

@@ -1,0 +1,237 @@
+"""LiveEdit's training as published: generator, extractors and routing together, on one batch.
+
+Losses and mixing follow the paper's equations (arXiv 2411.15432, section on training), not the
+authors' code where the two differ:
+
+- the residual is added where inference adds it, at the output of the edit layer;
+- the whole batch's experts are mixed into every query, by the soft router alone;
+- the negatives of routing are the edit-side features of the batch's corrections, and for the
+  relative and absolute losses of its locality samples, too.
+
+"Locality" is another picture with another question. The strict cases are not trained on.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from liveedit.backbones.base import Backbone
+from liveedit.benchmark.emoji_edit import cases
+from liveedit.checkpoint import save_editor
+from liveedit.config import Config, EditorConfig
+from liveedit.expert import Experts
+from liveedit.network import EditorNetwork
+from liveedit.residual import RoutedExperts
+from liveedit.routing import RoutingFeatures
+from liveedit.training.experts import mean_of_tokens
+from liveedit.training.loop import LoopConfig, train
+from liveedit.training.processes import gather, processes, share
+from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
+from liveedit.training.train import new_network, parameters
+
+LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
+SEEN = ("edit", "rephrase", "redrawn", "elsewhere")
+_EDIT, _REPHRASE, _REDRAWN, _ELSEWHERE = range(len(SEEN))
+
+EDITOR = EditorConfig(
+    rank=4, dropout=0.0, shared_extractor=False, unit_features=False, aligned_slots=False
+)
+# what each of the published ablations changes, in the editor's settings or in a loss's weight
+VARIANTS: dict[str, dict[str, bool | float]] = {
+    "full": {},
+    "no-absolute": {"absolute": 0.0},
+    "no-relative": {"relative": 0.0},
+    "no-soft": {"soft_routing": False, "absolute": 0.0, "relative": 0.0},
+    "unguided": {"prompt_guided": False},
+    "no-hard": {"hard_routing": False},
+}
+
+
+class PublishedTraining(Config):
+    """Settings of the published training.
+
+    Args:
+        editor: Architecture.
+        corrections: Training corrections to draw.
+        loop: Steps, rate, checkpoints.
+        batch: Corrections in a batch.
+        reliability, generality, locality, hard, absolute, relative: Weights of the losses.
+        seed: Seed of everything random.
+    """
+
+    editor: EditorConfig = EDITOR
+    corrections: int = 3000
+    loop: LoopConfig = LoopConfig(steps=1500, learning_rate=3e-4)
+    batch: int = 12
+    reliability: float = 1.0
+    generality: float = 1.0
+    locality: float = 1.0
+    hard: float = 1.0
+    absolute: float = 1.0
+    relative: float = 1.0
+    seed: int = 0
+
+    def variant(self, name: str) -> PublishedTraining:
+        """These settings with what a published ablation changes; see ``VARIANTS``."""
+        changes = VARIANTS[name]
+        losses = {key: value for key, value in changes.items() if key in LOSSES}
+        switches = {key: value for key, value in changes.items() if key not in LOSSES}
+        return self.model_copy(update={**losses, "editor": self.editor.model_copy(update=switches)})
+
+
+def train_published(
+    backbone: Backbone,
+    folder: Path,
+    config: PublishedTraining,
+    *,
+    states: Path | None = None,
+    states_limit: int = DEFAULT_LIMIT,
+) -> Path:
+    """Train an editor as published; arguments and result are those of ``train_editor``."""
+    backbone.model.requires_grad_(False)
+    some = list(islice(cases("train"), config.corrections))
+    views = cache_views(backbone, some, states or folder / "states", names=SEEN, limit=states_limit)
+    network = new_network(config.editor, backbone, views, config.seed)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        chosen = torch.randperm(len(views))[: config.batch]
+        return published_losses(backbone, network, views, chosen)
+
+    weights = {name: getattr(config, name) for name in LOSSES}
+    learned = parameters(network, "")
+    train(losses, weights, learned, config.loop, folder / "published", seed=config.seed)
+    if processes().is_main_process:
+        save_editor(network, backbone.fingerprint(), folder / "editor")
+        (folder / "training.json").write_text(config.model_dump_json(indent=2))
+    return folder / "editor"
+
+
+def published_losses(
+    backbone: Backbone, network: EditorNetwork, views: CachedViews, chosen: Int[Tensor, " batch"]
+) -> dict[str, Tensor]:
+    """Unweighted losses of a batch of corrections, of which each process computes its part.
+
+    Returns:
+        ``reliability``, ``generality``: cross-entropy of the target's tokens, for the correction
+        and for a rephrased question or redrawn picture. ``locality``: KL(unedited || edited) on
+        another picture and question. ``hard``, ``absolute``, ``relative``: see
+        :func:`routing_losses`. ``rel``, ``loc``: tokens right in the first, and unchanged in the
+        third, for the log.
+    """
+    count = len(chosen)
+    coin = torch.randint(0, 2, (3, count))
+    general = torch.where(coin[0] == 0, _REPHRASE, _REDRAWN)
+    kinds = torch.stack([torch.full((count,), _EDIT), general, torch.full((count,), _ELSEWHERE)])
+    # either end of routing gets the correction itself or its generality sample, independently
+    ends = coin[1:] == 0
+    negative = (torch.arange(count) + torch.randint(1, count, ()).item()) % count
+    mine = share(torch.arange(count))
+    batch = len(mine)
+    seen = views.batch(chosen[mine].repeat(3), kinds[:, mine].flatten())
+    whole = seen.representation(backbone, network.scale)
+
+    made = network.generator(whole.rows(slice(0, batch)))
+    every = Experts(u=gather(made.u), v=gather(made.v))
+    inputs = network.extractor(whole)
+    edits = network.edit_features(whole)
+    edit_end = _ends(edits, ends[0, mine]).map(gather)
+    input_end = _ends(inputs, ends[1, mine]).map(gather)
+    away = slice(2 * batch, None)
+    routed = routing_losses(
+        input_end,
+        edit_end,
+        inputs.rows(away).map(gather),
+        edits.rows(away).map(gather),
+        negative,
+    )
+
+    if network.config.soft_routing:
+        asked = inputs.prompt @ gather(edits.prompt[:batch]).T
+        weights = asked.sigmoid() * asked.softmax(1)
+    else:
+        weights = torch.ones(3 * batch, count)
+    mixed = RoutedExperts(
+        experts=Experts(
+            u=every.u.flatten(0, 1).expand(3 * batch, -1, -1),
+            v=every.v.flatten(0, 1).expand(3 * batch, -1, -1),
+        ),
+        weights=weights,
+    )
+    predicts = whole.spans.predicts
+    logits = backbone.finish(
+        mixed.add_to(seen.states, network.scale), seen.attention_mask, predicts
+    ).float()
+    with torch.no_grad():
+        before = backbone.finish(
+            seen.states[away], seen.attention_mask[away], predicts[away]
+        ).float()
+    owner = torch.arange(3 * batch)[:, None].expand_as(predicts)[predicts] // batch
+    words = seen.input_ids[whole.spans.target]
+    surprise = F.cross_entropy(logits, words, reduction="none")
+    divergence = F.kl_div(
+        logits[owner == 2].log_softmax(1), before.log_softmax(1), log_target=True, reduction="none"
+    ).sum(1)
+    right, kept = logits.argmax(1) == words, logits[owner == 2].argmax(1) == before.argmax(1)
+    return {
+        "reliability": mean_of_tokens(surprise[owner == 0]),
+        "generality": mean_of_tokens(surprise[owner == 1]),
+        "locality": mean_of_tokens(divergence),
+        **routed,
+        "rel": mean_of_tokens(right[owner == 0].float()),
+        "loc": mean_of_tokens(kept.float()),
+    }
+
+
+def routing_losses(
+    inputs: RoutingFeatures,
+    edits: RoutingFeatures,
+    local_inputs: RoutingFeatures,
+    local_edits: RoutingFeatures,
+    negative: Int[Tensor, " batch"],
+) -> dict[str, Tensor]:
+    """The three routing losses of a batch, means over it; similarities are dot products.
+
+    Args:
+        inputs: Input-side features of the corrections, row by row of what ``edits`` are.
+        edits: Edit-side features of the corrections.
+        local_inputs: Input-side features of the locality samples.
+        local_edits: Edit-side features of the locality samples.
+        negative: For each correction another one, the negative of the absolute loss.
+
+    Returns:
+        ``hard``: ``NCE(phi_g, phi^_g, Phi^ + sentinel_g) + NCE(phi_l, sentinel_l, Phi^ +
+        sentinel_l)`` with the corrections' edit-side features as Phi^. ``absolute``: ``-log s(psi_g
+        psi^_g) - log(1 - s(psi_g psi^_neg))``, the negative a locality sample as often as another
+        correction. ``relative``: ``NCE(psi_g, psi^_g, {psi^_gj} + {psi^_lj})``.
+    """
+    own = torch.arange(len(edits.sees))
+    seen, local = inputs.vision @ edits.vision.T, local_inputs.vision @ edits.vision.T
+    sentinel = (inputs.vision * inputs.sentinel).sum(1, keepdim=True)
+    local_sentinel = (local_inputs.vision * local_inputs.sentinel).sum(1, keepdim=True)
+    asked = inputs.prompt @ torch.cat([edits.prompt, local_edits.prompt]).T
+    other = torch.where(own % 2 == 0, negative, len(own) + negative)
+    return {
+        "hard": F.cross_entropy(torch.cat([seen, sentinel], 1), own)
+        + F.cross_entropy(
+            torch.cat([local, local_sentinel], 1), torch.full_like(own, local.shape[1])
+        ),
+        "absolute": (F.softplus(-asked[own, own]) + F.softplus(asked[own, other])).mean(),
+        "relative": F.cross_entropy(asked, own),
+    }
+
+
+def _ends(features: RoutingFeatures, own: Bool[Tensor, " batch"]) -> RoutingFeatures:
+    """Of corrections and generality samples behind each other one of each pair."""
+
+    def choose(both: Float[Tensor, "rows ..."] | Bool[Tensor, " rows"]) -> Tensor:
+        count = len(own)
+        first, second = both[:count], both[count : 2 * count]
+        return torch.where(own.view(-1, *[1] * (both.ndim - 1)), first, second)
+
+    return features.map(choose)
