@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from liveedit.benchmark.emoji_edit import cases
 from liveedit.checkpoint import load_editor
+from liveedit.cli.train import Variant
 from liveedit.expert import PlainGenerator
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
@@ -152,3 +153,7 @@ def test_every_variant_trains_and_loads(backbone, tmp_path, variant) -> None:
     assert network.router.hard == (variant != "no-hard")
     assert network.router.soft == (variant != "no-soft")
     assert (network.extractor.guide is None) == (variant == "unguided")
+
+
+def test_the_command_offers_every_variant() -> None:
+    assert [variant.value for variant in Variant] == list(VARIANTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -9,12 +10,35 @@ import typer
 from liveedit.cli.common import MODEL, quieten
 
 
+class Recipe(StrEnum):
+    """How to train."""
+
+    ours = "ours"
+    published = "published"
+
+
+class Variant(StrEnum):
+    """The published ablations."""
+
+    full = "full"
+    no_absolute = "no-absolute"
+    no_relative = "no-relative"
+    no_soft = "no-soft"
+    unguided = "unguided"
+    no_hard = "no-hard"
+
+
 def train(
     out: Path = typer.Option(..., "--out", help="Folder for states, logs and the checkpoint."),
     model: str = MODEL,
+    recipe: Recipe = typer.Option(
+        Recipe.ours, help="ours, or the paper's: all losses together, none of our changes."
+    ),
+    variant: Variant = typer.Option(Variant.full, help="Ablation, with --recipe published."),
     corrections: int | None = typer.Option(None, min=100, help="Training corrections to draw."),
-    router_steps: int | None = typer.Option(None, min=1, help="Steps of the router."),
-    generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator."),
+    router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
+    generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
+    steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
     seed: int = typer.Option(0, help="Seed of everything random."),
     states: Path | None = typer.Option(
         None, help="Cache of hidden states, which runs may share.", show_default="OUT/states"
@@ -27,25 +51,35 @@ def train(
 
     The editor is in OUT/editor: use it with --editor, or EditedModel.from_pretrained(editor=...).
     """
+    published = recipe is Recipe.published
+    ours_only = {"--router-steps": router_steps, "--generator-steps": generator_steps}
+    theirs_only = {"--steps": steps, "--variant": variant if variant is not Variant.full else None}
+    for name, value in (ours_only if published else theirs_only).items():
+        if value is not None:
+            raise typer.BadParameter(f"does not go with --recipe {recipe}", param_hint=name)
     quieten()
     from liveedit.backbones.registry import load_backbone
     from liveedit.training.processes import processes
+    from liveedit.training.published import PublishedTraining, train_published
     from liveedit.training.train import EditorTraining, train_editor
 
-    config = EditorTraining(seed=seed)
-    changes: dict[str, object] = {}
+    changes: dict[str, object] = {"seed": seed}
     if corrections is not None:
         changes["corrections"] = corrections
-    if router_steps is not None:
-        changes["router"] = config.router.model_copy(update={"steps": router_steps})
-    if generator_steps is not None:
-        changes["generator"] = config.generator.model_copy(update={"steps": generator_steps})
-    folder = train_editor(
-        load_backbone(model),
-        out,
-        config.model_copy(update=changes),
-        states=states,
-        states_limit=int(states_limit * 1e9),
-    )
+    backbone = load_backbone(model)
+    limit = int(states_limit * 1e9)
+    if published:
+        theirs = PublishedTraining().variant(variant)
+        if steps is not None:
+            changes["loop"] = theirs.loop.model_copy(update={"steps": steps})
+        theirs = theirs.model_copy(update=changes)
+        folder = train_published(backbone, out, theirs, states=states, states_limit=limit)
+    else:
+        ours = EditorTraining()
+        for part, count in (("router", router_steps), ("generator", generator_steps)):
+            if count is not None:
+                changes[part] = getattr(ours, part).model_copy(update={"steps": count})
+        ours = ours.model_copy(update=changes)
+        folder = train_editor(backbone, out, ours, states=states, states_limit=limit)
     if processes().is_main_process:
         print(f"editor in {folder}")
