@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
+from liveedit.representation import Spans, StateScale
 from liveedit.residual import RoutedExperts
 from liveedit.training.processes import mean, share
-from liveedit.training.states import CachedViews
+from liveedit.training.states import CachedViews, ViewBatch
 from liveedit.training.views import (
     EDIT,
     OTHER_IMAGE,
@@ -54,32 +55,40 @@ def expert_losses(
         experts=Experts(u=made.u.repeat(3, 1, 1), v=made.v.repeat(3, 1, 1)),
         weights=strength[:, mine].flatten()[:, None],
     )
-    predicts = whole.spans.predicts
+    return losses_with(backbone, network.scale, seen, whole.spans, routed)
+
+
+def losses_with(
+    backbone: Backbone, scale: StateScale, seen: ViewBatch, spans: Spans, routed: RoutedExperts
+) -> dict[str, Tensor]:
+    """What experts do to a batch: as many corrections, then generality, then locality samples."""
+    predicts = spans.predicts
+    rows = len(predicts)
+    away = slice(rows * 2 // 3, None)
     logits = backbone.finish(
-        routed.add_to(seen.states, network.scale), seen.attention_mask, predicts
+        routed.add_to(seen.states, scale), seen.attention_mask, predicts
     ).float()
     with torch.no_grad():
-        away = slice(2 * batch, None)
         before = backbone.finish(
             seen.states[away], seen.attention_mask[away], predicts[away]
         ).float()
-    owner = torch.arange(3 * batch)[:, None].expand_as(predicts)[predicts] // batch
-    words = seen.input_ids[whole.spans.target]
+    owner = torch.arange(rows)[:, None].expand_as(predicts)[predicts] // (rows // 3)
+    words = seen.input_ids[spans.target]
     surprise = F.cross_entropy(logits, words, reduction="none")
     divergence = F.kl_div(
         logits[owner == 2].log_softmax(1), before.log_softmax(1), log_target=True, reduction="none"
     ).sum(1)
     right, kept = logits.argmax(1) == words, logits[owner == 2].argmax(1) == before.argmax(1)
     return {
-        "reliability": mean_of_tokens(surprise[owner == 0]),
-        "generality": mean_of_tokens(surprise[owner == 1]),
-        "locality": mean_of_tokens(divergence),
-        "rel": mean_of_tokens(right[owner == 0].float()),
-        "loc": mean_of_tokens(kept.float()),
+        "reliability": _mean_of_tokens(surprise[owner == 0]),
+        "generality": _mean_of_tokens(surprise[owner == 1]),
+        "locality": _mean_of_tokens(divergence),
+        "rel": _mean_of_tokens(right[owner == 0].float()),
+        "loc": _mean_of_tokens(kept.float()),
     }
 
 
-def mean_of_tokens(of_tokens: Tensor) -> Tensor:
+def _mean_of_tokens(of_tokens: Tensor) -> Tensor:
     """This process's part of the mean over all tokens, such that the parts average to it."""
     here = torch.tensor(float(len(of_tokens)), device=of_tokens.device)
     return of_tokens.sum() / mean(here)

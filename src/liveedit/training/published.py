@@ -29,7 +29,7 @@ from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
 from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
-from liveedit.training.experts import mean_of_tokens
+from liveedit.training.experts import losses_with
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.processes import gather, processes, share
 from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
@@ -163,29 +163,7 @@ def published_losses(
         ),
         weights=weights,
     )
-    predicts = whole.spans.predicts
-    logits = backbone.finish(
-        mixed.add_to(seen.states, network.scale), seen.attention_mask, predicts
-    ).float()
-    with torch.no_grad():
-        before = backbone.finish(
-            seen.states[away], seen.attention_mask[away], predicts[away]
-        ).float()
-    owner = torch.arange(3 * batch)[:, None].expand_as(predicts)[predicts] // batch
-    words = seen.input_ids[whole.spans.target]
-    surprise = F.cross_entropy(logits, words, reduction="none")
-    divergence = F.kl_div(
-        logits[owner == 2].log_softmax(1), before.log_softmax(1), log_target=True, reduction="none"
-    ).sum(1)
-    right, kept = logits.argmax(1) == words, logits[owner == 2].argmax(1) == before.argmax(1)
-    return {
-        "reliability": mean_of_tokens(surprise[owner == 0]),
-        "generality": mean_of_tokens(surprise[owner == 1]),
-        "locality": mean_of_tokens(divergence),
-        **routed,
-        "rel": mean_of_tokens(right[owner == 0].float()),
-        "loc": mean_of_tokens(kept.float()),
-    }
+    return routed | losses_with(backbone, network.scale, seen, whole.spans, mixed)
 
 
 def routing_losses(
