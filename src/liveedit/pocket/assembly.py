@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from platformdirs import user_cache_path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from transformers import (
     SiglipImageProcessor,
 )
 
+from liveedit.cache import cache_folder
 from liveedit.errors import DamagedPart, MissingPart
 from liveedit.pocket.codebook import colour_words, thing_words
 from liveedit.pocket.efficientnet import fold_published_weights
@@ -77,7 +77,7 @@ def pocket_folder(cache: Path | None = None) -> Path:
     """Where the assembled pocket VLM lies (or will): its name changes with the parts."""
     parts = json.dumps([_ASSEMBLY_VERSION, _SHA256, _sha256(shipped_alignment())])
     name = "pocket-" + hashlib.sha256(parts.encode()).hexdigest()[:12]
-    return (cache or _default_cache()) / name
+    return (cache or cache_folder()) / name
 
 
 def build_pocket(cache: Path | None = None, *, force: bool = False) -> Path:
@@ -256,7 +256,3 @@ def _part(package: str, inside: str, install: str) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _default_cache() -> Path:
-    return Path(os.environ.get("LIVEEDIT_CACHE") or user_cache_path("liveedit"))
