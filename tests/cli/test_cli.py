@@ -36,6 +36,13 @@ def test_help_does_not_load_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_the_package_can_be_run_as_a_module() -> None:
+    """As launchers of several processes do."""
+    command = [sys.executable, "-m", "liveedit", "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("liveedit ")
+
+
 def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("liveedit:")]
     assert len(lines) == 1
