@@ -17,10 +17,10 @@ from pathlib import Path
 
 from liveedit import EditedModel
 from liveedit.benchmark.emoji_edit import evaluation_set
+from liveedit.benchmark.views import TAUGHT
 from liveedit.cache import cache_folder
 from liveedit.training.calibration import MARGINS, routing_curve
 from liveedit.training.states import cache_views
-from liveedit.training.views import TAUGHT
 
 _METRICS = {
     "edit": "Rel", "rephrase": "T-Gen", "redrawn": "M-Gen",

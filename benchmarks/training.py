@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark.emoji_edit import EditCase, cases
+from liveedit.benchmark.emoji_edit import EditCase, training_cases
+from liveedit.benchmark.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.residual import RoutedExperts
@@ -37,7 +38,6 @@ from liveedit.training.experts import expert_losses
 from liveedit.training.routing import Meanings, draw_views, routing_losses
 from liveedit.training.states import CachedViews, ViewBatch, cache_views
 from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, router_losses
-from liveedit.training.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
 
 Result = TypeVar("Result")
 Views = list[tuple[Image.Image, str, str]]
@@ -64,7 +64,7 @@ def measure(backbone: Backbone, steps: int, looped: int) -> dict[str, float]:
     """Seconds, rates and ratios; see the names."""
     config = EditorTraining()
     backbone.model.requires_grad_(False)
-    some = list(islice(cases("train"), 2 * config.router_batch))
+    some = list(islice(training_cases(), 2 * config.router_batch))
     with TemporaryDirectory() as folder:
         cache, views = _timed(lambda: cache_views(backbone, some, Path(folder)))
     torch.manual_seed(0)

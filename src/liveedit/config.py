@@ -29,6 +29,10 @@ class EditorConfig(Config):
         prompt_guided: The prompt guides what the vision feature looks at.
         hard_routing: What the pictures show stops experts.
         soft_routing: What the questions ask weighs experts; without it each weighs 1.
+        prompt_filter: What the questions ask stops experts, too: those with a sigmoid below 1/2.
+        joint_relative: Experts that pass share the weight by picture and question, instead of by
+            question alone.
+        text_router: Text-only corrections are taken, and text-only queries routed to them.
     """
 
     width: int = 384
@@ -43,6 +47,9 @@ class EditorConfig(Config):
     prompt_guided: bool = True
     hard_routing: bool = True
     soft_routing: bool = True
+    prompt_filter: bool = True
+    joint_relative: bool = True
+    text_router: bool = True
 
 
 class EditingConfig(Config):
@@ -52,6 +59,8 @@ class EditingConfig(Config):
         supersede: Put earlier edits that the correction contradicts out of force.
         same: Two corrections are about the same if both cosines of their routing features, vision
             and prompt, exceed this.
+        same_text: Two text-only corrections are about the same if the cosine of their prompt
+            features exceeds this.
         refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
         refine_rate: Learning rate of Adam on U and V, which are in standardised units.
         refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
@@ -59,6 +68,7 @@ class EditingConfig(Config):
 
     supersede: bool = True
     same: float = Field(default=0.8, ge=0.0, le=1.0)
+    same_text: float = Field(default=0.9, ge=0.0, le=1.0)
     refine_steps: int = Field(default=10, ge=0)
     refine_rate: float = Field(default=0.03, gt=0.0)
     refine_locality: float = Field(default=0.1, ge=0.0)

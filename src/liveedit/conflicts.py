@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.routing import RoutingFeatures
+from liveedit.config import EditingConfig
+from liveedit.routing import EditFeatures
 from liveedit.store.memory import Edit, Pool
 
 
@@ -20,7 +22,8 @@ class Conflict:
     Args:
         edit: The earlier edit.
         kind: Whether its target is another, or the same.
-        similarity: The smaller of the two cosines of vision and prompt features.
+        similarity: The smaller of the two cosines of vision and prompt features; of text-only
+            edits the cosine of the prompt features.
     """
 
     edit: Edit
@@ -28,33 +31,38 @@ class Conflict:
     similarity: float
 
 
-def likeness(
-    features: RoutingFeatures,
-    vision: Float[Tensor, "edits features"],
-    prompt: Float[Tensor, "edits features"],
-) -> Float[Tensor, "batch edits"]:
-    """How far corrections and edits are about the same: the smaller of two mean cosines."""
-    return (features.vision @ vision.T).minimum(features.prompt @ prompt.T)
+def likeness(one: EditFeatures, other: EditFeatures) -> Float[Tensor, "batch edits"]:
+    """How far corrections and edits are about the same: the smaller of two mean cosines.
+
+    Text-only ones are compared by their questions alone, and with text-only ones alone.
+    """
+    asked = one.prompt @ other.prompt.T
+    seen = torch.where(one.sees[:, None], one.vision @ other.vision.T, 1.0)
+    return asked.minimum(seen).masked_fill(one.sees[:, None] != other.sees, -1.0)
 
 
 def find_conflicts(
     edits: list[Edit],
-    features: RoutingFeatures,
+    features: EditFeatures,
     pool: Pool,
     earlier: Callable[[str], Edit],
-    same: float,
+    config: EditingConfig,
 ) -> list[tuple[Conflict, ...]]:
     """Edits that a batch of new ones repeats or contradicts, the most alike first.
 
     Args:
         edits: The new edits; a later one may conflict with an earlier one of the batch.
         features: Their routing features.
-        pool: What is in the store.
+        pool: What is in the store, eligible for each new edit or for all.
         earlier: The edit of a name.
-        same: How alike two edits about the same are.
+        config: How alike two edits about the same are.
     """
-    before = likeness(features, pool.vision, pool.prompt).masked_fill(~pool.eligible, -1)
-    among = likeness(features, features.vision, features.prompt).tril(-1)
+    spaces = {edit.namespace: number for number, edit in enumerate(edits)}
+    space = torch.tensor([spaces[edit.namespace] for edit in edits])
+    together = (space[:, None] == space).tril(-1).to(features.sees.device)
+    before = likeness(features, pool.features).masked_fill(~pool.eligible, -1.0)
+    among = likeness(features, features).masked_fill(~together, -1.0)
+    same = torch.where(features.sees, config.same, config.same_text)[:, None]
     found: list[list[Conflict]] = [[] for _ in edits]
     alike = [
         (row, earlier(pool.ids[column]), before[row, column].item())

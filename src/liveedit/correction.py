@@ -47,17 +47,17 @@ class Correction:
     """Asked `prompt` about `image`, the model should say `target`.
 
     Args:
-        image: RGB picture, upright.
+        image: RGB picture, upright; None for a text-only correction.
         prompt: The question, without the chat template.
         target: The right answer.
     """
 
-    image: Image.Image
+    image: Image.Image | None
     prompt: str
     target: str
 
     @classmethod
-    def checked(cls, image: ImageSource, prompt: str, target: str) -> Correction:
+    def checked(cls, image: ImageSource | None, prompt: str, target: str) -> Correction:
         """Correction from what somebody handed in; the short texts are looked at first.
 
         Raises:
@@ -65,7 +65,8 @@ class Correction:
             BadImage: See `open_image`.
         """
         prompt, target = checked_text(prompt, "prompt"), checked_text(target, "target")
-        return cls(image=open_image(image), prompt=prompt, target=target)
+        picture = None if image is None else open_image(image)
+        return cls(image=picture, prompt=prompt, target=target)
 
 
 def checked_text(text: str, what: Literal["prompt", "target"]) -> str:

@@ -79,6 +79,7 @@ class EditedModel:
         )
         self.config = config or EditingConfig()
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
+        self._namespace: ContextVar[str] = ContextVar("namespace", default="")
 
     @classmethod
     def from_pretrained(
@@ -112,12 +113,13 @@ class EditedModel:
         return self.store.edits
 
     def edit(
-        self, image: ImageSource, prompt: str, target: str, *, preview: bool = False
+        self, image: ImageSource | None, prompt: str, target: str, *, preview: bool = False
     ) -> EditOutcome:
         """Correct one answer: from now on, ``prompt`` about what ``image`` shows gives ``target``.
 
         Args:
-            image: What is seen.
+            image: What is seen; None for a text-only correction, which concerns questions without
+                a picture alone.
             prompt: The question.
             target: The right answer.
             preview: Only say what would come of it; nothing is written.
@@ -133,6 +135,7 @@ class EditedModel:
         self,
         corrections: Sequence[Correction],
         *,
+        namespaces: Sequence[str] | None = None,
         batch: int = 32,
         preview: bool = False,
         progress: bool = False,
@@ -141,16 +144,20 @@ class EditedModel:
 
         Args:
             corrections: What to correct, the oldest first.
+            namespaces: The set of edits that each belongs to; that of :meth:`namespace` by default.
             batch: How many are processed together.
             preview: Only say what would come of it; nothing is written.
             progress: Show a progress bar.
         """
+        spaces = namespaces or [self._namespace.get()] * len(corrections)
         outcomes: list[EditOutcome] = []
         starts = range(0, len(corrections), batch)
         with self.store.transaction(keep=not preview):
             for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-                some = corrections[start : start + batch]
-                made = make_edits(self.backbone, self.network, self.store, some, self.config)
+                some, theirs = corrections[start : start + batch], spaces[start : start + batch]
+                made = make_edits(
+                    self.backbone, self.network, self.store, some, theirs, self.config
+                )
                 self.store.add([one.edit for one in made.outcomes], made.experts, made.features)
                 outcomes += made.outcomes
         return outcomes
@@ -220,7 +227,7 @@ class EditedModel:
         """Scores of every edit in force, for every row of a query."""
         pool = self._pool()
         features = self.network.extractor(self._represent(query, states))
-        return self.network.router.route(features, pool.vision, pool.prompt, pool.eligible)
+        return self.network.router.route(features, pool.features, pool.eligible)
 
     def explain(self, image: ImageSource | None, prompt: str) -> list[Explanation]:
         """What the router thinks of each edit in force for one query, largest weight first."""
@@ -236,7 +243,7 @@ class EditedModel:
                 prompt=route.prompt[0, row].item(),
                 weight=route.weights[0, row].item(),
             )
-            for row in pool.eligible.nonzero().flatten().tolist()
+            for row in pool.eligible[0].nonzero().flatten().tolist()
         ]
         return sorted(found, key=lambda one: (one.weight, one.vision), reverse=True)
 
@@ -251,6 +258,19 @@ class EditedModel:
         finally:
             self._only.reset(token)
 
+    @contextmanager
+    def namespace(self, name: str) -> Iterator[None]:
+        """Within this context edits are made in, and queries answered by, this set of edits alone.
+
+        Sets know nothing of each other: edits of one never answer, contradict or supersede those
+        of another. Outside any context it is the set named "".
+        """
+        token = self._namespace.set(name)
+        try:
+            yield
+        finally:
+            self._namespace.reset(token)
+
     def disabled(self) -> Any:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
@@ -260,7 +280,7 @@ class EditedModel:
         return self.backbone.query(opened, [checked_text(p, "prompt") for p in prompts])
 
     def _pool(self) -> Pool:
-        return self.store.pool(self._only.get())
+        return self.store.pool(self._only.get(), namespaces=[self._namespace.get()])
 
     def _represent(
         self, query: Query, states: Float[Tensor, "batch length width"]
@@ -278,5 +298,5 @@ class EditedModel:
         if not pool.eligible.any():
             return None
         features = self.network.extractor(representation)
-        route = self.network.router.route(features, pool.vision, pool.prompt, pool.eligible)
+        route = self.network.router.route(features, pool.features, pool.eligible)
         return fetch(route.weights, pool.experts)

@@ -67,6 +67,16 @@ class BadText(LiveEditError):
         super().__init__(f"the {what} {problem}")
 
 
+class TextOnlyCorrection(LiveEditError):
+    """A correction without a picture, for an editor that cannot route it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this editor has no text router, so a correction needs a picture; give one, or train "
+            "an editor with text_router"
+        )
+
+
 class UnknownEdit(LiveEditError):
     """An edit id that the store does not hold."""
 

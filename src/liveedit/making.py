@@ -13,16 +13,18 @@ from liveedit.backbones.base import Backbone
 from liveedit.config import EditingConfig
 from liveedit.conflicts import Conflict, find_conflicts, superseding
 from liveedit.correction import Correction, image_identity
+from liveedit.errors import TextOnlyCorrection
 from liveedit.expert import Experts, apply_experts
 from liveedit.network import EditorNetwork
 from liveedit.refine import Asked, verify_and_refine
 from liveedit.representation import Representation, standardise
 from liveedit.residual import fetch
-from liveedit.routing import RoutingFeatures
+from liveedit.routing import EditFeatures, RoutingFeatures
 from liveedit.store.memory import Edit, MemoryStore, Pool
 
-# what an edit must not change about its own picture
+# what an edit must not change about its own picture, and what a text-only edit must not change
 _NEIGHBOURS = ("Describe the picture in one sentence.", "What is in the background?")
+_TEXT_NEIGHBOURS = ("What is the capital of France?", "Write a short sentence about the sea.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Made:
 
     outcomes: list[EditOutcome]
     experts: Experts
-    features: RoutingFeatures
+    features: EditFeatures
 
 
 @torch.no_grad()
@@ -62,6 +64,7 @@ def make_edits(
     network: EditorNetwork,
     store: MemoryStore,
     corrections: Sequence[Correction],
+    namespaces: Sequence[str],
     config: EditingConfig,
 ) -> Made:
     """Make a batch of edits; the store is only read.
@@ -71,8 +74,14 @@ def make_edits(
         network: The editor.
         store: What is in force.
         corrections: The batch, the oldest first.
+        namespaces: The set of edits that each will belong to.
         config: Switches.
+
+    Raises:
+        TextOnlyCorrection: One has no picture, and the editor has no text router.
     """
+    if not network.config.text_router and any(c.image is None for c in corrections):
+        raise TextOnlyCorrection
     images = [correction.image for correction in corrections]
     query = backbone.query(images, [c.prompt for c in corrections], [c.target for c in corrections])
     states = backbone.states(query)
@@ -82,11 +91,17 @@ def make_edits(
         lexical=backbone.lexical(query.input_ids, query.spans.target),
     )
     experts, features = network.generator(representation), network.edit_features(representation)
-    pool = store.pool()
+    pool = store.pool(namespaces=namespaces)
     edits = [
-        Edit(prompt=c.prompt, target=c.target, image=image_identity(c.image)) for c in corrections
+        Edit(
+            prompt=c.prompt,
+            target=c.target,
+            image=None if c.image is None else image_identity(c.image),
+            namespace=namespace,
+        )
+        for c, namespace in zip(corrections, namespaces, strict=True)
     ]
-    conflicts = find_conflicts(edits, features, pool, store.get, config.same)
+    conflicts = find_conflicts(edits, features, pool, store.get, config)
     if config.supersede:
         edits = superseding(edits, conflicts)
     in_force = _in_force(edits, pool, store)
@@ -103,7 +118,12 @@ def make_edits(
 
     def neighbours(which: Int[Tensor, " some"]) -> Asked:
         about = [images[row] for row in which.tolist() for _ in _NEIGHBOURS]
-        asked = backbone.query(about, list(_NEIGHBOURS) * len(which))
+        questions = [
+            question
+            for row in which.tolist()
+            for question in (_TEXT_NEIGHBOURS if images[row] is None else _NEIGHBOURS)
+        ]
+        asked = backbone.query(about, questions)
         last = torch.zeros_like(asked.attention_mask, dtype=torch.bool)
         last[:, -1] = True
         return Asked.of(asked, backbone.states(asked), last)
@@ -135,13 +155,15 @@ def _in_force(
     looked at as if that were revoked.
     """
     known, count = len(pool.ids), len(edits)
+    device = pool.eligible.device
     column = {edit.id: known + row for row, edit in enumerate(edits)}
-    supersedes = torch.zeros(count, known + count, dtype=torch.bool, device=pool.eligible.device)
+    supersedes = torch.zeros(count, known + count, dtype=torch.bool, device=device)
     for row, edit in enumerate(edits):
         gone = [column[one] if one in column else store.row(one) for one in edit.supersedes]
         supersedes[row, gone] = True
-    batch = torch.ones(count, dtype=torch.bool, device=pool.eligible.device)
-    in_the_end = torch.cat([pool.eligible, batch]) & ~supersedes.any(0)
+    spaces = [edit.namespace for edit in edits]
+    together = torch.tensor([[one == other for other in spaces] for one in spaces], device=device)
+    in_the_end = torch.cat([pool.eligible.expand(count, -1), together], 1) & ~supersedes.any(0)
     in_force = in_the_end & ~supersedes
     in_force[:, known:] &= ~supersedes[:, known:].T
     in_force[:, known:].fill_diagonal_(True)
@@ -152,15 +174,16 @@ def _weights(
     network: EditorNetwork,
     pool: Pool,
     queries: RoutingFeatures,
-    edits: RoutingFeatures,
+    edits: EditFeatures,
     in_force: Bool[Tensor, "batch experts"],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
-    router = network.router
-    seen, sentinel, asked = router.similarities(queries, pool.vision, pool.prompt)
-    seen_among, _, asked_among = router.similarities(queries, edits.vision, edits.prompt)
-    similarities = torch.cat([seen, seen_among], 1), sentinel, torch.cat([asked, asked_among], 1)
-    weights = router.decide(similarities, queries.sees, in_force).weights
+    both = EditFeatures(
+        vision=torch.cat([pool.features.vision, edits.vision]),
+        prompt=torch.cat([pool.features.prompt, edits.prompt]),
+        sees=torch.cat([pool.features.sees, edits.sees]),
+    )
+    weights = network.router.route(queries, both, in_force).weights
     among = weights[:, len(pool.ids) :]
     own = among.diagonal().clone()
     among.fill_diagonal_(0)

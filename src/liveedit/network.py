@@ -45,7 +45,12 @@ class EditorNetwork(nn.Module):
         self.extractor = extractor()
         self.edit_extractor = None if config.shared_extractor else extractor()
         self.router = Router(
-            learned=config.unit_features, hard=config.hard_routing, soft=config.soft_routing
+            learned=config.unit_features,
+            hard=config.hard_routing,
+            soft=config.soft_routing,
+            ask=config.prompt_filter,
+            joint=config.joint_relative,
+            text=config.text_router,
         )
         generator = ExpertGenerator if config.aligned_slots else PlainGenerator
         self.generator = generator(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from liveedit.errors import UnsupportedGeneration
@@ -35,6 +35,11 @@ class RoutedExperts:
         edited = hidden + (scale.unit * residual).to(hidden.dtype)
         concerned = (self.weights != 0).any(1)[:, None, None]
         return torch.where(concerned, edited, hidden)
+
+    def rows(self, which: Int[Tensor, " some"]) -> RoutedExperts:
+        """Some rows of the batch."""
+        experts = Experts(u=self.experts.u[which], v=self.experts.v[which])
+        return RoutedExperts(experts=experts, weights=self.weights[which])
 
     def repeat(self, times: int) -> RoutedExperts:
         """Each row several times in a row."""

@@ -3,7 +3,7 @@
 A hard filter compares what the pictures show, prompt-guided, against a learned threshold (the
 vision sentinel); a soft router weighs the survivors by what the questions ask. LiveEdit, section
 on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
-``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``.
+``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``. Ours differs by switches of ``Router``.
 """
 
 from __future__ import annotations
@@ -21,20 +21,29 @@ from liveedit.representation import Representation, cut
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoutingFeatures:
-    """Features of a batch, edit side or input side; k vectors of unit length each, flattened.
+class EditFeatures:
+    """Features of a batch on the edit side; k vectors of unit length each, flattened.
 
     Args:
         vision: Prompt-guided vision feature phi.
         prompt: Prompt feature psi.
-        sentinel: What phi would be if the picture were the vision sentinel (input side).
         sees: Whether the row has a picture at all.
     """
 
     vision: Float[Tensor, "batch features"]
     prompt: Float[Tensor, "batch features"]
-    sentinel: Float[Tensor, "batch features"]
     sees: Bool[Tensor, " batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingFeatures(EditFeatures):
+    """The same on the input side.
+
+    Args:
+        sentinel: What phi would be if the picture were the vision sentinel.
+    """
+
+    sentinel: Float[Tensor, "batch features"]
 
     def map(self, change: Callable[[Tensor], Tensor]) -> RoutingFeatures:
         """The same done to each tensor."""
@@ -61,15 +70,35 @@ class RoutingFeatures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Similarities:
+    """How far queries and edits are alike.
+
+    Args:
+        vision: Of what the pictures show.
+        sentinel: Of the query's picture and the vision sentinel.
+        prompt: Of the questions: the argument of the sigmoid. Without a picture on either side it
+            is on the text router's own scale.
+        sees: Whether both have a picture.
+        alike: Whether both have one, or neither has.
+    """
+
+    vision: Float[Tensor, "batch experts"]
+    sentinel: Float[Tensor, "batch 1"]
+    prompt: Float[Tensor, "batch experts"]
+    sees: Bool[Tensor, "batch experts"]
+    alike: Bool[Tensor, "batch experts"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """Scores and weights of every expert for every query.
 
     Args:
         vision: Similarity of the vision features.
         threshold: The sentinel's similarity plus the calibrated margin.
-        prompt: Similarity of the prompt features.
-        passes: Whether the expert passes the hard filter.
-        weights: Soft weight, zero where the filter stops the expert.
+        prompt: Similarity of the prompt features, less its calibrated margin.
+        passes: Whether the expert passes the filters.
+        weights: Soft weight, zero where a filter stops the expert.
     """
 
     vision: Float[Tensor, "batch experts"]
@@ -147,81 +176,94 @@ class FeatureExtractor(nn.Module):
 class Router(nn.Module):
     """Similarities on learned scales, and the rule that turns them into a route.
 
+    Text-only queries are routed to text-only edits, by the questions alone (the *text router*);
+    queries with a picture to edits with a picture.
+
     Args:
         learned: Whether the scales are learned; if not, similarities are plain dot products.
         hard: Whether the hard filter is on; without it every eligible expert passes.
         soft: Whether the soft weights are on; without them every expert that passes weighs 1.
+        ask: Whether an expert must also pass by what is asked: ``sigmoid > 1/2``.
+        joint: Whether experts that pass share the weight by picture and question, instead of by
+            question alone.
+        text: Whether the text router is on; without it nothing is routed without a picture.
     """
 
     margin: Tensor
+    prompt_margin: Tensor
+    text_margin: Tensor
 
-    def __init__(self, *, learned: bool = True, hard: bool = True, soft: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        learned: bool = True,
+        hard: bool = True,
+        soft: bool = True,
+        ask: bool = True,
+        joint: bool = True,
+        text: bool = True,
+    ) -> None:
         super().__init__()
-        self.hard, self.soft = hard, soft
-        vision_scale, prompt_scale, prompt_bias = (10.0, 10.0, -5.0) if learned else (1.0, 1.0, 0.0)
-        self.vision_scale = nn.Parameter(torch.tensor(vision_scale), requires_grad=learned)
-        self.prompt_scale = nn.Parameter(torch.tensor(prompt_scale), requires_grad=learned)
-        self.prompt_bias = nn.Parameter(torch.tensor(prompt_bias), requires_grad=learned)
-        self.register_buffer("margin", torch.tensor(0.0))
+        self.hard, self.soft, self.ask, self.joint, self.text = hard, soft, ask, joint, text
 
-    def similarities(
-        self, queries: RoutingFeatures, vision: Tensor, prompt: Tensor
-    ) -> tuple[
-        Float[Tensor, "batch experts"],
-        Float[Tensor, "batch 1"],
-        Float[Tensor, "batch experts"],
-    ]:
-        """Vision scores, the sentinel's vision score, prompt scores."""
-        sentinel = (queries.vision * queries.sentinel).sum(1, keepdim=True)
-        return (
-            self.vision_scale * (queries.vision @ vision.T),
-            self.vision_scale * sentinel,
-            self.prompt_scale * (queries.prompt @ prompt.T) + self.prompt_bias,
+        def scale(value: float, otherwise: float) -> nn.Parameter:
+            return nn.Parameter(torch.tensor(value if learned else otherwise), learned)
+
+        self.vision_scale = scale(10.0, 1.0)
+        self.prompt_scale, self.prompt_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
+        self.text_scale, self.text_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
+        for name in ("margin", "prompt_margin", "text_margin"):
+            self.register_buffer(name, torch.tensor(0.0))
+
+    def similarities(self, queries: RoutingFeatures, edits: EditFeatures) -> Similarities:
+        """Compare queries (input side) with edits (edit side), as a few matrix products."""
+        cosine = queries.prompt @ edits.prompt.T
+        asked = torch.where(
+            queries.sees[:, None],
+            self.prompt_scale * cosine + self.prompt_bias,
+            self.text_scale * cosine + self.text_bias,
+        )
+        return Similarities(
+            vision=self.vision_scale * (queries.vision @ edits.vision.T),
+            sentinel=self.vision_scale * (queries.vision * queries.sentinel).sum(1, keepdim=True),
+            prompt=asked,
+            sees=queries.sees[:, None] & edits.sees,
+            alike=queries.sees[:, None] == edits.sees,
         )
 
     def route(
         self,
         queries: RoutingFeatures,
-        vision: Float[Tensor, "experts features"],
-        prompt: Float[Tensor, "experts features"],
-        eligible: Bool[Tensor, " experts"],
+        edits: EditFeatures,
+        eligible: Bool[Tensor, "#batch experts"],
     ) -> Route:
         """Filter and weigh the experts for every query.
 
         Args:
             queries: Input-side features.
-            vision: Edit-side vision features of the experts.
-            prompt: Edit-side prompt features of the experts.
-            eligible: Experts that may be chosen at all.
-        """
-        return self.decide(self.similarities(queries, vision, prompt), queries.sees, eligible[None])
-
-    def decide(
-        self,
-        similarities: tuple[
-            Float[Tensor, "batch experts"],
-            Float[Tensor, "batch 1"],
-            Float[Tensor, "batch experts"],
-        ],
-        sees: Bool[Tensor, " batch"],
-        eligible: Bool[Tensor, "#batch experts"],
-    ) -> Route:
-        """Filter and weigh by similarities that are known already.
-
-        Args:
-            similarities: What :meth:`similarities` gives.
-            sees: Which queries have a picture.
+            edits: Edit-side features of the experts.
             eligible: Experts that may be chosen at all, for each query or for all.
         """
-        seen, sentinel, asked = similarities
-        threshold = sentinel + self.margin
-        passes = sees[:, None] & eligible
+        return self.decide(self.similarities(queries, edits), eligible)
+
+    def decide(self, alike: Similarities, eligible: Bool[Tensor, "#batch experts"]) -> Route:
+        """Filter and weigh by similarities that are known already."""
+        threshold = alike.sentinel + self.margin
+        asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
+        passes = eligible & (alike.alike if self.text else alike.sees)
         if self.hard:
-            passes = passes & (seen > threshold)
-        relative = torch.softmax(asked.masked_fill(~passes, -torch.inf), dim=1)
+            passes = passes & ((alike.vision > threshold) | ~alike.sees)
+        if self.ask:
+            passes = passes & (asked > 0)
+        elif self.text:  # without a picture there is nothing but the question to go by
+            passes = passes & ((asked > 0) | alike.sees)
+        score = asked + torch.where(alike.sees, alike.vision, 0.0) if self.joint else asked
+        relative = torch.softmax(score.masked_fill(~passes, -torch.inf), dim=1)
         weight = asked.sigmoid() * relative.nan_to_num() if self.soft else torch.ones_like(asked)
         weights = torch.where(passes, weight, 0.0)
-        return Route(vision=seen, threshold=threshold, prompt=asked, passes=passes, weights=weights)
+        return Route(
+            vision=alike.vision, threshold=threshold, prompt=asked, passes=passes, weights=weights
+        )
 
 
 def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:

@@ -5,21 +5,21 @@ from itertools import islice
 import pytest
 import torch
 
-from liveedit.benchmark.emoji_edit import cases
+from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.views import OTHER_IMAGE
 from liveedit.config import EditorConfig
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.training.calibration import MARGINS, calibrate, routing_curve
 from liveedit.training.routing import FIRES
 from liveedit.training.states import CachedViews, cache_views
-from liveedit.training.views import OTHER_IMAGE
 
 CASES, GROUP = 7, 3  # the last group is a tail of one
 
 
 @pytest.fixture(scope="module")
 def views(backbone, tmp_path_factory) -> CachedViews:
-    some = list(islice(cases("train"), CASES))
+    some = list(islice(training_cases(), CASES))
     return cache_views(backbone, some, tmp_path_factory.mktemp("states"))
 
 

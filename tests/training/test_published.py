@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from liveedit.benchmark.emoji_edit import cases
+from liveedit.benchmark.emoji_edit import training_cases
 from liveedit.checkpoint import load_editor
 from liveedit.cli.train import Variant
 from liveedit.expert import PlainGenerator
@@ -81,7 +81,7 @@ def test_routing_losses_equal_their_equations() -> None:
 
 @pytest.fixture(scope="module")
 def views(backbone, tmp_path_factory):
-    some = list(islice(cases("train"), 6))
+    some = list(islice(training_cases(), 6))
     return cache_views(backbone, some, tmp_path_factory.mktemp("states"), names=SEEN)
 
 

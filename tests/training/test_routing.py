@@ -6,10 +6,10 @@ from itertools import islice
 import pytest
 import torch
 
-from liveedit.benchmark.emoji_edit import cases
+from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT
 from liveedit.routing import Router, RoutingFeatures
 from liveedit.training.routing import Meanings, Relation, routing_losses
-from liveedit.training.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT
 
 EDITS, FEATURES = 4, 6
 
@@ -93,7 +93,7 @@ def test_losses_equal_their_equations(batch) -> None:
 
 
 def test_relation_of_real_corrections() -> None:
-    some = list(islice(cases("train"), 40))
+    some = list(islice(training_cases(), 40))
     edits = torch.arange(40)
     views = torch.arange(len(TAUGHT)).repeat_interleave(40)
     relation = Meanings(some).relation(edits, views)

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark.emoji_edit import EditCase, cases
+from liveedit.benchmark.emoji_edit import EditCase, training_cases
+from liveedit.benchmark.views import REDRAWN, TAUGHT
 from liveedit.config import EditorConfig
 from liveedit.errors import CacheTooSmall
 from liveedit.expert import Experts
@@ -21,12 +22,11 @@ from liveedit.residual import RoutedExperts
 from liveedit.scenes.scene import render
 from liveedit.training import experts
 from liveedit.training.states import CachedViews, cache_views, weights_digest
-from liveedit.training.views import REDRAWN, TAUGHT
 
 
 @pytest.fixture(scope="module")
 def some() -> list[EditCase]:
-    return list(islice(cases("train"), 5))
+    return list(islice(training_cases(), 5))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ from pathlib import Path
 import liveedit.training.states as states
 from liveedit.backbones.registry import load_backbone
 from itertools import islice
-from liveedit.benchmark.emoji_edit import cases
+from liveedit.benchmark.emoji_edit import training_cases
 
 save = states.save_file
 def half(tensors, path):
@@ -116,7 +116,7 @@ def half(tensors, path):
     os.kill(os.getpid(), signal.SIGKILL)
 states.save_file = half
 model, folder = sys.argv[1:]
-states.cache_views(load_backbone(model), list(islice(cases("train"), 2)), Path(folder))
+states.cache_views(load_backbone(model), list(islice(training_cases(), 2)), Path(folder))
 """
 
 
@@ -126,7 +126,7 @@ def test_a_cache_killed_while_writing_holds_nothing_by_half(tiny_folder, tmp_pat
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
     backbone = load_backbone(tiny_folder)
-    assert len(cache_views(backbone, list(islice(cases("train"), 2)), tmp_path)) == 2
+    assert len(cache_views(backbone, list(islice(training_cases(), 2)), tmp_path)) == 2
 
 
 def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkeypatch) -> None:

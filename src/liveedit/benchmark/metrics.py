@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from liveedit.benchmark.probes import METRICS
+# which view of a correction (see ``views``) each metric asks
+VIEW_OF: Mapping[str, str] = MappingProxyType(
+    {
+        "rel": "edit",
+        "t_gen": "rephrase",
+        "m_gen": "redrawn",
+        "t_loc": "fact",
+        "m_loc": "elsewhere",
+        "ri": "other image",
+        "ci": "other question",
+        "ni": "no image",
+    }
+)
+TEXT_VIEW_OF: Mapping[str, str] = MappingProxyType(
+    {"text_rel": "edit", "text_gen": "rephrase", "text_strict": "other question"}
+)
+METRICS = (*VIEW_OF, *TEXT_VIEW_OF)
+# for these the edit's target is wanted; for the others the unedited model's own answer
+WANT_TARGET = ("rel", "t_gen", "m_gen", "text_rel", "text_gen")
 
 _RESAMPLES = 2000
 
@@ -23,12 +42,12 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
     Args:
         records: One a probe, with ``metric``, ``accuracy`` and ``before`` (shares of target tokens)
-            and ``exact`` (bool).
+            and ``exact``, of which the last two may be None.
 
     Returns:
         For every metric ``accuracy`` (mean over probes of the share of target tokens predicted
         under teacher forcing), ``interval`` (bootstrap, 95%), ``exact_match`` (of freely generated
-        answers), ``before`` (accuracy of the unedited model), ``n``.
+        answers), ``before`` (accuracy of the unedited model, where the target is wanted), ``n``.
     """
     summary: dict[str, dict[str, Any]] = {}
     for metric in METRICS:
@@ -38,8 +57,8 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             summary[metric] = {
                 "accuracy": _percent(accuracy.mean()),
                 "interval": [_percent(bound) for bound in bootstrap(accuracy)],
-                "exact_match": _percent(np.mean([row["exact"] for row in rows])),
-                "before": _percent(np.mean([row["before"] for row in rows])),
+                "exact_match": _mean([row["exact"] for row in rows]),
+                "before": _mean([row["before"] for row in rows]),
                 "n": len(rows),
             }
     return summary
@@ -55,6 +74,11 @@ def bootstrap(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
 
 def _normal(answer: str) -> str:
     return re.sub(r"\s+", " ", answer.strip().lower()).removesuffix(".")
+
+
+def _mean(shares: Sequence[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return _percent(float(np.mean(known))) if known else None
 
 
 def _percent(share: float) -> float:

@@ -1,135 +1,295 @@
 """The lifelong protocol: groups of N edits, everything asked after the last edit of a group.
 
-The evaluation is cut into consecutive groups of N corrections, the tail included. For a group: ask
-the unedited model everything, make N edits, ask everything again, start from no edits.
+The evaluation is cut into consecutive groups of N corrections, the tail included; beside each group
+some text-only corrections are in force, too. Groups know nothing of each other: each is a namespace
+of one store, so that groups of one edit are made and asked in batches, as large ones are.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.benchmark.emoji_edit import EditCase
-from liveedit.benchmark.metrics import same_answer
-from liveedit.benchmark.probes import Probe, probes_of
+from liveedit.benchmark.metrics import WANT_TARGET, same_answer
+from liveedit.benchmark.reading import BATCH, Reading, predictions
+from liveedit.benchmark.views import Case, question_of, views_of
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
+from liveedit.residual import RoutedExperts, edited_layer, fetch
 
-_BATCH = 32
-
-
-def run_protocol(
-    model: EditedModel, cases: Sequence[EditCase], *, edits: int, max_new_tokens: int = 16
-) -> Iterator[dict[str, Any]]:
-    """Run it, giving one record for each probe.
-
-    Args:
-        model: Must have no edits; a fresh store is used for every group.
-        cases: The corrections.
-        edits: N.
-        max_new_tokens: Longest generated answer.
-
-    Yields:
-        ``group``, ``case``, ``metric``, ``prompt``, ``expected``, ``answer_before``, ``answer``,
-        ``before`` and ``accuracy`` (shares of the expected tokens predicted under teacher forcing;
-        for locality, ``accuracy`` is agreement with what the unedited model predicted), ``exact``.
-    """
-    groups = [cases[start : start + edits] for start in range(0, len(cases), edits)]
-    for number, group in enumerate(tqdm(groups, desc=f"groups of {edits}", unit="group")):
-        edited = EditedModel(model.backbone, model.network)
-        probes = probes_of(group)
-        answers_before = _generate(edited, probes, max_new_tokens, "before")
-        expected = [
-            answer if probe.target is None else probe.target
-            for probe, answer in zip(probes, answers_before, strict=True)
-        ]
-        edited.edit_many(
-            [
-                Correction(image=probe.image, prompt=probe.prompt, target=probe.target)
-                for probe in probes
-                if probe.metric == "rel" and probe.image is not None and probe.target is not None
-            ]
-        )
-        answers = _generate(edited, probes, max_new_tokens, "after")
-        for probe, text, answer_before, answer, forced in zip(
-            probes,
-            expected,
-            answers_before,
-            answers,
-            _forced(edited, probes, expected),
-            strict=True,
-        ):
-            reference = forced.before if probe.target is None else forced.wanted
-            yield {
-                "group": number,
-                "case": probe.case,
-                "metric": probe.metric,
-                "prompt": probe.prompt,
-                "expected": text,
-                "answer_before": answer_before,
-                "answer": answer,
-                "before": _share(forced.before, forced.wanted),
-                "accuracy": _share(forced.after, reference),
-                "exact": same_answer(answer, text),
-            }
-
-
-def _generate(
-    model: EditedModel, probes: Sequence[Probe], max_new_tokens: int, what: str
-) -> list[str]:
-    answers: list[str] = []
-    for part in _batches(probes, what):
-        answers += model.generate(
-            [probe.image for probe in part],
-            [probe.prompt for probe in part],
-            max_new_tokens=max_new_tokens,
-        )
-    return answers
+TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Forced:
-    """Token ids under teacher forcing: the expected ones, and what is predicted in their places."""
+class Group:
+    """Edits that are in force together, and the corrections whose probes are asked then.
 
-    wanted: tuple[int, ...]
+    Args:
+        edited: Numbers of the corrections with a picture, the oldest first.
+        texts: Numbers of the text-only ones.
+        asked: Corrections with a picture that are asked about; all edited ones by default.
+    """
+
+    edited: Sequence[int]
+    texts: Sequence[int]
+    asked: Sequence[int] | None = None
+
+    @property
+    def probed(self) -> Sequence[int]:
+        """Corrections that are asked about."""
+        return self.edited if self.asked is None else self.asked
+
+
+def groups_of(count: int, texts: int, edits: int) -> list[Group]:
+    """Consecutive groups of N corrections, each with N/10 text-only ones (at least one).
+
+    Args:
+        count: Corrections with a picture.
+        texts: Text-only corrections, used in turn.
+        edits: N.
+    """
+    beside = min(texts, math.ceil(edits * TEXT_SHARE))
+    return [
+        Group(
+            edited=range(start, min(start + edits, count)),
+            texts=[(number * beside + at) % texts for at in range(beside)],
+        )
+        for number, start in enumerate(range(0, count, edits))
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Outcome:
+    """What the edited model makes of a probe."""
+
     before: tuple[int, ...]
     after: tuple[int, ...]
+    answer: str | None
 
 
-def _forced(
-    model: EditedModel, probes: Sequence[Probe], expected: Sequence[str]
-) -> Iterator[_Forced]:
-    """Predictions without and with the edits; the layers below the edit layer run once for both."""
-    texts = iter(expected)
-    for part in _batches(probes, "forced"):
-        query = model.backbone.query(
-            [probe.image for probe in part],
-            [probe.prompt for probe in part],
-            [next(texts) for _ in part],
+class Protocol:
+    """Runs groups of edits over probes that were read once.
+
+    What a probe gets depends on its experts and their weights alone; where these are those of
+    another run (as with N = 1 and N = 10 mostly), nothing is computed again.
+
+    Args:
+        model: Must have no edits; a fresh store is used for every run.
+        pictured: Probes of the corrections with a picture.
+        texts: Probes of the text-only ones.
+        generate: Whether answers are generated, too; if not, only teacher forcing.
+        max_new_tokens: Longest generated answer.
+    """
+
+    def __init__(
+        self,
+        model: EditedModel,
+        pictured: Reading,
+        texts: Reading,
+        *,
+        generate: bool = True,
+        max_new_tokens: int = 16,
+    ) -> None:
+        self._model = model
+        self._pictured, self._texts = pictured, texts
+        self._generate = generate
+        self._max_new_tokens = max_new_tokens
+        self._known: dict[tuple[object, ...], _Outcome] = {}
+
+    def run(self, groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+        """Make the edits of all groups, then ask.
+
+        Yields:
+            One record for each probe: ``group``, ``case``, ``metric``, ``prompt``, ``expected``,
+            ``answer`` (None without generation), ``accuracy`` (share of the expected tokens
+            predicted under teacher forcing; for locality, agreement with what the unedited model
+            predicted), ``before`` (the same of the unedited model; None for locality), ``exact``,
+            ``passed`` (experts that were added), ``own`` (weight of the correction's own).
+        """
+        model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
+        ids = self._edit(model, groups)
+        for reading, members in (
+            (self._pictured, [group.probed for group in groups]),
+            (self._texts, [group.texts for group in groups]),
+        ):
+            asked = [(number, case) for number, some in enumerate(members) for case in some]
+            rows = [
+                (number, case * len(reading.metrics) + metric)
+                for number, case in asked
+                for metric in range(len(reading.metrics))
+            ]
+            starts = range(0, len(rows), BATCH)
+            for start in tqdm(starts, desc="asking", unit="batch", leave=False):
+                yield from self._ask(model, reading, rows[start : start + BATCH], ids)
+
+    def _edit(
+        self, model: EditedModel, groups: Sequence[Group]
+    ) -> dict[tuple[bool, int, int], str]:
+        """Ids of the edits by (text-only, group, case)."""
+        ids: dict[tuple[bool, int, int], str] = {}
+        for text_only, reading, members in (
+            (False, self._pictured, [group.edited for group in groups]),
+            (True, self._texts, [group.texts for group in groups]),
+        ):
+            if text_only and not model.network.config.text_router:
+                continue
+            chosen = [(number, case) for number, some in enumerate(members) for case in some]
+            outcomes = model.edit_many(
+                [_correction(reading.cases[case]) for _, case in chosen],
+                namespaces=[str(number) for number, _ in chosen],
+                batch=BATCH,
+                progress=True,
+            )
+            for (number, case), outcome in zip(chosen, outcomes, strict=True):
+                ids[text_only, number, case] = outcome.id
+        return ids
+
+    def _ask(
+        self,
+        model: EditedModel,
+        reading: Reading,
+        rows: Sequence[tuple[int, int]],
+        ids: dict[tuple[bool, int, int], str],
+    ) -> Iterator[dict[str, Any]]:
+        width = len(reading.metrics)
+        numbers = torch.tensor([row for _, row in rows])
+        pool = model.store.pool(namespaces=[str(number) for number, _ in rows])
+        features = reading.features.map(lambda part: part[numbers])
+        route = model.network.router.route(features, pool.features, pool.eligible)
+        routed = fetch(route.weights, pool.experts)
+        outcomes = self._outcomes(reading, numbers, routed)
+        text_only = reading is self._texts
+        for at, ((number, row), outcome) in enumerate(zip(rows, outcomes, strict=True)):
+            case, metric = reading.cases[row // width], reading.metrics[row % width]
+            wanted = metric in WANT_TARGET
+            own = ids.get((text_only, number, row // width))
+            yield {
+                "group": number,
+                "case": case.index,
+                "metric": metric,
+                "prompt": question_of(case, reading.states.names[row % width]),
+                "expected": reading.expected[row],
+                "answer": outcome.answer,
+                "before": _share(outcome.before, reading.wanted[row]) if wanted else None,
+                "accuracy": _share(
+                    outcome.after, reading.wanted[row] if wanted else outcome.before
+                ),
+                "exact": None
+                if outcome.answer is None
+                else same_answer(outcome.answer, reading.expected[row]),
+                "passed": int((route.weights[at] != 0).sum()),
+                "own": route.weights[at, model.store.row(own)].item() if own else 0.0,
+            }
+
+    def _outcomes(
+        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
+    ) -> list[_Outcome]:
+        fires = torch.zeros_like(rows, dtype=torch.bool)
+        if routed is not None:
+            fires = (routed.weights != 0).any(1)
+        keys = [
+            (id(reading), row, _digest(routed, at) if routed is not None and fires[at] else None)
+            for at, row in enumerate(rows.tolist())
+        ]
+        fresh = torch.tensor([key not in self._known for key in keys])
+        for compute, which in ((self._edited, fires), (self._unedited, ~fires)):
+            todo = (which & fresh).nonzero().flatten()
+            if len(todo):
+                some = None if routed is None else routed.rows(todo)
+                found = compute(reading, rows[todo], some)
+                self._known.update(zip((keys[at] for at in todo.tolist()), found, strict=True))
+        return [self._known[key] for key in keys]
+
+    def _unedited(self, reading: Reading, rows: Int[Tensor, " rows"], _: object) -> list[_Outcome]:
+        """Rows that no edit concerns: they are bit-identical to the unedited model's."""
+        answers: dict[int, str] = {}
+        if self._generate:
+            missing = [row for row in rows.tolist() if reading.before[row] is not None]
+            answers = {row: reading.expected[row] for row in rows.tolist()}
+            if missing:
+                answers.update(zip(missing, self._answers(reading, missing, None), strict=True))
+        return [
+            _Outcome(
+                before=reading.before[row] or (),
+                after=reading.before[row] or (),
+                answer=answers.get(row),
+            )
+            for row in rows.tolist()
+        ]
+
+    @torch.no_grad()
+    def _edited(
+        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
+    ) -> list[_Outcome]:
+        assert routed is not None
+        backbone, scale = self._model.backbone, self._model.network.scale
+        width = len(reading.metrics)
+        batch = reading.states.batch(rows // width, rows % width)
+        spans = batch.representation(backbone, scale).spans
+
+        def predict(states: Tensor) -> list[tuple[int, ...]]:
+            return predictions(backbone, states, batch.attention_mask, spans.predicts)
+
+        after = predict(routed.add_to(batch.states, scale))
+        before = [reading.before[row] for row in rows.tolist()]
+        if any(one is None for one in before):
+            before = [
+                new if old is None else old
+                for old, new in zip(before, predict(batch.states), strict=True)
+            ]
+        answers: Sequence[str | None] = [None] * len(rows)
+        if self._generate:
+            answers = self._answers(reading, rows.tolist(), routed)
+        return [
+            _Outcome(before=old or (), after=new, answer=answer)
+            for old, new, answer in zip(before, after, answers, strict=True)
+        ]
+
+    @torch.no_grad()
+    def _answers(
+        self, reading: Reading, rows: Sequence[int], routed: RoutedExperts | None
+    ) -> list[str]:
+        """Freely generated answers, greedy."""
+        backbone, width = self._model.backbone, len(reading.metrics)
+        images, prompts = zip(
+            *(
+                views_of(reading.cases[row // width], (reading.states.names[row % width],))[0]
+                for row in rows
+            ),
+            strict=True,
         )
-        states = model.backbone.states(query)
-        with model.disabled():
-            before = model.target_logits(query, states).argmax(-1)
-        after = model.target_logits(query, states).argmax(-1)
-        counts = query.spans.target.sum(1).tolist()
-        rows = (
-            torch.split(tokens, counts)
-            for tokens in (query.input_ids[query.spans.target], before, after)
+        query = backbone.query(images, prompts)
+        hook = edited_layer(
+            backbone.layer, query.spans, self._model.network.scale, lambda _: routed
         )
-        for row in zip(*rows, strict=True):
-            # the end of the answer is a token of its own, and not counted
-            wanted, old, new = (tuple(tokens[:-1].tolist()) for tokens in row)
-            yield _Forced(wanted=wanted, before=old, after=new)
+        with hook:
+            answers = backbone.generate(query, max_new_tokens=self._max_new_tokens)
+        return [answer.strip() for answer in answers]
 
 
-def _batches(probes: Sequence[Probe], what: str) -> Iterator[Sequence[Probe]]:
-    starts = range(0, len(probes), _BATCH)
-    for start in tqdm(starts, desc=what, unit="batch", leave=False):
-        yield probes[start : start + _BATCH]
+def _correction(case: Case) -> Correction:
+    image, prompt = views_of(case, ("edit",))[0]
+    return Correction(image=image, prompt=prompt, target=case.target)
+
+
+def _digest(routed: RoutedExperts, row: int) -> bytes:
+    """What is added to a row; padding does not matter."""
+    count = int((routed.weights[row] != 0).sum())
+    slots = count * (routed.experts.u.shape[1] // routed.weights.shape[1])
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (
+        routed.weights[row, :count], routed.experts.u[row, :slots], routed.experts.v[row, :slots]
+    ):  # fmt: skip
+        digest.update(part.contiguous().cpu().numpy().data)
+    return digest.digest()
 
 
 def _share(predicted: Sequence[int], wanted: Sequence[int]) -> float:

@@ -40,47 +40,86 @@ def _group() -> None:
 
 @app.command()
 def run(
-    out: Path = typer.Option(..., "--out", help="Folder for summary.json and records.jsonl."),
+    out: Path = typer.Option(..., "--out", help="Folder for summary.json and records-N.jsonl."),
     dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
     method: Method = typer.Option(Method.LIVEEDIT, help="What to run."),
-    edits: int = typer.Option(100, min=1, help="Edits in force while a group is tested (N)."),
+    edits: str = typer.Option(
+        "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
+    ),
     limit: int | None = typer.Option(None, min=1, help="Only the first corrections of the set."),
     split: Split = typer.Option(Split.EVALUATION, help="Validation is for choosing settings."),
+    generate: bool = typer.Option(
+        True, help="Generate answers, too; without, teacher forcing alone."
+    ),
+    retention: bool = typer.Option(
+        False, help="Also the first 100 edits with 0, 100, 500 and 900 more after them."
+    ),
+    refine: bool = typer.Option(True, help="Refine experts that fall short of their target."),
+    supersede: bool = typer.Option(True, help="Let an edit supersede what it contradicts."),
     model: str = MODEL,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
     """Run the lifelong protocol: groups of N edits, all probes after the last edit of a group."""
+    sizes = _sizes(edits)
     edited = load(model, editor)
+    from liveedit.benchmark.retention import LATER
     from liveedit.benchmark.run import run_benchmark
 
-    summary = run_benchmark(edited, out, edits=edits, limit=limit, split=split.value)
+    switches = {"supersede": supersede} | ({} if refine else {"refine_steps": 0})
+    edited.config = edited.config.model_copy(update=switches)
+    summary = run_benchmark(
+        edited,
+        out,
+        edits=sizes,
+        limit=limit,
+        split=split.value,
+        generate=generate,
+        later=LATER if retention else (),
+    )
     if as_json:
         print(json.dumps(summary))
     else:
         _show(summary, out)
 
 
+def _sizes(edits: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in edits.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise typer.BadParameter(
+            f"{edits!r} is no list of positive numbers such as 1,10,100", param_hint="--edits"
+        )
+    return sizes
+
+
 def _show(summary: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{summary['dataset']}, {summary['method']}, {summary['corrections']} corrections "
-        f"in groups of {summary['edits']}"
-    )
-    for column in ("metric", "accuracy", "95% interval", "exact match", "before", "probes"):
-        table.add_column(column, justify="left" if column == "metric" else "right")
-    for name, row in summary["metrics"].items():
-        low, high = row["interval"]
-        table.add_row(
-            name,
-            f"{row['accuracy']:.1f}",
-            f"{low:.1f} - {high:.1f}",
-            f"{row['exact_match']:.1f}",
-            f"{row['before']:.1f}",
-            str(row["n"]),
-        )
     console = Console()
-    console.print(table)
-    console.print(f"{summary['seconds']:.0f} s; records and summary in {out}")
+    what = f"{summary['dataset']}, {summary['method']}, {summary['corrections']} corrections"
+    tables = {f"groups of {size}": run["metrics"] for size, run in summary["runs"].items()}
+    for more, metrics in summary.get("retention", {}).items():
+        tables[f"the first 100 edits, {more} more after them"] = metrics
+    for title, metrics in tables.items():
+        table = Table(title=f"{what}, {title}")
+        for column in ("metric", "accuracy", "95% interval", "exact match", "before", "probes"):
+            table.add_column(column, justify="left" if column == "metric" else "right")
+        for name, row in metrics.items():
+            low, high = row["interval"]
+            table.add_row(
+                name,
+                f"{row['accuracy']:.1f}",
+                f"{low:.1f} - {high:.1f}",
+                *(
+                    "" if row[key] is None else f"{row[key]:.1f}"
+                    for key in ("exact_match", "before")
+                ),
+                str(row["n"]),
+            )
+        console.print(table)
+    seconds = summary["seconds_before"] + sum(run["seconds"] for run in summary["runs"].values())
+    console.print(f"{seconds:.0f} s; records and summary in {out}")

@@ -52,7 +52,9 @@ class Family:
         counts: For scenes with how many things the question makes sense.
         answer_type: Corrections of this family have targets of this type.
         training: Phrasings of corrections; ``{thing}`` stands for a concept the question names.
-        more: Further phrasings, for training alone.
+        more: Patterns of further phrasings, for training alone (see ``wordings``).
+        indirect: Clauses that say what is asked, for training alone.
+        noun: Nouns that say what is asked, for training alone.
         evaluation: Phrasings kept for evaluation.
         truth: The right answer for a scene and the thing the question names, or None where nothing
             in the picture says it (new knowledge) or the question does not fit the scene.
@@ -63,6 +65,8 @@ class Family:
     answer_type: AnswerType
     training: tuple[str, ...]
     more: tuple[str, ...]
+    indirect: tuple[str, ...]
+    noun: tuple[str, ...]
     evaluation: tuple[str, ...]
     truth: Callable[[Scene, str], str | None]
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from liveedit.errors import UnknownEdit
 from liveedit.expert import Experts
-from liveedit.routing import RoutingFeatures
+from liveedit.routing import EditFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Edit:
     Args:
         prompt: The corrected question.
         target: The answer it now has.
-        image: Identity of the picture, see :func:`liveedit.correction.image_identity`.
+        image: Identity of the picture, see :func:`liveedit.correction.image_identity`; None for a
+            text-only edit.
+        namespace: The set of edits it belongs to; sets know nothing of each other.
         supersedes: Names of the edits that are out of force as long as this one is not revoked.
         id: Name of the edit, unique.
         created: When it was made, UTC.
@@ -33,7 +35,8 @@ class Edit:
 
     prompt: str
     target: str
-    image: str
+    image: str | None
+    namespace: str = ""
     supersedes: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid4().hex[:12])
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -46,16 +49,14 @@ class Pool:
     Args:
         ids: Their names.
         experts: u and v, (edits, rank, width).
-        vision: Edit-side vision features.
-        prompt: Edit-side prompt features.
-        eligible: Which edits may be routed to.
+        features: Edit-side routing features.
+        eligible: Which edits may be routed to, for each query or for all.
     """
 
     ids: Sequence[str]
     experts: Experts
-    vision: Float[Tensor, "edits features"]
-    prompt: Float[Tensor, "edits features"]
-    eligible: Bool[Tensor, " edits"]
+    features: EditFeatures
+    eligible: Bool[Tensor, "queries edits"]
 
 
 class MemoryStore:
@@ -77,11 +78,14 @@ class MemoryStore:
         self._rows: dict[str, int] = {}
         self._ids: list[str] = []
         self._superseded: Counter[str] = Counter()
+        self._namespaces: dict[str, int] = {}
         self._tensors = {
             "u": torch.empty(0, rank, width, device=device),
             "v": torch.empty(0, rank, width, device=device),
             "vision": torch.empty(0, features, device=device),
             "prompt": torch.empty(0, features, device=device),
+            "sees": torch.empty(0, dtype=torch.bool, device=device),
+            "namespace": torch.empty(0, dtype=torch.int32, device=device),
             "eligible": torch.empty(0, dtype=torch.bool, device=device),
         }
 
@@ -107,7 +111,7 @@ class MemoryStore:
         """Which row of the pool an edit has, revoked or not."""
         return self._rows[edit_id]
 
-    def add(self, edits: Sequence[Edit], experts: Experts, features: RoutingFeatures) -> None:
+    def add(self, edits: Sequence[Edit], experts: Experts, features: EditFeatures) -> None:
         """Take up edits, one row of the tensors each, and put those they supersede out of force."""
         first, last = len(self._rows), len(self._rows) + len(edits)
         self._reserve(last)
@@ -116,8 +120,11 @@ class MemoryStore:
             ("v", experts.v),
             ("vision", features.vision),
             ("prompt", features.prompt),
+            ("sees", features.sees),
         ):
             self._tensors[name][first:last] = rows
+        spaces = [self._namespaces.setdefault(e.namespace, len(self._namespaces)) for e in edits]
+        self._tensors["namespace"][first:last] = torch.tensor(spaces, dtype=torch.int32)
         self._tensors["eligible"][first:last] = True
         for row, edit in enumerate(edits, first):
             self._rows[edit.id] = row
@@ -159,11 +166,14 @@ class MemoryStore:
                     del self._rows[edit_id]
                 del self._ids[count:]
 
-    def pool(self, only: Collection[str] | None = None) -> Pool:
-        """Views of the tensors; nothing is copied.
+    def pool(
+        self, only: Collection[str] | None = None, *, namespaces: Sequence[str] = ("",)
+    ) -> Pool:
+        """Views of the tensors; experts and features are not copied.
 
         Args:
             only: Names of the edits that may be routed to; all in force by default.
+            namespaces: The set of edits that each query is about; one for all of them.
         """
         count = len(self._rows)
         views = {name: tensor[:count] for name, tensor in self._tensors.items()}
@@ -172,12 +182,14 @@ class MemoryStore:
             chosen = torch.zeros_like(eligible)
             chosen[[self._rows[self.get(edit_id).id] for edit_id in only]] = True
             eligible = eligible & chosen
+        spaces = torch.tensor([self._namespaces.get(name, -1) for name in namespaces])
         return Pool(
             ids=self._ids,
             experts=Experts(u=views["u"], v=views["v"]),
-            vision=views["vision"],
-            prompt=views["prompt"],
-            eligible=eligible,
+            features=EditFeatures(
+                vision=views["vision"], prompt=views["prompt"], sees=views["sees"]
+            ),
+            eligible=eligible & (views["namespace"] == spaces.to(eligible.device)[:, None]),
         )
 
     def _settle(self, edit_ids: Collection[str]) -> None:

@@ -13,19 +13,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
-from liveedit.expert import Experts
-from liveedit.network import EditorNetwork
-from liveedit.representation import Spans, StateScale
-from liveedit.residual import RoutedExperts
-from liveedit.training.processes import mean, share
-from liveedit.training.states import CachedViews, ViewBatch
-from liveedit.training.views import (
+from liveedit.benchmark.views import (
     EDIT,
     OTHER_IMAGE,
     OTHER_QUESTION,
     REDRAWN,
     REPHRASE,
 )
+from liveedit.expert import Experts
+from liveedit.network import EditorNetwork
+from liveedit.representation import Spans, StateScale
+from liveedit.residual import RoutedExperts
+from liveedit.training.processes import mean, share
+from liveedit.training.states import CachedViews, ViewBatch
 
 _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
 

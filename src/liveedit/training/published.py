@@ -8,7 +8,8 @@ authors' code where the two differ:
 - the negatives of routing are the edit-side features of the batch's corrections, and for the
   relative and absolute losses of its locality samples, too.
 
-"Locality" is another picture with another question. The strict cases are not trained on.
+"Locality" is another picture with another question: another correction's. The strict cases are not
+trained on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.emoji_edit import cases
+from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.expert import Experts
@@ -36,11 +38,16 @@ from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
 from liveedit.training.train import new_network, parameters
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
-SEEN = ("edit", "rephrase", "redrawn", "elsewhere")
-_EDIT, _REPHRASE, _REDRAWN, _ELSEWHERE = range(len(SEEN))
 
 EDITOR = EditorConfig(
-    rank=4, dropout=0.0, shared_extractor=False, unit_features=False, aligned_slots=False
+    rank=4,
+    dropout=0.0,
+    shared_extractor=False,
+    unit_features=False,
+    aligned_slots=False,
+    prompt_filter=False,
+    joint_relative=False,
+    text_router=False,
 )
 # what each of the published ablations changes, in the editor's settings or in a loss's weight
 VARIANTS: dict[str, dict[str, bool | float]] = {
@@ -66,7 +73,7 @@ class PublishedTraining(Config):
     """
 
     editor: EditorConfig = EDITOR
-    corrections: int = 3000
+    corrections: int = 4480
     loop: LoopConfig = LoopConfig(steps=1500, learning_rate=3e-4)
     batch: int = 12
     reliability: float = 1.0
@@ -95,13 +102,13 @@ def train_published(
 ) -> Path:
     """Train an editor as published; arguments and result are those of ``train_editor``."""
     backbone.model.requires_grad_(False)
-    some = list(islice(cases("train"), config.corrections))
-    views = cache_views(backbone, some, states or folder / "states", names=SEEN, limit=states_limit)
+    some = list(islice(training_cases(), config.corrections))
+    views = cache_views(backbone, some, states or folder / "states", limit=states_limit)
     network = new_network(config.editor, backbone, views, config.seed)
 
     def losses(step: int) -> dict[str, Tensor]:
-        chosen = torch.randperm(len(views))[: config.batch]
-        return published_losses(backbone, network, views, chosen)
+        chosen, elsewhere = torch.randperm(len(views))[: 2 * config.batch].chunk(2)
+        return published_losses(backbone, network, views, chosen, elsewhere)
 
     weights = {name: getattr(config, name) for name in LOSSES}
     learned = parameters(network, "")
@@ -113,9 +120,20 @@ def train_published(
 
 
 def published_losses(
-    backbone: Backbone, network: EditorNetwork, views: CachedViews, chosen: Int[Tensor, " batch"]
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    chosen: Int[Tensor, " batch"],
+    elsewhere: Int[Tensor, " batch"],
 ) -> dict[str, Tensor]:
     """Unweighted losses of a batch of corrections, of which each process computes its part.
+
+    Args:
+        backbone: The frozen model.
+        network: The editor.
+        views: All corrections.
+        chosen: Those of the batch.
+        elsewhere: Others, whose pictures and questions are the locality samples.
 
     Returns:
         ``reliability``, ``generality``: cross-entropy of the target's tokens, for the correction
@@ -126,14 +144,16 @@ def published_losses(
     """
     count = len(chosen)
     coin = torch.randint(0, 2, (3, count))
-    general = torch.where(coin[0] == 0, _REPHRASE, _REDRAWN)
-    kinds = torch.stack([torch.full((count,), _EDIT), general, torch.full((count,), _ELSEWHERE)])
+    general = torch.where(coin[0] == 0, REPHRASE, REDRAWN)
+    itself = torch.full((count,), EDIT)
+    kinds = torch.stack([itself, general, itself])
+    whose = torch.stack([chosen, chosen, elsewhere])
     # either end of routing gets the correction itself or its generality sample, independently
     ends = coin[1:] == 0
     negative = (torch.arange(count) + torch.randint(1, count, ()).item()) % count
     mine = share(torch.arange(count))
     batch = len(mine)
-    seen = views.batch(chosen[mine].repeat(3), kinds[:, mine].flatten())
+    seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
     whole = seen.representation(backbone, network.scale)
 
     made = network.generator(whole.rows(slice(0, batch)))

@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.benchmark.emoji_edit import EditCase
-from liveedit.routing import Router, RoutingFeatures
+from liveedit.benchmark.knowledge import TextCase
+from liveedit.benchmark.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT, TEXT_OTHER
+from liveedit.routing import EditFeatures, Route, Router, RoutingFeatures
 from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.scene import Scene
-from liveedit.training.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT
 
 FIRES = 0.5  # an expert of at least this weight counts as fired
 
@@ -31,8 +32,7 @@ class Relation:
     Args:
         own: For each query the edit it was made from.
         seen: Queries whose picture shows what their own edit's picture shows.
-        unseen: Pairs whose pictures show different things; what is neither (some things shared) is
-            left out of the losses.
+        unseen: Pairs whose pictures do not show the same things, though they may share some.
         asked: Pairs that ask the same.
         strict: Queries that ask something else about their own edit's picture.
     """
@@ -76,8 +76,8 @@ class Meanings:
         elsewhere = views == OTHER_IMAGE
         shows = torch.where(elsewhere[:, None], self.other_shows[cases], self.shows[cases])
         asks = torch.where(views == OTHER_QUESTION, self.other_asks[cases], self.asks[cases])
-        unseen = shows @ self.shows[edits].T == 0
-        unseen[elsewhere, own[elsewhere]] = True  # even where the strict scene keeps one thing
+        shared = shows @ self.shows[edits].T
+        unseen = shared < torch.maximum(shows.sum(1)[:, None], self.shows[edits].sum(1))
         return Relation(
             own=own,
             seen=~elsewhere,
@@ -87,8 +87,29 @@ class Meanings:
         )
 
 
+class TextMeanings:
+    """Numbers for what every view of a list of text-only corrections asks."""
+
+    def __init__(self, cases: Sequence[TextCase]) -> None:
+        numbers: dict[tuple[str, str], int] = {}
+
+        def number(family: str, thing: str) -> int:
+            return numbers.setdefault((family, thing), len(numbers))
+
+        self.asks = torch.tensor([number(case.family, case.thing) for case in cases])
+        self.other_asks = torch.tensor([number(c.other_family, c.other_thing) for c in cases])
+
+    def asked(
+        self, edits: Int[Tensor, " edits"], views: Int[Tensor, " queries"]
+    ) -> Bool[Tensor, "queries edits"]:
+        """Which queries ask what which corrections do; query q is of edit ``q % len(edits)``."""
+        cases = edits[torch.arange(len(views)) % len(edits)]
+        asks = torch.where(views == TEXT_OTHER, self.other_asks[cases], self.asks[cases])
+        return asks[:, None] == self.asks[edits]
+
+
 def routing_losses(
-    queries: RoutingFeatures, edits: RoutingFeatures, router: Router, relation: Relation
+    queries: RoutingFeatures, edits: EditFeatures, router: Router, relation: Relation
 ) -> dict[str, Tensor]:
     """Unweighted losses.
 
@@ -97,16 +118,21 @@ def routing_losses(
         ``sentinel``: NCE of the sentinel against the edits of other pictures, for every query.
         ``absolute``: binary cross-entropy of the sigmoid, same questions against others.
         ``strict``: the same for another question about the edit's own picture.
-        ``relative``: NCE of a question's own edit against edits that ask something else.
+        ``relative``: NCE of a query's own edit against edits that ask something else or, where the
+        router weighs by both, show something else.
         ``rel``: share of queries routed to their own edit that should be, for the log. ``loc``:
         share of the strict queries (another picture, another question) routed to no edit.
     """
-    seen, sentinel, asked = router.similarities(queries, edits.vision, edits.prompt)
+    alike = router.similarities(queries, edits)
+    seen, sentinel, asked = alike.vision, alike.sentinel, alike.prompt
     rows = torch.arange(len(relation.own))
     own_seen, own_asked = seen[rows, relation.own], asked[rows, relation.own]
     # another question about the same picture may look elsewhere: vision is not taught by it
     taught = relation.seen & ~relation.strict
-    same = taught | ~relation.seen
+    if router.joint:
+        same, score, different = taught, seen + asked, ~relation.asked | relation.unseen
+    else:
+        same, score, different = taught | ~relation.seen, asked, ~relation.asked
     return {
         "hard": _nce(
             own_seen[taught], torch.cat([sentinel, seen], 1)[taught], _with_first(relation)[taught]
@@ -115,22 +141,53 @@ def routing_losses(
         "absolute": F.softplus(-asked[relation.asked]).mean()
         + F.softplus(asked[~relation.asked]).mean(),
         "strict": F.softplus(own_asked[relation.strict]).mean(),
-        "relative": _nce(own_asked[same], asked[same], ~relation.asked[same]),
-        **_routed(queries, edits, router, relation),
+        "relative": _nce(score[rows, relation.own][same], score[same], different[same]),
+        **_routed(router.decide(alike, torch.ones_like(relation.asked[:1])), relation),
+    }
+
+
+def text_losses(
+    queries: RoutingFeatures,
+    edits: EditFeatures,
+    router: Router,
+    asked: Bool[Tensor, "queries edits"],
+    own: Int[Tensor, " queries"],
+) -> dict[str, Tensor]:
+    """Unweighted losses of the text router, on text-only corrections.
+
+    Args:
+        queries: Input side.
+        edits: Edit side.
+        router: Its scales.
+        asked: Pairs that ask the same.
+        own: For each query the edit it was made from.
+
+    Returns:
+        ``text``: NCE of a question's own edit against the threshold and the edits that ask
+        something else. ``text_silence``: NCE of the threshold against these, for every query.
+        ``text_rel``, ``text_loc``: as ``rel`` and ``loc`` of :func:`routing_losses`.
+    """
+    scores = router.similarities(queries, edits).prompt
+    rows = torch.arange(len(own))
+    mine = asked[rows, own]
+    threshold = torch.zeros_like(scores[:, :1])
+    others = torch.cat([threshold, scores], 1)
+    counts = torch.cat([torch.ones_like(asked[:, :1]), ~asked], 1)
+    return {
+        "text": _nce(scores[rows, own][mine], others[mine], counts[mine]),
+        "text_silence": _nce(threshold[:, 0], scores, ~asked),
+        "text_rel": (scores[rows, own][mine] > 0).float().mean(),
+        "text_loc": (scores.masked_fill(asked, -1.0).amax(1)[~mine] <= 0).float().mean(),
     }
 
 
 @torch.no_grad()
-def _routed(
-    queries: RoutingFeatures, edits: RoutingFeatures, router: Router, relation: Relation
-) -> dict[str, Tensor]:
-    everything = torch.ones(len(edits.sees), dtype=torch.bool, device=edits.sees.device)
-    weights = router.route(queries, edits.vision, edits.prompt, everything).weights
-    own = weights[torch.arange(len(relation.own)), relation.own]
+def _routed(route: Route, relation: Relation) -> dict[str, Tensor]:
+    own = route.weights[torch.arange(len(relation.own)), relation.own]
     strict = relation.strict | ~relation.seen
     return {
         "rel": (own[~strict] >= FIRES).float().mean(),
-        "loc": (weights[strict].amax(1) < FIRES).float().mean(),
+        "loc": (route.weights[strict].amax(1) < FIRES).float().mean(),
     }
 
 

@@ -22,11 +22,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.emoji_edit import EditCase
+from liveedit.benchmark.views import TAUGHT, Case, views_of
 from liveedit.errors import CacheTooSmall
 from liveedit.representation import Representation, StateScale, find_spans, standardise
 from liveedit.training.processes import every_process, processes
-from liveedit.training.views import TAUGHT, views_of
 
 logger = logging.getLogger(__name__)
 
@@ -114,10 +113,11 @@ class CachedViews:
 
 def cache_views(
     backbone: Backbone,
-    cases: Sequence[EditCase],
+    cases: Sequence[Case],
     folder: Path,
     *,
     names: Sequence[str] = TAUGHT,
+    answers: Sequence[Sequence[str]] | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> CachedViews:
     """Read the states from the cache; compute those that are not there, each process its part.
@@ -130,18 +130,23 @@ def cache_views(
         cases: The corrections.
         folder: The cache; other runs may use it too.
         names: The views to have of each.
+        answers: For each correction what answers each of the views; its target by default.
         limit: Largest size of the cache in bytes. What was not used for longest goes first.
 
     Raises:
         CacheTooSmall: These states alone would exceed the limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shards = [cases[start : start + _SHARD] for start in range(0, len(cases), _SHARD)]
+    answers = answers or [[case.target] * len(names) for case in cases]
+    shards = [
+        _Shard(cases=cases[start : start + _SHARD], answers=answers[start : start + _SHARD])
+        for start in range(0, len(cases), _SHARD)
+    ]
     weights = weights_digest(backbone)
     paths = [folder / f"{_digest(shard, names, weights)}.safetensors" for shard in shards]
     mine = range(processes().process_index, len(shards), processes().num_processes)
     with tqdm(
-        total=sum(len(shards[index]) for index in mine),
+        total=sum(len(shards[index].cases) for index in mine),
         desc="states",
         unit="correction",
         disable=not processes().is_main_process,
@@ -153,10 +158,11 @@ def cache_views(
                 part = paths[index].with_suffix(f".{os.getpid()}.part")
                 save_file(_compute(backbone, shards[index], names), part)
                 part.replace(paths[index])
-            size = paths[index].stat().st_size
-            if size * len(cases) / len(shards[index]) > limit:
-                raise CacheTooSmall(needed=size * len(cases) // len(shards[index]), limit=limit)
-            bar.update(len(shards[index]))
+            count = len(shards[index].cases)
+            needed = paths[index].stat().st_size * len(cases) // count
+            if needed > limit:
+                raise CacheTooSmall(needed=needed, limit=limit)
+            bar.update(count)
     every_process()
     if processes().is_main_process:
         _prune(folder, set(paths), limit)
@@ -174,8 +180,20 @@ def weights_digest(backbone: Backbone) -> str:
     return digest.hexdigest()
 
 
-def _digest(cases: Sequence[EditCase], names: Sequence[str], weights: str) -> str:
-    content = json.dumps([weights, list(names), [asdict(case) for case in cases]])
+@dataclass(frozen=True, kw_only=True)
+class _Shard:
+    cases: Sequence[Case]
+    answers: Sequence[Sequence[str]]
+
+
+def _digest(shard: _Shard, names: Sequence[str], weights: str) -> str:
+    own = all(
+        answer == case.target
+        for case, some in zip(shard.cases, shard.answers, strict=True)
+        for answer in some
+    )
+    described = [asdict(case) for case in shard.cases]
+    content = json.dumps([weights, list(names), described, *([] if own else [shard.answers])])
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
@@ -191,12 +209,11 @@ def _prune(folder: Path, needed: set[Path], limit: int) -> None:
         size -= files[path].st_size
 
 
-def _compute(
-    backbone: Backbone, cases: Sequence[EditCase], names: Sequence[str]
-) -> dict[str, Tensor]:
-    pictures, questions, targets = zip(
-        *(view for case in cases for view in views_of(case, names)), strict=True
+def _compute(backbone: Backbone, shard: _Shard, names: Sequence[str]) -> dict[str, Tensor]:
+    pictures, questions = zip(
+        *(view for case in shard.cases for view in views_of(case, names)), strict=True
     )
+    targets = [answer for some in shard.answers for answer in some]
     states, ids, lengths, target_lengths = [], [], [], []
     for at in range(0, len(pictures), _BATCH):
         part = slice(at, at + _BATCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.emoji_edit import VALIDATION_SIZE, cases, validation_set
+from liveedit.benchmark.emoji_edit import VALIDATION_SIZE, training_cases, validation_set
+from liveedit.benchmark.knowledge import text_cases, text_validation_set
+from liveedit.benchmark.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.network import EditorNetwork
@@ -21,12 +24,19 @@ from liveedit.training.calibration import calibrate
 from liveedit.training.experts import expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.processes import gather, processes, share
-from liveedit.training.routing import Meanings, draw_views, routing_losses
+from liveedit.training.routing import (
+    Meanings,
+    TextMeanings,
+    draw_views,
+    routing_losses,
+    text_losses,
+)
 from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
 
 logger = logging.getLogger(__name__)
 
-ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative")
+ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
+_HELD = (*TAUGHT, "elsewhere")  # what the margins are chosen on
 EXPERT_LOSSES = ("reliability", "generality", "locality")
 
 
@@ -36,21 +46,26 @@ class EditorTraining(Config):
     Args:
         editor: Architecture.
         corrections: Training corrections to draw.
+        text_corrections: Text-only ones.
         validation: Validation corrections to choose the margin on.
         router: Loop of extractor and router.
         router_batch: Corrections in a batch there; each is seen from every side.
+        text_batch: Text-only corrections in a batch there.
         generator: Loop of the generator.
         generator_batch: Corrections in a batch there.
-        hard, sentinel, absolute, strict, relative: Weights of the routing losses.
+        hard, sentinel, absolute, strict, relative, text, text_silence: Weights of the routing
+            losses.
         reliability, generality, locality: Weights of the generator's losses.
         seed: Seed of everything random.
     """
 
     editor: EditorConfig = EditorConfig()
-    corrections: int = 3000
+    corrections: int = 4480
+    text_corrections: int = 2560
     validation: int = VALIDATION_SIZE
     router: LoopConfig = LoopConfig(steps=800, learning_rate=1e-3)
     router_batch: int = 96
+    text_batch: int = 48
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
     hard: float = 1.0
@@ -58,6 +73,8 @@ class EditorTraining(Config):
     absolute: float = 1.0
     strict: float = 1.0
     relative: float = 1.0
+    text: float = 1.0
+    text_silence: float = 1.0
     reliability: float = 1.0
     generality: float = 1.0
     locality: float = 0.1
@@ -87,21 +104,29 @@ def train_editor(
         Folder of the checkpoint.
     """
     backbone.model.requires_grad_(False)
-    some = list(islice(cases("train"), config.corrections))
-    states = states or folder / "states"
-    views = cache_views(backbone, some, states, limit=states_limit)
-    held = cache_views(backbone, validation_set(config.validation), states, limit=states_limit)
+    some = list(islice(training_cases(), config.corrections))
+    texts = list(islice(text_cases("train"), config.text_corrections))
+
+    def cached(cases: Sequence[Case], names: tuple[str, ...]) -> CachedViews:
+        where = states or folder / "states"
+        return cache_views(backbone, cases, where, names=names, limit=states_limit)
+
+    views, text_views = cached(some, TAUGHT), cached(texts, TEXT_TAUGHT)
+    held = cached(validation_set(config.validation), _HELD)
+    text_held = cached(text_validation_set(), TEXT_TAUGHT)
     network = new_network(config.editor, backbone, views, config.seed)
-    meanings = Meanings(some)
+    meanings, text_meanings = Meanings(some), TextMeanings(texts)
 
     def about_routing(step: int) -> dict[str, Tensor]:
-        return router_losses(backbone, network, views, meanings, config.router_batch)
+        return router_losses(
+            backbone, network, views, meanings, config.router_batch
+        ) | text_router_losses(backbone, network, text_views, text_meanings, config.text_batch)
 
     routed = parameters(network, "extractor.", "router.")
     weights = {name: getattr(config, name) for name in ROUTING_LOSSES}
     train(about_routing, weights, routed, config.router, folder / "router", seed=config.seed)
-    found = calibrate(backbone, network, held)
-    logger.info("margin %.2f, fired %s", found.margin, found.fired)
+    found = calibrate(backbone, network, held, text_held)
+    logger.info("calibrated: %s", found)
     if processes().is_main_process:
         (folder / "calibration.json").write_text(json.dumps(asdict(found), indent=2))
 
@@ -141,6 +166,31 @@ def router_losses(
     queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
     relation = meanings.relation(chosen, query_side)
     return routing_losses(queries, edits.map(gather), network.router, relation)
+
+
+def text_router_losses(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    meanings: TextMeanings,
+    batch: int,
+) -> dict[str, Tensor]:
+    """Unweighted losses of the text router on a random batch; see :func:`router_losses`."""
+    chosen = torch.randperm(len(views))[:batch]
+    mine = share(torch.arange(batch))
+    sides = len(TEXT_TAUGHT)
+    every = torch.arange(sides).repeat_interleave(len(mine))
+    seen = views.batch(chosen[mine].repeat(sides), every)
+    # the correction itself, or now and then its rephrased question, is what the edit is made from
+    edit_side = torch.where(torch.rand(batch) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
+    stated = views.batch(chosen[mine], edit_side[mine])
+    with torch.autocast(backbone.device.type, torch.bfloat16):
+        queries = network.extractor(seen.representation(backbone, network.scale))
+        edits = network.extractor(stated.representation(backbone, network.scale))
+    queries = queries.map(lambda part: gather(part.unflatten(0, (sides, -1)), 1).flatten(0, 1))
+    asked = meanings.asked(chosen, torch.arange(sides).repeat_interleave(batch))
+    own = torch.arange(batch).repeat(sides)
+    return text_losses(queries, edits.map(gather), network.router, asked, own)
 
 
 def new_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 from tqdm import tqdm
@@ -12,7 +13,9 @@ from liveedit.benchmark.emoji_edit import (
     VALIDATION_SIZE,
     EditCase,
     Split,
-    cases,
+    evaluation_set,
+    training_cases,
+    validation_set,
 )
 from liveedit.scenes.families import FAMILY_BY_NAME
 
@@ -27,7 +30,10 @@ _SIZES: dict[Split, int] = {
 def emoji_annotations(split: Split, limit: int | None = None) -> list[Annotation]:
     """The first corrections of a split, by default as many as the split is taken to have."""
     size = _SIZES[split] if limit is None else min(limit, _SIZES[split])
-    drawn = islice(cases(split), size)
+    if split == "train":
+        drawn: Iterator[EditCase] = islice(training_cases(), size)
+    else:
+        drawn = iter((evaluation_set if split == "evaluation" else validation_set)(size))
     bar = tqdm(drawn, total=size, desc=f"emoji-edit {split}", unit="correction", leave=False)
     return [_annotation(row, case) for row, case in enumerate(bar)]
 
