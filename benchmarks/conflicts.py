@@ -55,12 +55,12 @@ def main() -> None:
         "ri": _features(model, other, asked),
         "ci": _features(model, seen, [case.strict_question.text for case in cases]),
     }
-    pairs = likeness(edits, edits.vision, edits.prompt).tril(-1)
+    pairs = likeness(edits, edits).tril(-1)
     rows = []
     for threshold in _THRESHOLDS:
         row: dict[str, float] = {"threshold": threshold}
         for name, features in queries.items():
-            own = likeness(features, edits.vision, edits.prompt).diagonal()
+            own = likeness(features, edits).diagonal()
             row[name] = round((own > threshold).float().mean().item(), 4)
         row["pairs"] = int((pairs > threshold).sum())
         rows.append(row)

@@ -28,7 +28,7 @@ from liveedit.benchmark.emoji_edit import EditCase, validation_set
 from liveedit.config import EditingConfig
 from liveedit.correction import Correction
 from liveedit.expert import Experts
-from liveedit.routing import RoutingFeatures
+from liveedit.routing import EditFeatures
 from liveedit.scenes.scene import render
 from liveedit.store.memory import Edit
 
@@ -89,10 +89,9 @@ def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedMode
     filled.store.add(
         [Edit(prompt="drawn", target="drawn", image="drawn") for _ in range(missing)],
         Experts(u=pool.experts.u[rows], v=pool.experts.v[rows]),
-        RoutingFeatures(
-            vision=features(pool.vision),
-            prompt=features(pool.prompt),
-            sentinel=torch.zeros(missing, pool.vision.shape[1]),
+        EditFeatures(
+            vision=features(pool.features.vision),
+            prompt=features(pool.features.prompt),
             sees=torch.ones(missing, dtype=torch.bool),
         ),
     )

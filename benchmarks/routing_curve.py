@@ -17,9 +17,8 @@ from pathlib import Path
 
 from liveedit import EditedModel
 from liveedit.benchmark.emoji_edit import evaluation_set
-from liveedit.benchmark.views import TAUGHT
 from liveedit.cache import cache_folder
-from liveedit.training.calibration import MARGINS, routing_curve
+from liveedit.training.calibration import MARGINS, compare, fired
 from liveedit.training.states import cache_views
 
 _METRICS = {
@@ -43,14 +42,16 @@ def main() -> None:
         model.backbone,
         evaluation_set(options.edits),
         cache_folder() / "states",
-        names=(*TAUGHT, "elsewhere"),
+        names=tuple(_METRICS),
     )
-    curve = routing_curve(model.backbone, model.network, views, group=options.edits)
+    alike = compare(model.backbone, model.network, views, group=options.edits)
+    router = model.network.router
+    curve = fired(router, router.margin, alike, MARGINS)
     shares = {
         _METRICS[name]: [round(100 * share, 2) for share in curve[:, view].tolist()]
         for view, name in enumerate(views.names)
     }
-    shipped = int((MARGINS - model.network.router.margin).abs().argmin())
+    shipped = int((MARGINS - router.margin).abs().argmin())
     if options.plot:
         draw(shares, shipped, len(views), options.plot)
     if options.json:

@@ -6,7 +6,8 @@ The loop takes one correction at a time and keeps nothing: every view of it goes
 backbone anew, in batches of one, and logits are computed at all positions. Losses and model are
 those of the trainer, and so is the optimiser's step after a batch. Rendering pictures is left out
 on both sides. The trainer's figure includes the computation of the cache, spread over all passes
-that the shipped configuration makes over its corrections.
+that the shipped configuration makes over its corrections. The text router's losses, a tenth of a
+router step, are left out on both sides, too.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import expert_losses
 from liveedit.training.routing import Meanings, draw_views, routing_losses
 from liveedit.training.states import CachedViews, ViewBatch, cache_views
-from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, router_losses
+from liveedit.training.train import EXPERT_LOSSES, EditorTraining, router_losses
 
+_PICTURED = ("hard", "sentinel", "absolute", "strict", "relative")
 Result = TypeVar("Result")
 Views = list[tuple[Image.Image, str, str]]
 
@@ -103,7 +105,7 @@ def _router_step(
     config: EditorTraining,
 ) -> None:
     losses = router_losses(backbone, network, views, meanings, config.router_batch)
-    _update(network, (losses[name] for name in ROUTING_LOSSES))
+    _update(network, (losses[name] for name in _PICTURED))
 
 
 def _generator_step(
@@ -130,7 +132,10 @@ def _loop(
     backbone: Backbone, network: EditorNetwork, some: Sequence[EditCase], meanings: Meanings
 ) -> tuple[float, float]:
     """Seconds a correction of the loop's router and generator steps."""
-    rendered = [views_of(case) for case in tqdm(some, desc="rendering", unit="correction")]
+    rendered = [
+        [(*view, case.target) for view in views_of(case, TAUGHT)]
+        for case in tqdm(some, desc="rendering", unit="correction")
+    ]
 
     def router_step() -> None:
         queries: list[list[RoutingFeatures]] = [[] for _ in TAUGHT]
@@ -147,11 +152,13 @@ def _loop(
         asked = RoutingFeatures.join([one for view in queries for one in view])
         relation = meanings.relation(chosen, draw_views(len(some))[1])
         losses = routing_losses(asked, RoutingFeatures.join(edits), network.router, relation)
-        _update(network, (losses[name] for name in ROUTING_LOSSES))
+        _update(network, (losses[name] for name in _PICTURED))
 
     def generator_step() -> None:
         for views in tqdm(rendered, desc="loop, generator", unit="correction"):
-            stated = _one_view(backbone, views, EDIT).representation(backbone, network.scale)
+            stated = _one_view(backbone, views, EDIT).representation(
+                backbone, network.scale, lexical=True
+            )
             expert = RoutedExperts(
                 experts=network.generator(stated), weights=torch.full((1, 1), 0.8)
             )

@@ -32,15 +32,15 @@ class CrossAttention(nn.Module):
     def forward(
         self,
         queries: Float[Tensor, "batch queries query_width"],
-        context: Float[Tensor, "batch length context_width"],
-        mask: Bool[Tensor, "batch length"],
+        context: Float[Tensor, "#batch length context_width"],
+        mask: Bool[Tensor, "#batch length"],
         bias: Float[Tensor, "batch queries length"] | None = None,
     ) -> Float[Tensor, "batch queries output_width"]:
         """Attend.
 
         Args:
             queries: x.
-            context: y.
+            context: y; one for all rows may stand for as many.
             mask: Positions of y that may be looked at; a row without any gives the output's bias.
             bias: Added to the attention scores of every head.
         """
@@ -49,10 +49,11 @@ class CrossAttention(nn.Module):
         scores_bias = scores_bias[:, None, None]
         if bias is not None:
             scores_bias = scores_bias + bias[:, None]
+        rows = (len(queries), -1, -1, -1)
         attended = F.scaled_dot_product_attention(
             self._split(self.query(queries)),
-            self._split(self.key(context)),
-            self._split(self.value(context)),
+            self._split(self.key(context)).expand(rows),
+            self._split(self.value(context)).expand(rows),
             attn_mask=scores_bias,
         )
         return self.output(attended.transpose(1, 2).flatten(2) * any_position)

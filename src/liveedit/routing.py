@@ -162,7 +162,7 @@ class FeatureExtractor(nn.Module):
                 vision_query + self.guide(vision_query, words, is_word),
                 self.vision_query.shape[-1:],
             )
-        sentinel = self.sentinel.expand(rows, -1, -1)
+        sentinel = self.sentinel[None]
         everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
         prompt_query = self.prompt_query.expand(rows, -1, -1)
         return RoutingFeatures(

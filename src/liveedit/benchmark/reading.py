@@ -27,7 +27,7 @@ class Reading:
     A probe is one view of one correction; row ``case * len(metrics) + number of the metric``.
 
     Args:
-        cases: The corrections.
+        cases: The corrections; the first of them are read.
         metrics: What their views measure.
         expected: For each row the wanted answer: the target, or the unedited model's own answer.
         states: Hidden states at the edit layer, the wanted answer included.
@@ -55,6 +55,7 @@ def read(
     *,
     text_only: bool,
     max_new_tokens: int,
+    asked: int | None = None,
 ) -> Reading:
     """Ask the unedited model, and read its states.
 
@@ -65,7 +66,9 @@ def read(
         folder: Cache of answers and states.
         text_only: Which of the two.
         max_new_tokens: Longest answer.
+        asked: How many of the corrections will be asked about; all by default.
     """
+    every, cases = cases, cases[:asked]
     views = TEXT_VIEW_OF if text_only else VIEW_OF
     local = [view for metric, view in views.items() if metric not in WANT_TARGET]
     given = answers_before(backbone, cases, local, folder / "before", max_new_tokens=max_new_tokens)
@@ -85,14 +88,14 @@ def read(
             parts.append(network.extractor(whole))
         tokens = batch.input_ids[whole.spans.target].split(batch.target_lengths.tolist())
         wanted += [tuple(row[:-1].tolist()) for row in tokens]
-        asked = targeted[some % len(names)]
+        aimed = targeted[some % len(names)]
         predicted = iter(
-            predictions(backbone, batch.states[asked], batch.attention_mask[asked],
-                        whole.spans.predicts[asked])
+            predictions(backbone, batch.states[aimed], batch.attention_mask[aimed],
+                        whole.spans.predicts[aimed])
         )  # fmt: skip
-        before += [next(predicted) if one else None for one in asked.tolist()]
+        before += [next(predicted) if one else None for one in aimed.tolist()]
     return Reading(
-        cases=cases,
+        cases=every,
         metrics=tuple(views),
         expected=[answer for row in answers for answer in row],
         states=states,

@@ -49,7 +49,7 @@ def expert_losses(
     mine = share(torch.arange(len(cases)))
     batch = len(mine)
     seen = views.batch(cases[mine].repeat(3), kinds[:, mine].flatten())
-    whole = seen.representation(backbone, network.scale)
+    whole = seen.representation(backbone, network.scale, lexical=True)
     made = network.generator(whole.rows(slice(0, batch)))
     routed = RoutedExperts(
         experts=Experts(u=made.u.repeat(3, 1, 1), v=made.v.repeat(3, 1, 1)),

@@ -154,7 +154,7 @@ def published_losses(
     mine = share(torch.arange(count))
     batch = len(mine)
     seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
-    whole = seen.representation(backbone, network.scale)
+    whole = seen.representation(backbone, network.scale, lexical=network.config.aligned_slots)
 
     made = network.generator(whole.rows(slice(0, batch)))
     every = Experts(u=gather(made.u), v=gather(made.v))

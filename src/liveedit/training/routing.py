@@ -140,7 +140,7 @@ def routing_losses(
         "sentinel": _nce(sentinel[:, 0], seen, relation.unseen),
         "absolute": F.softplus(-asked[relation.asked]).mean()
         + F.softplus(asked[~relation.asked]).mean(),
-        "strict": F.softplus(own_asked[relation.strict]).mean(),
+        "strict": F.softplus(own_asked[relation.strict]).sum() / relation.strict.sum().clamp(min=1),
         "relative": _nce(score[rows, relation.own][same], score[same], different[same]),
         **_routed(router.decide(alike, torch.ones_like(relation.asked[:1])), relation),
     }
@@ -205,10 +205,17 @@ def _nce(
     return (scores.logsumexp(1) - positive).mean()
 
 
-def draw_views(batch: int) -> tuple[Int[Tensor, " edits"], Int[Tensor, " queries"]]:
+def draw_views(
+    batch: int, *, strict: bool = True
+) -> tuple[Int[Tensor, " edits"], Int[Tensor, " queries"]]:
     """For a batch of corrections the view on the edit side, and one query of every view.
 
     As in the paper either side may get the correction itself or a rephrased one.
+
+    Args:
+        batch: How many corrections.
+        strict: With the views that no edit concerns.
     """
     edit_side = torch.randint(0, 3, (batch,)) * (torch.rand(batch) < 0.4)
-    return edit_side, torch.arange(len(TAUGHT)).repeat_interleave(batch)
+    views = len(TAUGHT) if strict else OTHER_IMAGE
+    return edit_side, torch.arange(views).repeat_interleave(batch)

@@ -50,15 +50,23 @@ class ViewBatch:
     attention_mask: Int[Tensor, "batch length"]
     target_lengths: Int[Tensor, " batch"]
 
-    def representation(self, backbone: Backbone, scale: StateScale) -> Representation:
-        """What the editor reads of the batch."""
+    def representation(
+        self, backbone: Backbone, scale: StateScale, *, lexical: bool = False
+    ) -> Representation:
+        """What the editor reads of the batch.
+
+        Args:
+            backbone: The frozen model.
+            scale: Its scale at the edit layer.
+            lexical: With the target's embeddings, which only the generator reads.
+        """
         spans = find_spans(
             self.input_ids, self.attention_mask, backbone.image_token_id, self.target_lengths
         )
         return Representation(
             states=standardise(self.states, scale),
             spans=spans,
-            lexical=backbone.lexical(self.input_ids, spans.target),
+            lexical=backbone.lexical(self.input_ids, spans.target) if lexical else None,
         )
 
 

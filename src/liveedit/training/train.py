@@ -53,6 +53,8 @@ class EditorTraining(Config):
         text_batch: Text-only corrections in a batch there.
         generator: Loop of the generator.
         generator_batch: Corrections in a batch there.
+        strict_scope: Learn from the strict cases: the question about another picture, and another
+            question about the picture. Without, other corrections alone are negatives.
         hard, sentinel, absolute, strict, relative, text, text_silence: Weights of the routing
             losses.
         reliability, generality, locality: Weights of the generator's losses.
@@ -68,6 +70,7 @@ class EditorTraining(Config):
     text_batch: int = 48
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
+    strict_scope: bool = True
     hard: float = 1.0
     sentinel: float = 1.0
     absolute: float = 1.0
@@ -119,10 +122,10 @@ def train_editor(
 
     def about_routing(step: int) -> dict[str, Tensor]:
         return router_losses(
-            backbone, network, views, meanings, config.router_batch
+            backbone, network, views, meanings, config.router_batch, strict=config.strict_scope
         ) | text_router_losses(backbone, network, text_views, text_meanings, config.text_batch)
 
-    routed = parameters(network, "extractor.", "router.")
+    routed = parameters(network, "extractor.", "edit_extractor.", "router.")
     weights = {name: getattr(config, name) for name in ROUTING_LOSSES}
     train(about_routing, weights, routed, config.router, folder / "router", seed=config.seed)
     found = calibrate(backbone, network, held, text_held)
@@ -147,22 +150,28 @@ def train_editor(
 
 
 def router_losses(
-    backbone: Backbone, network: EditorNetwork, views: CachedViews, meanings: Meanings, batch: int
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    meanings: Meanings,
+    batch: int,
+    *,
+    strict: bool = True,
 ) -> dict[str, Tensor]:
     """Unweighted losses of extractor and router on a random batch of corrections.
 
     Each process extracts the features of its part; the losses compare all with all.
     """
-    network.extractor.train()
+    network.train()
     chosen = torch.randperm(len(views))[:batch]
-    edit_side, query_side = draw_views(batch)
+    edit_side, query_side = draw_views(batch, strict=strict)
     mine = share(torch.arange(batch))
     sides = query_side.view(-1, batch)
     seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
     stated = views.batch(chosen[mine], edit_side[mine])
     with torch.autocast(backbone.device.type, torch.bfloat16):
         queries = network.extractor(seen.representation(backbone, network.scale))
-        edits = network.extractor(stated.representation(backbone, network.scale))
+        edits = network.edit_features(stated.representation(backbone, network.scale))
     queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
     relation = meanings.relation(chosen, query_side)
     return routing_losses(queries, edits.map(gather), network.router, relation)
@@ -186,7 +195,7 @@ def text_router_losses(
     stated = views.batch(chosen[mine], edit_side[mine])
     with torch.autocast(backbone.device.type, torch.bfloat16):
         queries = network.extractor(seen.representation(backbone, network.scale))
-        edits = network.extractor(stated.representation(backbone, network.scale))
+        edits = network.edit_features(stated.representation(backbone, network.scale))
     queries = queries.map(lambda part: gather(part.unflatten(0, (sides, -1)), 1).flatten(0, 1))
     asked = meanings.asked(chosen, torch.arange(sides).repeat_interleave(batch))
     own = torch.arange(batch).repeat(sides)
