@@ -67,8 +67,8 @@ class EditingConfig(Config):
     """
 
     supersede: bool = True
-    same: float = Field(default=0.8, ge=0.0, le=1.0)
-    same_text: float = Field(default=0.9, ge=0.0, le=1.0)
+    same: float = Field(default=0.85, ge=0.0, le=1.0)
+    same_text: float = Field(default=0.8, ge=0.0, le=1.0)
     refine_steps: int = Field(default=10, ge=0)
     refine_rate: float = Field(default=0.03, gt=0.0)
     refine_locality: float = Field(default=0.1, ge=0.0)

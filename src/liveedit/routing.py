@@ -95,7 +95,8 @@ class Route:
 
     Args:
         vision: Similarity of the vision features.
-        threshold: The sentinel's similarity plus the calibrated margin.
+        threshold: The sentinel's similarity plus the calibrated margin, which grows with the edits
+            in force.
         prompt: Similarity of the prompt features, less its calibrated margin.
         passes: Whether the expert passes the filters.
         weights: Soft weight, zero where a filter stops the expert.
@@ -179,6 +180,9 @@ class Router(nn.Module):
     Text-only queries are routed to text-only edits, by the questions alone (the *text router*);
     queries with a picture to edits with a picture.
 
+    The hard filter's threshold is ``phi . phi_Theta + margin + crowding * ln n`` with n edits that
+    may be chosen: the more there are, the likelier one is like the picture by chance.
+
     Args:
         learned: Whether the scales are learned; if not, similarities are plain dot products.
         hard: Whether the hard filter is on; without it every eligible expert passes.
@@ -190,6 +194,7 @@ class Router(nn.Module):
     """
 
     margin: Tensor
+    crowding: Tensor
     prompt_margin: Tensor
     text_margin: Tensor
 
@@ -212,7 +217,7 @@ class Router(nn.Module):
         self.vision_scale = scale(10.0, 1.0)
         self.prompt_scale, self.prompt_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
         self.text_scale, self.text_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
-        for name in ("margin", "prompt_margin", "text_margin"):
+        for name in ("margin", "crowding", "prompt_margin", "text_margin"):
             self.register_buffer(name, torch.tensor(0.0))
 
     def similarities(self, queries: RoutingFeatures, edits: EditFeatures) -> Similarities:
@@ -248,9 +253,11 @@ class Router(nn.Module):
 
     def decide(self, alike: Similarities, eligible: Bool[Tensor, "#batch experts"]) -> Route:
         """Filter and weigh by similarities that are known already."""
-        threshold = alike.sentinel + self.margin
+        allowed = eligible & (alike.alike if self.text else alike.sees)
+        crowd = allowed.sum(1, keepdim=True).clamp(min=1).log()
+        threshold = alike.sentinel + self.margin + self.crowding * crowd
         asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
-        passes = eligible & (alike.alike if self.text else alike.sees)
+        passes = allowed
         if self.hard:
             passes = passes & ((alike.vision > threshold) | ~alike.sees)
         if self.ask:

@@ -6,6 +6,7 @@ wrong fires is a choice, made here once, on data the training never saw.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from liveedit.training.states import CachedViews
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)
 PROMPT_MARGINS = torch.linspace(-3, 3, 25)
+CROWDINGS = torch.linspace(0, 1, 21)
+_SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen, beside all
 # views for which the right edit should fire; for all others none should
 RECALLED = ("edit", "rephrase", "redrawn")
 
@@ -32,18 +35,19 @@ class Calibration:
     """What was found.
 
     Args:
-        margin: Added to the sentinel's score.
+        margin, crowding: Added to the sentinel's score: ``margin + crowding * ln n``.
         prompt_margin: Taken off the prompt score.
         text_margin: Taken off the text router's score; None without text-only corrections.
-        fired: For every view the share of queries whose own edit fires (any edit, for the views
-            that no edit concerns), in [0, 1].
-        text_fired: The same for text-only corrections.
+        fired: By number of edits in force, for every view the share of queries whose own edit fires
+            (any edit, for the views that no edit concerns), in [0, 1].
+        text_fired: The same for text-only corrections, all in force.
     """
 
     margin: float
+    crowding: float
     prompt_margin: float
     text_margin: float | None
-    fired: dict[str, float]
+    fired: dict[int, dict[str, float]]
     text_fired: dict[str, float]
 
 
@@ -53,8 +57,9 @@ def calibrate(
 ) -> Calibration:
     """Set the router's margins to where recall and silence are best together.
 
-    The measure is the mean over views of the share of queries that are routed as they should be,
-    with all corrections in force at once.
+    The measure is the mean over views of the share of queries that are routed as they should be.
+    The prompt margin is chosen with all corrections in force at once; margin and crowding as the
+    mean over groups of 1, 10, 100 and all.
 
     Args:
         backbone: The frozen model.
@@ -63,71 +68,82 @@ def calibrate(
         texts: Text-only ones, if the text router is to be calibrated, too.
     """
     router = network.router
-    router.margin.zero_()
-    router.prompt_margin.zero_()
-    alike = compare(backbone, network, views, group=len(views))
-    best = (-1.0, 0.0, 0.0)
-    for prompt_margin in PROMPT_MARGINS.tolist() if router.ask else [0.0]:
-        router.prompt_margin.fill_(prompt_margin)
-        curve = fired(router, router.margin, alike, MARGINS)
-        right = _right(curve, views.names)
-        best = max(best, (right.max().item(), MARGINS[right.argmax()].item(), prompt_margin))
-    router.margin.fill_(best[1])
-    router.prompt_margin.fill_(best[2])
-    shares = fired(router, router.margin, alike, router.margin[None])[0]
+    for buffer in (router.margin, router.crowding, router.prompt_margin):
+        buffer.zero_()
+    alike = compare(backbone, network, views)
+    if router.ask:
+        best = (-1.0, 0.0)
+        for value in PROMPT_MARGINS.tolist():
+            router.prompt_margin.fill_(value)
+            curve = fired(router, router.margin, alike, MARGINS, group=len(views))
+            best = max(best, (_right(curve, views.names).max().item(), value))
+        router.prompt_margin.fill_(best[1])
+    sizes = [size for size in _SIZES if size < len(views)] + [len(views)]
+    curves = {size: fired(router, router.margin, alike, MARGINS, group=size) for size in sizes}
+    margin, crowding = _best_line({n: _right(curve, views.names) for n, curve in curves.items()})
+    router.margin.fill_(margin)
+    router.crowding.fill_(crowding)
+    shares = {
+        size: fired(router, router.margin, alike, router.margin[None], group=size)[0].tolist()
+        for size in sizes
+    }
     text_margin, text_shares = None, {}
     if texts is not None:
-        about = compare(backbone, network, texts, group=len(texts))
-        curve = fired(router, router.text_margin, about, PROMPT_MARGINS)
+        about = compare(backbone, network, texts)
+        curve = fired(router, router.text_margin, about, PROMPT_MARGINS, group=len(texts))
         chosen = int(_right(curve, texts.names).argmax())
         router.text_margin.copy_(PROMPT_MARGINS[chosen])
         text_margin = router.text_margin.item()
         text_shares = dict(zip(texts.names, curve[chosen].tolist(), strict=True))
     return Calibration(
-        margin=best[1],
-        prompt_margin=best[2],
+        margin=margin,
+        crowding=crowding,
+        prompt_margin=router.prompt_margin.item(),
         text_margin=text_margin,
-        fired=dict(zip(views.names, shares.tolist(), strict=True)),
+        fired={size: dict(zip(views.names, some, strict=True)) for size, some in shares.items()},
         text_fired=text_shares,
     )
 
 
-# of every view, of every group of corrections that are in force together
-Compared = dict[str, list[Similarities]]
+Compared = dict[str, Similarities]
 
 
 @torch.no_grad()
-def compare(
-    backbone: Backbone, network: EditorNetwork, views: CachedViews, *, group: int
-) -> Compared:
-    """Similarities of every view of some corrections with the corrections.
+def compare(backbone: Backbone, network: EditorNetwork, views: CachedViews) -> Compared:
+    """Similarities of every view of all corrections with all corrections.
 
     Args:
         backbone: The frozen model.
         network: The editor.
         views: The corrections.
-        group: How many are in force at a time.
     """
     network.eval()
-    starts = range(0, len(views), group)
     edits = _features(network.edit_features, backbone, network, views, views.names.index("edit"))
     return {
-        name: [
-            network.router.similarities(
-                queries.rows(slice(start, start + group)), edits.rows(slice(start, start + group))
-            )
-            for start in starts
-        ]
+        name: network.router.similarities(
+            _features(network.extractor, backbone, network, views, number), edits
+        )
         for number, name in enumerate(views.names)
-        for queries in [_features(network.extractor, backbone, network, views, number)]
     }
 
 
 @torch.no_grad()
 def fired(
-    router: Router, margin: Tensor, alike: Compared, values: Float[Tensor, " values"]
+    router: Router,
+    margin: Tensor,
+    alike: Compared,
+    values: Float[Tensor, " values"],
+    *,
+    group: int,
 ) -> Float[Tensor, "values views"]:
     """How often edits fire at each value of one of the router's margins, which is then put back.
+
+    Args:
+        router: Its other margins stay as they are.
+        margin: The buffer to change.
+        alike: See :func:`compare`.
+        values: What it is set to in turn.
+        group: How many consecutive corrections are in force at a time.
 
     Returns:
         For every view the share of queries whose own edit fires, or any edit for views that no
@@ -135,17 +151,33 @@ def fired(
     """
     before = margin.clone()
     shares = torch.zeros(len(values), len(alike))
-    for column, (name, groups) in enumerate(alike.items()):
-        total = sum(len(one.vision) for one in groups)
-        for one in groups:
-            eligible = torch.ones_like(one.sees[:1])
-            for row, value in enumerate(values):
-                margin.copy_(value)
-                weights = router.decide(one, eligible).weights
-                hits = weights.diagonal() if name in RECALLED else weights.amax(1)
-                shares[row, column] += (hits >= FIRES).sum() / total
+    for column, (name, one) in enumerate(alike.items()):
+        number = torch.arange(len(one.vision), device=one.vision.device) // group
+        together = number[:, None] == number
+        for row, value in enumerate(values):
+            margin.copy_(value)
+            weights = router.decide(one, together).weights
+            hits = weights.diagonal() if name in RECALLED else weights.amax(1)
+            shares[row, column] = (hits >= FIRES).float().mean()
     margin.copy_(before)
     return shares
+
+
+def _best_line(right: dict[int, Float[Tensor, " values"]]) -> tuple[float, float]:
+    """Margin and crowding that are best in the mean over numbers of edits.
+
+    Args:
+        right: For each number of edits how good each of ``MARGINS`` is.
+    """
+    best = (-1.0, 0.0, 0.0)
+    for crowding in CROWDINGS.tolist():
+        for margin in MARGINS.tolist():
+            scores = []
+            for size, score in right.items():
+                nearest = (MARGINS - margin - crowding * math.log(size)).abs().argmin()
+                scores.append(score[nearest].item())
+            best = max(best, (sum(scores) / len(scores), -crowding, margin))
+    return best[2], -best[1]
 
 
 def _right(
