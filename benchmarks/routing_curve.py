@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from liveedit import EditedModel
@@ -44,9 +45,12 @@ def main() -> None:
         cache_folder() / "states",
         names=tuple(_METRICS),
     )
-    alike = compare(model.backbone, model.network, views, group=options.edits)
+    alike = compare(model.backbone, model.network, views)
     router = model.network.router
-    curve = fired(router, router.margin, alike, MARGINS)
+    offset = router.crowding * math.log(options.edits)
+    router.margin += offset  # the whole margin at this number of edits
+    router.crowding.zero_()
+    curve = fired(router, router.margin, alike, MARGINS, group=options.edits)
     shares = {
         _METRICS[name]: [round(100 * share, 2) for share in curve[:, view].tolist()]
         for view, name in enumerate(views.names)

@@ -7,6 +7,8 @@ with the expert added all the same: what the router lets through by mistake shou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -19,6 +21,8 @@ from liveedit.benchmark.views import (
     OTHER_QUESTION,
     REDRAWN,
     REPHRASE,
+    TEXT_OTHER,
+    TEXT_REPHRASE,
 )
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
@@ -30,10 +34,38 @@ from liveedit.training.states import CachedViews, ViewBatch
 _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Which views teach what; one of each is drawn for every correction.
+
+    Args:
+        general: Views that want the target.
+        strict: Views that want the unedited model's answer.
+    """
+
+    general: tuple[int, ...]
+    strict: tuple[int, ...]
+
+
+PICTURED = Sides(general=(REPHRASE, REDRAWN), strict=(OTHER_IMAGE, OTHER_QUESTION))
+TEXT_ONLY = Sides(general=(TEXT_REPHRASE,), strict=(TEXT_OTHER,))
+
+
 def expert_losses(
-    backbone: Backbone, network: EditorNetwork, views: CachedViews, cases: Int[Tensor, " batch"]
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    cases: Int[Tensor, " batch"],
+    sides: Sides = PICTURED,
 ) -> dict[str, Tensor]:
     """Unweighted losses of a batch of corrections, of which each process computes its part.
+
+    Args:
+        backbone: The frozen model.
+        network: The editor.
+        views: All corrections.
+        cases: Those of the batch.
+        sides: Which views there are; those of text-only corrections are others.
 
     Returns:
         ``reliability``: of the correction itself. ``generality``: of the rephrased question or the
@@ -41,10 +73,11 @@ def expert_losses(
         ``rel``: share of target tokens right in the correction itself, for the log. ``loc``: share
         of tokens in the last that stay as they were, although the expert is added by force.
     """
-    coin = torch.randint(0, 2, (2, len(cases)))
+    general, strict = (
+        torch.tensor(some)[torch.randint(0, len(some), (len(cases),))]
+        for some in (sides.general, sides.strict)
+    )
     strength = _WEAKEST + (1 - _WEAKEST) * torch.rand(3, len(cases))
-    general = torch.where(coin[0] == 0, REPHRASE, REDRAWN)
-    strict = torch.where(coin[1] == 0, OTHER_IMAGE, OTHER_QUESTION)
     kinds = torch.stack([torch.full((len(cases),), EDIT), general, strict])
     mine = share(torch.arange(len(cases)))
     batch = len(mine)

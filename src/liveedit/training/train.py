@@ -21,7 +21,7 @@ from liveedit.config import Config, EditorConfig
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.training.calibration import calibrate
-from liveedit.training.experts import expert_losses
+from liveedit.training.experts import TEXT_ONLY, expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.processes import gather, processes, share
 from liveedit.training.routing import (
@@ -37,7 +37,10 @@ logger = logging.getLogger(__name__)
 
 ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
 _HELD = (*TAUGHT, "elsewhere")  # what the margins are chosen on
-EXPERT_LOSSES = ("reliability", "generality", "locality")
+EXPERT_LOSSES = (
+    "reliability", "generality", "locality",
+    "text_reliability", "text_generality", "text_locality",
+)  # fmt: skip
 
 
 class EditorTraining(Config):
@@ -53,11 +56,13 @@ class EditorTraining(Config):
         text_batch: Text-only corrections in a batch there.
         generator: Loop of the generator.
         generator_batch: Corrections in a batch there.
+        generator_text_batch: Text-only corrections in a batch there.
         strict_scope: Learn from the strict cases: the question about another picture, and another
             question about the picture. Without, other corrections alone are negatives.
         hard, sentinel, absolute, strict, relative, text, text_silence: Weights of the routing
             losses.
-        reliability, generality, locality: Weights of the generator's losses.
+        reliability, generality, locality, text_reliability, text_generality, text_locality: Weights
+            of the generator's losses.
         seed: Seed of everything random.
     """
 
@@ -70,6 +75,7 @@ class EditorTraining(Config):
     text_batch: int = 48
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
+    generator_text_batch: int = 4
     strict_scope: bool = True
     hard: float = 1.0
     sentinel: float = 1.0
@@ -81,6 +87,9 @@ class EditorTraining(Config):
     reliability: float = 1.0
     generality: float = 1.0
     locality: float = 0.1
+    text_reliability: float = 1.0
+    text_generality: float = 1.0
+    text_locality: float = 0.1
     seed: int = 0
 
 
@@ -135,7 +144,11 @@ def train_editor(
 
     def about_experts(step: int) -> dict[str, Tensor]:
         chosen = torch.randperm(len(views))[: config.generator_batch]
-        return expert_losses(backbone, network, views, chosen)
+        some_texts = torch.randperm(len(text_views))[: config.generator_text_batch]
+        about_texts = expert_losses(backbone, network, text_views, some_texts, TEXT_ONLY)
+        return expert_losses(backbone, network, views, chosen) | {
+            f"text_{name}": value for name, value in about_texts.items()
+        }
 
     generating = parameters(network, "generator.")
     weights = {name: getattr(config, name) for name in EXPERT_LOSSES}
