@@ -73,6 +73,19 @@ def test_masked_positions_make_no_difference(attention, inputs):
     assert torch.equal(attention(queries, context, mask), attention(queries, changed, mask))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("biased", [False, True])
+def test_one_context_stands_for_all_rows(attention, inputs, row, biased):
+    queries, context, mask = inputs
+    bias = 4 * torch.randn(BATCH, QUERIES, LENGTH) if biased else None
+    one = context[[row]], mask[[row]]
+    each = context[[row] * BATCH], mask[[row] * BATCH]
+    found = attention(queries, *one, bias)
+    torch.testing.assert_close(found, attention(queries, *each, bias))
+    torch.testing.assert_close(found, slow(attention, queries, *each, bias))
+
+
 def test_gradients_are_finite_where_nothing_may_be_looked_at(attention, inputs):
     attention(*inputs).square().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in attention.parameters())

@@ -530,6 +530,12 @@ class TestCorrection:
         assert stated.image.tobytes() == halves().tobytes()
         assert stated == Correction.checked(halves(), "What is this?", "a flag")
 
+    def test_without_a_picture(self):
+        stated = Correction.checked(None, " What is this? ", "a flag\n")
+        assert stated == Correction(image=None, prompt="What is this?", target="a flag")
+        with pytest.raises(EmptyText):
+            Correction.checked(None, "What is this?", " ")
+
     @pytest.mark.parametrize(
         ("prompt", "target", "error"),
         [

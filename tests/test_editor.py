@@ -6,8 +6,8 @@ from liveedit.backbones.llava import LlavaBackbone
 from liveedit.config import EditingConfig, EditorConfig
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
-from liveedit.errors import BadImage, ControlTokenInText, EmptyText, UnknownEdit
-from liveedit.making import _NEIGHBOURS
+from liveedit.errors import BadImage, ControlTokenInText, EmptyText, TextOnlyCorrection, UnknownEdit
+from liveedit.making import _NEIGHBOURS, _TEXT_NEIGHBOURS
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 
@@ -23,6 +23,7 @@ def model(backbone: LlavaBackbone, pictures: list[Image.Image]) -> EditedModel:
     network.set_scale(measure_scale(backbone.states(query)[query.attention_mask.bool()]))
     network.router.margin.fill_(-100)
     network.router.prompt_bias.data.fill_(5)
+    network.router.text_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
     return EditedModel(backbone, network)
 
@@ -51,6 +52,41 @@ def test_an_edit_is_felt_by_pictures_and_not_by_text(edited: EditedModel, pictur
     base, changed = base_logits(edited, pictures), all_logits(edited, pictures)
     assert torch.equal(base[0], changed[0])
     assert not torch.allclose(base[1:], changed[1:], atol=1e-2)
+
+
+def test_a_text_only_edit_is_felt_by_text_and_not_by_pictures(model: EditedModel, pictures) -> None:
+    base = base_logits(model, pictures)
+    made = model.edit(None, PROMPTS[0], "a violet")
+    changed = all_logits(model, pictures)
+    assert made.edit.image is None
+    assert made.reached
+    assert model.generate([None], [PROMPTS[0]]) == ["a violet"]
+    assert not torch.allclose(base[0], changed[0], atol=1e-2)
+    assert torch.equal(base[1:], changed[1:])
+    model.revoke(made.id)
+    assert torch.equal(base, all_logits(model, pictures))
+
+
+def test_both_kinds_together_answer_as_each_alone(edited: EditedModel, pictures) -> None:
+    seen = all_logits(edited, pictures)
+    made = edited.edit(None, PROMPTS[0], "a rose")
+    with edited.only([made.id]):
+        told = all_logits(edited, pictures)
+    together = all_logits(edited, pictures)
+    torch.testing.assert_close(together[0], told[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(together[1:], seen[1:], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("image", [None, 0])
+def test_a_query_that_no_edit_concerns_is_bit_identical(
+    model: EditedModel, pictures, image
+) -> None:
+    model.edit(None if image is None else pictures[image], PROMPTS[0], "a violet")
+    base = base_logits(model, pictures)
+    assert not torch.equal(base, all_logits(model, pictures))
+    router = model.network.router
+    (router.text_bias if image is None else router.prompt_bias).data.fill_(-100)
+    assert torch.equal(base, all_logits(model, pictures))
 
 
 def test_without_edits_logits_are_bit_identical(model: EditedModel, pictures) -> None:
@@ -87,7 +123,12 @@ def test_only_ends_after_an_exception(edited: EditedModel, pictures) -> None:
     assert torch.equal(changed, all_logits(edited, pictures))
 
 
-def test_a_batch_generates_what_its_rows_generate_alone(edited: EditedModel, pictures) -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_a_batch_generates_what_its_rows_generate_alone(
+    edited: EditedModel, pictures, told
+) -> None:
+    if told:
+        edited.edit(None, PROMPTS[1], "a rose")
     images = [pictures[0], None, pictures[1], pictures[2]]
     prompts = [*PROMPTS, "How many?"]
     together = edited.generate(images, prompts, max_new_tokens=8)
@@ -98,7 +139,7 @@ def test_a_batch_generates_what_its_rows_generate_alone(edited: EditedModel, pic
     with edited.disabled():
         unedited = edited.generate(images, prompts, max_new_tokens=8)
     assert together == alone
-    assert together[1] == unedited[1]
+    assert (together[1] != unedited[1]) == told
     assert sum(one != other for one, other in zip(together, unedited, strict=True)) >= 2
 
 
@@ -120,28 +161,46 @@ def test_target_logits_equal_a_whole_pass(edited: EditedModel, pictures) -> None
 
 
 def test_many_edits_at_once_equal_one_after_the_other(edited: EditedModel, pictures) -> None:
+    edited.edit(None, "Who is it?", "a king")
     one_by_one = edited.store.pool()
     batched = EditedModel(edited.backbone, edited.network)
     batched.edit_many(
         [
             Correction(image=pictures[0], prompt="What is this?", target="a violet"),
             Correction(image=pictures[1], prompt="Where is it?", target="in Rome"),
+            Correction(image=None, prompt="Who is it?", target="a king"),
         ]
     )
     pool = batched.store.pool()
     torch.testing.assert_close(one_by_one.experts.u, pool.experts.u, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(one_by_one.vision, pool.vision, atol=1e-5, rtol=1e-4)
+    for name in ("vision", "prompt", "sees"):
+        alone, together = getattr(one_by_one.features, name), getattr(pool.features, name)
+        torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-4)
 
 
 def test_explain_names_every_edit_in_force_and_weighs_as_the_route_does(
     edited: EditedModel, pictures
 ) -> None:
+    edited.network.router.prompt_bias.data.fill_(-8)  # between what the two questions reach
     found = edited.explain(pictures[0], "What is this?")
     assert {one.edit.id for one in found} == {edit.id for edit in edited.edits}
     assert found[0].edit.target == "a violet"
-    assert all(one.passes == (one.vision > one.threshold) for one in found)
+    assert [one.passes for one in found] == [True, False]
+    assert all(one.passes == (one.vision > one.threshold and one.prompt > 0) for one in found)
     assert 0 < sum(one.weight for one in found) <= 1
     assert [one.weight for one in edited.explain(None, "What is this?")] == [0, 0]
+
+
+def test_explain_tells_text_from_pictures(edited: EditedModel, pictures) -> None:
+    made = edited.edit(None, "What is this?", "a rose")
+    told, *others = edited.explain(None, "What is this?")
+    assert told.edit == made.edit
+    assert told.passes
+    assert told.weight > 0
+    assert [(one.passes, one.weight) for one in others] == [(False, 0), (False, 0)]
+    seen = {one.edit.id: one.weight for one in edited.explain(pictures[0], "What is this?")}
+    assert seen.pop(made.id) == 0
+    assert all(seen.values())
 
 
 @pytest.mark.parametrize(
@@ -149,9 +208,13 @@ def test_explain_names_every_edit_in_force_and_weighs_as_the_route_does(
     [
         ("nowhere.png", "What?", "a", BadImage),
         (b"not a picture", "What?", "a", BadImage),
+        (0, "  ", "a", EmptyText),
         (None, "  ", "a", EmptyText),
+        (0, "What?", "\n", EmptyText),
         (None, "What?", "\n", EmptyText),
+        (0, "What is <image>?", "a", ControlTokenInText),
         (None, "What is <image>?", "a", ControlTokenInText),
+        (0, "What?", "a<|im_end|>", ControlTokenInText),
         (None, "What?", "a<|im_end|>", ControlTokenInText),
     ],
 )
@@ -160,7 +223,7 @@ def test_bad_input_leaves_the_store_as_it_was(
 ) -> None:
     before, changed = edited.edits, all_logits(edited, pictures)
     with pytest.raises(error):
-        edited.edit(pictures[0] if image is None else image, prompt, target)
+        edited.edit(pictures[image] if isinstance(image, int) else image, prompt, target)
     assert edited.edits == before
     assert torch.equal(changed, all_logits(edited, pictures))
 
@@ -175,12 +238,30 @@ def test_one_bad_correction_keeps_the_whole_batch_out(edited: EditedModel, pictu
     assert len(edited.edits) == 2
 
 
-def test_a_correction_of_a_correction_wins_and_revoking_it_brings_the_other_back(
+def test_without_a_text_router_a_text_only_correction_is_refused(
     model: EditedModel, pictures
 ) -> None:
+    config = EditorConfig(width=32, heads=2, rank=4, text_router=False)
+    plain = EditedModel(model.backbone, EditorNetwork(config, model.backbone.width))
+    corrections = [
+        Correction(image=image, prompt="What is this?", target="a violet")
+        for image in (pictures[0], None)
+    ]
+    with pytest.raises(TextOnlyCorrection, match="needs a picture"):
+        plain.edit_many(corrections, batch=1)
+    assert plain.edits == ()
+    assert plain.store.pool().eligible.shape == (1, 0)
+    assert torch.equal(base_logits(plain, pictures), all_logits(plain, pictures))
+
+
+@pytest.mark.parametrize("image", [None, 0])
+def test_a_correction_of_a_correction_wins_and_revoking_it_brings_the_other_back(
+    model: EditedModel, pictures, image
+) -> None:
+    picture = None if image is None else pictures[image]
     targets, logits = ["a violet", "a rose", "a tulip"], []
     for target in targets:
-        made = model.edit(pictures[0], "What is this?", target)
+        made = model.edit(picture, "What is this?", target)
         assert [edit.target for edit in model.edits] == [target]
         logits.append(all_logits(model, pictures))
     assert [conflict.edit.target for conflict in made.conflicts] == ["a rose"]
@@ -189,6 +270,12 @@ def test_a_correction_of_a_correction_wins_and_revoking_it_brings_the_other_back
         model.revoke(model.edits[0].id)
         assert [edit.target for edit in model.edits] == [target]
         assert torch.equal(all_logits(model, pictures), before)
+
+
+def test_the_same_question_with_and_without_a_picture_is_no_conflict(edited: EditedModel) -> None:
+    made = edited.edit(None, "What is this?", "a rose")
+    assert made.conflicts == ()
+    assert len(edited.edits) == 3
 
 
 def test_what_one_in_the_middle_replaced_stays_replaced(model: EditedModel, pictures) -> None:
@@ -235,7 +322,10 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
     corrections = [
         Correction(image=picture, prompt=prompt, target=target)
         for picture, prompt, target in zip(
-            pictures, PROMPTS, ("a violet", "in Rome", "nobody"), strict=True
+            [*pictures, None],
+            [*PROMPTS, "Who is it?"],
+            ("a violet", "in Rome", "nobody", "a king"),
+            strict=True,
         )
     ]
     model.network.generator.v_gain.data.fill_(0.1)
@@ -249,15 +339,19 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
         assert refined.generate(correction.image, correction.prompt) == correction.target
 
 
-def test_refinement_keeps_neighbours_where_it_is_told_to(model: EditedModel, pictures) -> None:
+@pytest.mark.parametrize(("image", "questions"), [(0, _NEIGHBOURS), (None, _TEXT_NEIGHBOURS)])
+def test_refinement_keeps_neighbours_where_it_is_told_to(
+    model: EditedModel, pictures, image, questions
+) -> None:
     model.network.generator.v_gain.data.fill_(0.1)
-    neighbours = [(pictures[0], question) for question in _NEIGHBOURS]
+    picture = None if image is None else pictures[image]
+    neighbours = [(picture, question) for question in questions]
     query = model.backbone.query(*zip(*neighbours, strict=True))
 
     def moved(locality: float) -> float:
         config = EditingConfig(refine_steps=40, refine_rate=0.1, refine_locality=locality)
         edited = EditedModel(model.backbone, model.network, config=config)
-        assert edited.edit(pictures[0], "What is this?", "a violet").reached
+        assert edited.edit(picture, "What is this?", "a violet").reached
         with torch.no_grad():
             before = model.backbone.model(**query.model_inputs()).logits[:, -1]
             with edited._edited(query):
@@ -265,6 +359,62 @@ def test_refinement_keeps_neighbours_where_it_is_told_to(model: EditedModel, pic
         return float((after.softmax(-1) - before.softmax(-1)).abs().sum())
 
     assert moved(10.0) < 0.7 * moved(0.0)
+
+
+def test_a_namespace_has_edits_of_its_own(edited: EditedModel, pictures) -> None:
+    outside, base = all_logits(edited, pictures), base_logits(edited, pictures)
+    with edited.namespace("other"):
+        assert torch.equal(all_logits(edited, pictures), base)
+        made = edited.edit(pictures[0], "What is this?", "a rose")
+        assert made.edit.namespace == "other"
+        assert made.conflicts == ()
+        found = edited.explain(pictures[0], "What is this?")
+        assert [one.edit for one in found] == [made.edit]
+        assert not torch.allclose(all_logits(edited, pictures)[1], outside[1], atol=1e-2)
+    assert len(edited.edits) == 3
+    assert len(edited.explain(pictures[0], "What is this?")) == 2
+    torch.testing.assert_close(all_logits(edited, pictures), outside)
+
+
+def test_a_namespace_ends_after_an_exception(edited: EditedModel, pictures) -> None:
+    changed = all_logits(edited, pictures)
+    with (
+        pytest.raises(RuntimeError, match="on purpose"),
+        edited.namespace("other"),
+        edited.namespace("and another"),
+    ):
+        raise RuntimeError("on purpose")
+    assert torch.equal(changed, all_logits(edited, pictures))
+    assert edited.edit(None, "Why?", "because").edit.namespace == ""
+
+
+def test_namespaces_made_at_once_equal_models_of_their_own(model: EditedModel, pictures) -> None:
+    stated = [  # the same questions everywhere; in b one is corrected twice
+        ("a", pictures[0], "What is this?", "a violet"),
+        ("b", pictures[0], "What is this?", "a rose"),
+        ("a", None, "Who is it?", "a king"),
+        ("b", pictures[0], "What is this?", "a tulip"),
+        ("b", pictures[1], "Where is it?", "in Rome"),
+        ("a", pictures[1], "Where is it?", "at sea"),
+    ]
+    corrections = [Correction(image=i, prompt=p, target=t) for _, i, p, t in stated]
+    names = [name for name, *_ in stated]
+    together = model.edit_many(corrections, namespaces=names)
+    assert [made.edit.namespace for made in together] == names
+    for name in "ab":
+        rows = [row for row, other in enumerate(names) if other == name]
+        alone = EditedModel(model.backbone, model.network)
+        outcomes = alone.edit_many([corrections[row] for row in rows])
+        for row, own in zip(rows, outcomes, strict=True):
+            made = together[row]
+            assert (made.reached, made.steps) == (own.reached, own.steps)
+            assert [(one.kind, one.edit.target) for one in made.conflicts] == [
+                (one.kind, one.edit.target) for one in own.conflicts
+            ]
+        with model.namespace(name):
+            found = all_logits(model, pictures)
+        torch.testing.assert_close(found, all_logits(alone, pictures), atol=1e-3, rtol=1e-3)
+        assert not torch.equal(found, base_logits(model, pictures))
 
 
 def test_unknown_edit(edited: EditedModel) -> None:

@@ -87,6 +87,15 @@ def test_experts_without_weight_do_not_count(backbone, query, scale, routed):
     torch.testing.assert_close(kept.add_to(hidden, scale), padded.add_to(hidden, scale))
 
 
+def test_some_rows_carry_what_they_carry_in_the_batch(backbone, query, scale, routed):
+    hidden, which = backbone.states(query), torch.tensor([2, 0])
+    some = routed.rows(which)
+    torch.testing.assert_close(
+        some.add_to(hidden[which], scale), routed.add_to(hidden, scale)[which]
+    )
+    assert torch.equal(some.weights, routed.weights[which])
+
+
 def test_hidden_states_keep_their_dtype(backbone, query, scale, routed):
     hidden = backbone.states(query).bfloat16()
     found = routed.add_to(hidden, scale)

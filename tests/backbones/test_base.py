@@ -14,7 +14,8 @@ TARGETS = ["a red dog", "yes", "in Rome"]
 class CountingBackbone(LlavaBackbone):
     """Remembers which pictures were encoded, and keeps few of them."""
 
-    _FEATURES_KEPT = 2
+    _FEATURES_KEPT = 2 * 10 * 64 * 4  # bytes: two pictures of ten tokens each
+    _PICTURES_AT_ONCE = 3
 
     def __init__(self, backbone: LlavaBackbone) -> None:
         super().__init__(backbone.model, backbone.processor, edit_layer=1, name="counting")
@@ -229,10 +230,35 @@ def test_a_picture_twice_in_a_batch_is_encoded_once(counting, pictures):
 def test_more_pictures_than_are_kept(counting, pictures):
     features = counting.image_features(pictures)
     assert len(features) == 3
+    assert sum(one.nbytes for one in features[:2]) == counting._FEATURES_KEPT
     counting.image_features(pictures[1:])
     assert len(counting.encoded) == 1, "the two last ones are kept"
     counting.image_features(pictures[:1])
     assert len(counting.encoded) == 2
+
+
+def test_a_picture_that_exceeds_the_limit_is_kept_alone(counting, pictures):
+    counting._FEATURES_KEPT = 1
+    for picture in (pictures[0], pictures[0], pictures[1], pictures[1]):
+        counting.image_features([picture])
+    assert len(counting.encoded) == 2
+
+
+def test_many_pictures_are_encoded_a_few_at_a_time(counting, pictures):
+    many = [*pictures, *(picture.rotate(90) for picture in pictures), pictures[0].rotate(180)]
+    together = counting.image_features(many)
+    assert [len(images) for images in counting.encoded] == [3, 3, 1]
+    for picture, features in zip(many, together, strict=True):
+        (alone,) = counting.encode_images([picture])
+        torch.testing.assert_close(features, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_forgotten_pictures_are_encoded_again(counting, pictures):
+    for _ in range(2):
+        counting.image_features(pictures[:2])
+        counting.image_features(pictures[:2])
+        counting.forget_images()
+    assert len(counting.encoded) == 2, "as many are kept as before"
 
 
 def test_features_are_those_of_the_picture_alone(counting, pictures):

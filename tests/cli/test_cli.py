@@ -104,26 +104,72 @@ def test_demo_as_json(pocket_folder, tmp_path: Path, monkeypatch, capsys) -> Non
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_bench_run_writes_what_it_says(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
-    arguments = ["bench", "run", "--edits", "4", "--limit", "6", "--out", str(tmp_path), "--json"]
-    monkeypatch.setattr(sys, "argv", ["liveedit", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code in (0, None)
-    summary = json.loads((tmp_path / "summary.json").read_text())
+@pytest.fixture
+def bench(tiny_folder, tmp_path, monkeypatch) -> list[str]:
+    """Arguments that measure an untrained editor of the tiny VLM on few corrections."""
+    from liveedit.backbones.registry import load_backbone
+    from liveedit.checkpoint import save_editor
+    from liveedit.config import EditorConfig
+    from liveedit.network import EditorNetwork
+
+    monkeypatch.setenv("LIVEEDIT_CACHE", str(tmp_path / "cache"))
+    backbone = load_backbone(tiny_folder)
+    network = EditorNetwork(EditorConfig(width=32, heads=2, rank=4), backbone.width)
+    save_editor(network, backbone.fingerprint(), tmp_path / "editor")
+    return [
+        "bench", "run", "--model", str(tiny_folder), "--editor", str(tmp_path / "editor"),
+        "--split", "validation", "--limit", "6", "--out", str(tmp_path / "out"),
+    ]  # fmt: skip
+
+
+def test_bench_run_writes_what_it_says(bench, tmp_path, monkeypatch, capsys) -> None:
+    assert run([*bench, "--edits", "4,6", "--json"], monkeypatch) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert json.loads(capsys.readouterr().out) == summary
     assert summary["dataset"] == "emoji-edit"
+    assert summary["split"] == "validation"
     assert summary["method"] == "liveedit"
-    assert summary["edits"] == 4
-    assert set(summary["metrics"]) == {
-        "rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci", "ni"
+    assert summary["corrections"] == 6
+    assert summary["editing"]["supersede"]
+    assert summary["editing"]["refine_steps"] > 0
+    assert "retention" not in summary
+    assert list(summary["runs"]) == ["4", "6"]
+    metrics = summary["runs"]["4"]["metrics"]
+    assert set(metrics) == {
+        "rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci", "ni",
+        "text_rel", "text_gen", "text_strict",
     }  # fmt: skip
-    records = [json.loads(line) for line in (tmp_path / "records.jsonl").open()]
-    assert len(records) == 6 * 8
-    assert [record["group"] for record in records] == [0] * 32 + [1] * 16
-    for name, figures in summary["metrics"].items():
+    records = [json.loads(line) for line in (tmp_path / "out" / "records-4.jsonl").open()]
+    seen = [record for record in records if not record["metric"].startswith("text")]
+    assert [record["group"] for record in seen] == [0] * 32 + [1] * 16
+    for name, figures in metrics.items():
         rows = [record for record in records if record["metric"] == name]
-        assert figures["n"] == len(rows) == 6
-        accuracy = 100 * sum(row["accuracy"] for row in rows) / 6
+        # of text-only corrections there is one beside each of the two groups
+        assert figures["n"] == len(rows) == (2 if name.startswith("text") else 6)
+        accuracy = 100 * sum(row["accuracy"] for row in rows) / len(rows)
         assert figures["accuracy"] == pytest.approx(accuracy, abs=0.01)
         assert 0 <= figures["exact_match"] <= 100
+    assert (tmp_path / "cache").is_dir()
+
+
+def test_switches_of_bench_run(bench, tmp_path, monkeypatch, capsys) -> None:
+    switches = ["--no-generate", "--no-refine", "--no-supersede", "--retention"]
+    monkeypatch.setattr("liveedit.benchmark.retention.FIRST", 6)
+    assert run([*bench, "--edits", "6", *switches], monkeypatch) == 0
+    printed = " ".join(capsys.readouterr().out.split())  # titles are wrapped
+    assert "groups of 6" in printed
+    assert "0 more after them" in printed
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert not summary["editing"]["supersede"]
+    assert summary["editing"]["refine_steps"] == 0
+    assert list(summary["retention"]) == ["0"], "six corrections leave none to come later"
+    figures = summary["runs"]["6"]["metrics"].values()
+    assert {row["exact_match"] for row in figures} == {None}
+
+
+@pytest.mark.parametrize("edits", ["x", "", "0", "1,-2", "1,,2", "1.5"])
+def test_a_number_of_edits_that_is_none(edits, tmp_path, monkeypatch, capsys) -> None:
+    arguments = ["bench", "run", "--edits", edits, "--out", str(tmp_path / "out")]
+    assert run(arguments, monkeypatch) == 2
+    assert "--edits" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

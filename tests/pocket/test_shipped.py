@@ -6,6 +6,7 @@ import torch
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import validation_set
 from liveedit.benchmark.facts import facts_of
+from liveedit.benchmark.knowledge import text_validation_set
 from liveedit.checkpoint import load_editor, shipped_editor
 from liveedit.editor import EditedModel
 from liveedit.scenes.scene import render
@@ -49,6 +50,34 @@ def test_the_main_job(model: EditedModel) -> None:
     for edit in edits:
         model.revoke(edit.id)
     assert model.generate(images, prompts) == before
+
+
+def test_text_only_corrections(model: EditedModel) -> None:
+    """They reach their target, also in other words, and concern nothing else."""
+    cases = text_validation_set()[:20]
+    facts = [fact.question for fact in facts_of("validation")[:10]]
+    others = [case.other_question for case in cases] + facts
+    pictured = validation_set(5)
+    images = [render(case.scene) for case in pictured]
+    prompts = [case.question.text for case in pictured]
+
+    def say(questions: list[str]) -> list[str]:
+        return model.generate([None] * len(questions), questions, max_new_tokens=16)
+
+    before, seen = say(others), model.generate(images, prompts)
+    edits = [model.edit(None, case.question, case.target) for case in cases]
+    for questions, enough in (
+        ([case.question for case in cases], 16),
+        ([case.rephrase for case in cases], 10),
+    ):
+        answers = say(questions)
+        assert sum(a == case.target for a, case in zip(answers, cases, strict=True)) >= enough
+    kept = sum(one == other for one, other in zip(say(others), before, strict=True))
+    assert kept >= 0.8 * len(others)
+    assert model.generate(images, prompts) == seen
+    for edit in edits:
+        model.revoke(edit.id)
+    assert say(others) == before
 
 
 def test_it_knows_the_facts_of_the_benchmark(model: EditedModel) -> None:

@@ -1,31 +1,51 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from liveedit.errors import UnknownEdit
 from liveedit.expert import Experts
-from liveedit.routing import RoutingFeatures
+from liveedit.routing import EditFeatures
 from liveedit.store.memory import Edit, MemoryStore
 
 RANK, WIDTH, FEATURES = 2, 6, 4
 
 
-def filled(store: MemoryStore, counts: list[int]) -> torch.Tensor:
-    """Add edits in batches; gives all vision features in order."""
+def filled(
+    store: MemoryStore, counts: Sequence[int], namespaces: Sequence[str] = ("",)
+) -> EditFeatures:
+    """Add edits in batches, to the namespaces in turn, every other one text-only; all features."""
     torch.manual_seed(0)
-    added = []
-    for batch in counts:
-        vision = torch.randn(batch, FEATURES)
-        features = RoutingFeatures(
-            vision=vision,
-            prompt=torch.randn(batch, FEATURES),
-            sentinel=torch.randn(batch, FEATURES),
-            sees=torch.ones(batch, dtype=torch.bool),
+    count = sum(counts)
+    features = EditFeatures(
+        vision=torch.randn(count, FEATURES),
+        prompt=torch.randn(count, FEATURES),
+        sees=torch.arange(count) % 2 == 0,
+    )
+    experts = Experts(u=torch.randn(count, RANK, WIDTH), v=torch.randn(count, RANK, WIDTH))
+    edits = [
+        Edit(
+            prompt="p",
+            target=f"t{row}",
+            image="i" if row % 2 == 0 else None,
+            namespace=namespaces[row % len(namespaces)],
         )
-        experts = Experts(u=torch.randn(batch, RANK, WIDTH), v=torch.randn(batch, RANK, WIDTH))
-        edits = [Edit(prompt="p", target=f"t{number}", image="i") for number in range(batch)]
-        store.add(edits, experts, features)
-        added.append(vision)
-    return torch.cat(added)
+        for row in range(count)
+    ]
+    first = 0
+    for batch in counts:
+        some = slice(first, first + batch)
+        store.add(
+            edits[some],
+            Experts(u=experts.u[some], v=experts.v[some]),
+            EditFeatures(
+                vision=features.vision[some],
+                prompt=features.prompt[some],
+                sees=features.sees[some],
+            ),
+        )
+        first += batch
+    return features
 
 
 @pytest.fixture
@@ -34,12 +54,13 @@ def store() -> MemoryStore:
 
 
 def test_what_is_added_is_in_the_pool_in_order(store: MemoryStore) -> None:
-    vision = filled(store, [1, 3, 40, 1])
+    features = filled(store, [1, 3, 40, 1])
     pool = store.pool()
-    assert torch.equal(pool.vision, vision)
+    for name in ("vision", "prompt", "sees"):
+        assert torch.equal(getattr(pool.features, name), getattr(features, name))
     assert pool.experts.u.shape == (45, RANK, WIDTH)
     assert list(pool.ids) == [edit.id for edit in store.edits]
-    assert pool.eligible.all()
+    assert pool.eligible.tolist() == [[True] * 45]
     assert len(store) == 45
 
 
@@ -47,17 +68,17 @@ def test_growth_copies_the_pool_rarely(store: MemoryStore) -> None:
     places = set()
     for _ in range(200):
         filled(store, [1])
-        places.add(store.pool().vision.data_ptr())
+        places.add(store.pool().features.vision.data_ptr())
     assert len(places) <= 6
 
 
 def test_a_revoked_edit_is_not_eligible_and_its_neighbours_stay(store: MemoryStore) -> None:
-    vision = filled(store, [3])
+    features = filled(store, [3])
     first, second, third = store.edits
     assert store.revoke(second.id) == second
     assert store.edits == (first, third)
-    assert store.pool().eligible.tolist() == [True, False, True]
-    assert torch.equal(store.pool().vision, vision)
+    assert store.pool().eligible.tolist() == [[True, False, True]]
+    assert torch.equal(store.pool().features.vision, features.vision)
     with pytest.raises(UnknownEdit):
         store.revoke(second.id)
 
@@ -66,7 +87,48 @@ def test_only_some(store: MemoryStore) -> None:
     filled(store, [3])
     first, second, third = store.edits
     store.revoke(third.id)
-    assert store.pool([second.id]).eligible.tolist() == [False, True, False]
-    assert store.pool([]).eligible.tolist() == [False] * 3
+    assert store.pool([second.id]).eligible.tolist() == [[False, True, False]]
+    assert store.pool([]).eligible.tolist() == [[False] * 3]
     with pytest.raises(UnknownEdit):
         store.pool([first.id, third.id])
+
+
+def test_what_is_superseded_is_out_of_force_even_if_it_is_named(store: MemoryStore) -> None:
+    features, nothing = filled(store, [1]), torch.zeros(1, RANK, WIDTH)
+    (old,) = store.edits
+    new = Edit(prompt="p", target="other", image="i", supersedes=(old.id,))
+    store.add([new], Experts(u=nothing, v=nothing), features)
+    assert store.edits == (new,)
+    assert store.pool([old.id]).eligible.tolist() == [[False, False]]
+    store.revoke(new.id)
+    assert store.pool([old.id]).eligible.tolist() == [[True, False]]
+
+
+def test_each_query_may_be_routed_to_its_own_namespace(store: MemoryStore) -> None:
+    filled(store, [2, 3], ["", "a", "b"])
+    names = ["b", "", "never seen", "b", "a"]
+    spaces = [edit.namespace for edit in store.edits]
+    assert store.pool(namespaces=names).eligible.tolist() == [
+        [name == space for space in spaces] for name in names
+    ]
+    assert store.pool().eligible.tolist() == [[True, False, False, True, False]]
+
+
+def test_only_some_of_a_namespace(store: MemoryStore) -> None:
+    filled(store, [4], ["", "a"])
+    _, second, third, fourth = store.edits
+    store.revoke(second.id)
+    assert store.pool(namespaces=["a"]).eligible.tolist() == [[False, False, False, True]]
+    pool = store.pool([third.id, fourth.id], namespaces=["a", ""])
+    assert pool.eligible.tolist() == [[False, False, False, True], [False, False, True, False]]
+
+
+def test_rows_of_a_transaction_that_is_not_kept_are_taken_anew(store: MemoryStore) -> None:
+    filled(store, [1])
+    with store.transaction(keep=False):
+        filled(store, [3], ["a"])
+    features = filled(store, [2], ["b"])
+    assert store.pool(namespaces=["a", "b", ""]).eligible.tolist() == [
+        [False, False, False], [False, True, True], [True, False, False],
+    ]  # fmt: skip
+    assert torch.equal(store.pool().features.sees[1:], features.sees)

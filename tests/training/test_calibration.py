@@ -1,26 +1,40 @@
-"""The margin's curve against routing every query by itself."""
+"""How often edits fire at a margin, against routing every query by itself."""
 
+import math
 from itertools import islice
 
 import pytest
 import torch
 
 from liveedit.benchmark.emoji_edit import training_cases
-from liveedit.benchmark.views import OTHER_IMAGE
+from liveedit.benchmark.knowledge import text_cases
+from liveedit.benchmark.views import TAUGHT, TEXT_TAUGHT
 from liveedit.config import EditorConfig
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
-from liveedit.training.calibration import MARGINS, calibrate, routing_curve
-from liveedit.training.routing import FIRES
+from liveedit.routing import RoutingFeatures
+from liveedit.training import calibration
+from liveedit.training.calibration import MARGINS, PROMPT_MARGINS, calibrate, compare, fired
 from liveedit.training.states import CachedViews, cache_views
 
 CASES, GROUP = 7, 3  # the last group is a tail of one
+RECALLED = ("edit", "rephrase", "redrawn")
 
 
 @pytest.fixture(scope="module")
-def views(backbone, tmp_path_factory) -> CachedViews:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("states")
+
+
+@pytest.fixture(scope="module")
+def views(backbone, folder) -> CachedViews:
     some = list(islice(training_cases(), CASES))
-    return cache_views(backbone, some, tmp_path_factory.mktemp("states"))
+    return cache_views(backbone, some, folder, names=(*TAUGHT, "elsewhere"))
+
+
+@pytest.fixture(scope="module")
+def texts(backbone, folder) -> CachedViews:
+    return cache_views(backbone, list(islice(text_cases("train"), 9)), folder, names=TEXT_TAUGHT)
 
 
 @pytest.fixture
@@ -28,49 +42,138 @@ def network(backbone, views) -> EditorNetwork:
     torch.manual_seed(0)
     network = EditorNetwork(EditorConfig(width=32, heads=2, vectors=2), backbone.width)
     network.set_scale(measure_scale(views.all_states))
-    network.router.prompt_bias.data.fill_(3)
-    network.router.prompt_scale.data.fill_(30)
+    for name, bias in (("prompt", -26), ("text", -29)):
+        getattr(network.router, f"{name}_scale").data.fill_(30)
+        getattr(network.router, f"{name}_bias").data.fill_(bias)
     return network.eval()
 
 
-@torch.no_grad()
-def test_the_curve_is_that_of_queries_routed_one_by_one(backbone, views, network) -> None:
-    network.router.margin.fill_(0.125)
-    curve = routing_curve(backbone, network, views, group=GROUP)
-    assert network.router.margin.item() == 0.125
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer margins to choose from; with all edits in force thresholds are margins, too."""
+    monkeypatch.setattr(calibration, "MARGINS", MARGINS[::8])
+    monkeypatch.setattr(calibration, "PROMPT_MARGINS", PROMPT_MARGINS[::3])
+    crowdings = torch.arange(3) * 2.0 / math.log(CASES)
+    monkeypatch.setattr(calibration, "CROWDINGS", crowdings)
 
-    def features(case: int, view: int):
+
+@torch.no_grad()
+def shares_one_by_one(backbone, network, views: CachedViews, group: int) -> list[float]:
+    """For every view the share of queries whose own edit, or for strict ones any, fires."""
+
+    def features(case: int, view: int) -> RoutingFeatures:
         batch = views.batch(torch.tensor([case]), torch.tensor([view]))
         return network.extractor(batch.representation(backbone, network.scale))
 
+    corrections = [features(case, 0) for case in range(len(views))]
+    shares = []
+    for view, name in enumerate(views.names):
+        hits = 0
+        for case in range(len(views)):
+            start = case // group * group
+            edits = RoutingFeatures.join(corrections[start : start + group])
+            eligible = torch.ones(1, len(edits.sees), dtype=torch.bool)
+            weights = network.router.route(features(case, view), edits, eligible).weights[0]
+            hits += int((weights[case - start] if name in RECALLED else weights.max()) >= 0.5)
+        shares.append(hits / len(views))
+    return shares
+
+
+@pytest.mark.parametrize("crowding", [0.0, 0.5])
+def test_shares_are_those_of_queries_routed_one_by_one(backbone, views, network, crowding) -> None:
+    router = network.router
+    router.margin.fill_(0.125)
+    router.crowding.fill_(crowding)
+    found = fired(
+        router, router.margin, compare(backbone, network, views), MARGINS, group=GROUP
+    )  # fmt: skip
+    assert router.margin.item() == 0.125
     for index in (20, 32, 36):
-        network.router.margin.fill_(MARGINS[index])
-        for view in range(len(views.names)):
-            fired = 0
-            for case in range(CASES):
-                start = case // GROUP * GROUP
-                group = list(range(start, min(start + GROUP, CASES)))
-                edits = [features(one, 0) for one in group]
-                weights = network.router.route(
-                    features(case, view),
-                    torch.cat([edit.vision for edit in edits]),
-                    torch.cat([edit.prompt for edit in edits]),
-                    torch.ones(len(group), dtype=torch.bool),
-                ).weights[0]
-                hit = weights[case - start] if view < OTHER_IMAGE else weights.max()
-                fired += int(hit >= FIRES)
-            assert curve[index, view].item() == pytest.approx(fired / CASES)
-    assert 0 < curve.mean() < 1, "the example decides nothing"
+        router.margin.fill_(MARGINS[index])
+        one_by_one = shares_one_by_one(backbone, network, views, GROUP)
+        assert found[index].tolist() == pytest.approx(one_by_one)
+    assert 0 < found.mean() < 1, "the example decides nothing"
 
 
-def test_calibration_takes_the_best_margin(backbone, views, network) -> None:
+def test_shares_of_text_only_corrections(backbone, texts, network) -> None:
+    router = network.router
+    alike = compare(backbone, network, texts)
+    found = fired(router, router.text_margin, alike, PROMPT_MARGINS, group=GROUP)
+    assert router.text_margin.item() == 0
+    for index in (6, 12, 18):
+        router.text_margin.fill_(PROMPT_MARGINS[index])
+        one_by_one = shares_one_by_one(backbone, network, texts, GROUP)
+        assert found[index].tolist() == pytest.approx(one_by_one)
+    assert 0 < found.mean() < 1, "the example decides nothing"
+
+
+def score(names: tuple[str, ...], shares: list[float]) -> float:
+    """Share of queries that are routed as they should be, every view counting alike."""
+    right = [s if name in RECALLED else 1 - s for name, s in zip(names, shares, strict=True)]
+    return sum(right) / len(right)
+
+
+def test_calibration_takes_the_best_margins(backbone, views, texts, network, coarse) -> None:
+    found = calibrate(backbone, network, views, texts)
+    router = network.router
+    assert (found.margin, found.crowding) == (router.margin, router.crowding)
+    assert (found.prompt_margin, found.text_margin) == (router.prompt_margin, router.text_margin)
+    assert list(found.fired) == [1, CASES], "there are fewer than ten"
+    for cached, group, shares in (
+        *((views, group, shares) for group, shares in found.fired.items()),
+        (texts, len(texts), found.text_fired),
+    ):
+        assert tuple(shares) == cached.names
+        one_by_one = shares_one_by_one(backbone, network, cached, group)
+        assert list(shares.values()) == pytest.approx(one_by_one)
+
+    def scores(cached: CachedViews, margin: torch.Tensor, values: torch.Tensor, group: int):
+        curve = fired(router, margin, compare(backbone, network, cached), values, group=group)
+        return [score(cached.names, shares) for shares in curve.tolist()]
+
+    # the question's margin with all edits in force, at whichever margin of the picture is best
+    margins, lines, best = calibration.MARGINS, [], {}
+    router.crowding.zero_()
+    for value in calibration.PROMPT_MARGINS.tolist():
+        router.prompt_margin.fill_(value)
+        best[value] = max(scores(views, router.margin, margins, CASES))
+    assert best[found.prompt_margin] == max(best.values()) > min(best.values())
+    # the picture's for few edits and for many
+    router.prompt_margin.fill_(found.prompt_margin)
+    for crowding in calibration.CROWDINGS.tolist():
+        router.crowding.fill_(crowding)
+        alone, crowded = (scores(views, router.margin, margins, size) for size in (1, CASES))
+        lines += [(one + other) / 2 for one, other in zip(alone, crowded, strict=True)]
+    reached = [score(views.names, list(shares.values())) for shares in found.fired.values()]
+    assert sum(reached) / 2 == pytest.approx(max(lines))
+    assert min(lines) < max(lines)
+    in_text = scores(texts, router.text_margin, calibration.PROMPT_MARGINS, len(texts))
+    assert score(texts.names, list(found.text_fired.values())) == pytest.approx(max(in_text))
+    assert min(in_text) < max(in_text)
+
+
+def test_crowding_is_chosen_where_false_fire_comes_with_the_crowd(coarse) -> None:
+    """Alone the lowest margin is best; among seven a margin of 2 more, another of 4 is too much."""
+    margins = calibration.MARGINS
+    alone, crowded = torch.zeros(len(margins)), torch.zeros(len(margins))
+    alone[0] = crowded[1] = 1
+    margin, crowding = calibration._best_line({1: alone, CASES: crowded})
+    assert margin == margins[0]
+    assert crowding == pytest.approx(2 / math.log(CASES))
+    even = torch.ones(len(margins))
+    assert calibration._best_line({1: even, CASES: even})[1] == 0, "none without need"
+
+
+def test_without_text_only_corrections_their_margin_stays(backbone, views, network, coarse) -> None:
+    network.router.text_margin.fill_(0.25)
     found = calibrate(backbone, network, views)
-    curve = routing_curve(backbone, network, views, group=100)
-    assert network.router.margin.item() == found.margin
-    at = (found.margin == MARGINS).nonzero().item()
-    assert list(found.fired.values()) == pytest.approx(curve[at].tolist())
+    assert found.text_margin is None
+    assert found.text_fired == {}
+    assert network.router.text_margin == 0.25
 
-    def score(index: int) -> float:
-        return float(curve[index, :OTHER_IMAGE].sum() - curve[index, OTHER_IMAGE:].sum())
 
-    assert all(score(at) >= score(index) - 1e-6 for index in range(len(MARGINS)))
+def test_a_router_that_does_not_ask_gets_no_prompt_margin(backbone, views, network, coarse) -> None:
+    network.router.ask = False
+    network.router.prompt_margin.fill_(1.0)
+    assert calibrate(backbone, network, views).prompt_margin == 0
+    assert network.router.prompt_margin == 0

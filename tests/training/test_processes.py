@@ -36,11 +36,14 @@ def config() -> EditorTraining:
     return EditorTraining(
         editor=EditorConfig(width=32, heads=2, vectors=2, dropout=0.0),
         corrections=24,
+        text_corrections=24,
         validation=20,
         router=LoopConfig(steps=4, learning_rate=1e-3, warmup=2, save_every=2),
         router_batch=8,
+        text_batch=8,
         generator=LoopConfig(steps=4, learning_rate=1e-3, warmup=2, save_every=2),
         generator_batch=4,
+        generator_text_batch=2,
     )
 
 

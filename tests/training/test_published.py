@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.views import EDIT, REPHRASE
 from liveedit.checkpoint import load_editor
 from liveedit.cli.train import Variant
 from liveedit.expert import PlainGenerator
@@ -19,7 +20,6 @@ from liveedit.training.loop import LoopConfig
 from liveedit.training.published import (
     EDITOR,
     LOSSES,
-    SEEN,
     VARIANTS,
     PublishedTraining,
     published_losses,
@@ -82,7 +82,7 @@ def test_routing_losses_equal_their_equations() -> None:
 @pytest.fixture(scope="module")
 def views(backbone, tmp_path_factory):
     some = list(islice(training_cases(), 6))
-    return cache_views(backbone, some, tmp_path_factory.mktemp("states"), names=SEEN)
+    return cache_views(backbone, some, tmp_path_factory.mktemp("states"))
 
 
 @pytest.mark.parametrize("variant", ["full", "no-soft"])
@@ -97,9 +97,9 @@ def test_edit_losses_mix_the_whole_batchs_experts(backbone, views, variant, monk
     monkeypatch.setattr(published.torch, "randint", lambda _low, high, shape: (
         drawn if shape else torch.tensor(1)
     ))  # fmt: skip
-    chosen = torch.tensor([5, 0, 3])
+    chosen, elsewhere = torch.tensor([5, 0, 3]), torch.tensor([1, 4, 2])
     with torch.no_grad():
-        found = published_losses(backbone, network, views, chosen)
+        found = published_losses(backbone, network, views, chosen, elsewhere)
 
     def features_of(case: int, view: int):
         batch = views.batch(torch.tensor([case]), torch.tensor([view]))
@@ -108,15 +108,15 @@ def test_edit_losses_mix_the_whole_batchs_experts(backbone, views, variant, monk
     with torch.no_grad():
         experts, keys = [], []
         for case in chosen.tolist():
-            _, whole = features_of(case, SEEN.index("edit"))
+            _, whole = features_of(case, EDIT)
             experts.append(network.generator(whole))
             keys.append(network.edit_extractor(whole).prompt[0])
         expected = {}
-        for name, view in (("reliability", "edit"), ("generality", "rephrase"),
-                           ("locality", "elsewhere")):  # fmt: skip
+        for name, cases, view in (("reliability", chosen, EDIT), ("generality", chosen, REPHRASE),
+                                  ("locality", elsewhere, EDIT)):  # fmt: skip
             terms = []
-            for case in chosen.tolist():
-                batch, whole = features_of(case, SEEN.index(view))
+            for case in cases.tolist():
+                batch, whole = features_of(case, view)
                 query = network.extractor(whole).prompt[0]
                 scores = [dot(query, key) for key in keys]
                 total = sum(math.exp(score) for score in scores)

@@ -163,7 +163,8 @@ class Protocol:
         numbers = torch.tensor([row for _, row in rows])
         pool = model.store.pool(namespaces=[str(number) for number, _ in rows])
         features = reading.features.map(lambda part: part[numbers])
-        route = model.network.router.route(features, pool.features, pool.eligible)
+        with torch.no_grad():
+            route = model.network.router.route(features, pool.features, pool.eligible)
         routed = fetch(route.weights, pool.experts)
         outcomes = self._outcomes(reading, numbers, routed)
         text_only = reading is self._texts

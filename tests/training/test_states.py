@@ -7,20 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import EditCase, training_cases
-from liveedit.benchmark.views import REDRAWN, TAUGHT
-from liveedit.config import EditorConfig
+from liveedit.benchmark.knowledge import text_cases
+from liveedit.benchmark.views import REDRAWN, TEXT_TAUGHT
 from liveedit.errors import CacheTooSmall
-from liveedit.expert import Experts
-from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
-from liveedit.residual import RoutedExperts
 from liveedit.scenes.scene import render
-from liveedit.training import experts
 from liveedit.training.states import CachedViews, cache_views, weights_digest
 
 
@@ -76,6 +71,52 @@ def test_other_corrections_or_views_are_other_shards(backbone, some, folder, vie
     )
 
 
+def test_states_of_text_only_corrections(backbone, tmp_path) -> None:
+    texts = list(islice(text_cases("train"), 3))
+    views = cache_views(backbone, texts, tmp_path, names=TEXT_TAUGHT)
+    batch = views.batch(torch.tensor([2, 1]), torch.tensor([2, 1]))
+    for row, question in enumerate((texts[2].other_question, texts[1].rephrase)):
+        query = backbone.query([None], [question], [texts[2 - row].target])
+        length = query.input_ids.shape[1]
+        assert torch.equal(batch.input_ids[row, -length:], query.input_ids[0])
+        torch.testing.assert_close(
+            batch.states[row, -length:], backbone.states(query)[0], atol=1e-4, rtol=1e-4
+        )
+
+
+def test_views_can_be_answered_by_other_words_than_the_target(
+    backbone, some, folder, views
+) -> None:
+    before = set(folder.glob("*.safetensors"))
+    targets = [[case.target] * 2 for case in some]
+    names = ("edit", "fact")
+    as_usual = cache_views(backbone, some, folder, names=names)
+    assert torch.equal(
+        cache_views(backbone, some, folder, names=names, answers=targets).all_states,
+        as_usual.all_states,
+    )
+    assert len(set(folder.glob("*.safetensors")) - before) == 1
+    answers = [[case.target, f"answer {number}"] for number, case in enumerate(some)]
+    other = cache_views(backbone, some, folder, names=names, answers=answers)
+    assert len(set(folder.glob("*.safetensors")) - before) == 2
+    for number, case in enumerate(some):
+        for view, question, image in ((0, case.question, render(case.scene)), (1, case.fact, None)):
+            asked = question.text if view == 0 else question.question
+            query = backbone.query([image], [asked], [answers[number][view]])
+            batch = other.batch(torch.tensor([number]), torch.tensor([view]))
+            assert torch.equal(batch.input_ids, query.input_ids)
+            assert batch.target_lengths[0] == query.spans.target.sum()
+
+
+def test_the_targets_embeddings_are_there_for_those_who_ask(backbone, views) -> None:
+    scale = measure_scale(views.all_states)
+    batch = views.batch(torch.tensor([3, 0]), torch.tensor([1, 0]))
+    assert batch.representation(backbone, scale).lexical is None
+    whole = batch.representation(backbone, scale, lexical=True)
+    assert torch.equal(whole.lexical, backbone.lexical(batch.input_ids, whole.spans.target))
+    assert whole.lexical.any()
+
+
 def test_other_weights_are_another_digest(backbone) -> None:
     before = weights_digest(backbone)
     weight = backbone.model.get_input_embeddings().weight
@@ -127,62 +168,3 @@ def test_a_cache_killed_while_writing_holds_nothing_by_half(tiny_folder, tmp_pat
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
     backbone = load_backbone(tiny_folder)
     assert len(cache_views(backbone, list(islice(training_cases(), 2)), tmp_path)) == 2
-
-
-def test_expert_losses_equal_those_of_whole_passes(backbone, some, views, monkeypatch) -> None:
-    """Each view by itself through the whole model, the expert added by a hook of the test's own."""
-    torch.manual_seed(0)
-    network = EditorNetwork(EditorConfig(width=32, heads=2, rank=8), backbone.width)
-    network.set_scale(measure_scale(views.all_states))
-    network.generator.v_gain.data.fill_(10)
-    monkeypatch.setattr(experts, "_WEAKEST", 1.0)
-    chosen = torch.tensor([4, 1])
-    torch.manual_seed(5)
-    with torch.no_grad():
-        found = experts.expert_losses(backbone, network, views, chosen)
-    torch.manual_seed(5)
-    coin = torch.randint(0, 2, (2, 2))
-
-    def logits(case: EditCase, view: int, experts_: Experts | None) -> tuple:
-        scene, question = case.scene, case.question
-        if TAUGHT[view] == "rephrase":
-            question = case.rephrase
-        elif TAUGHT[view] == "redrawn":
-            scene = scene.redrawn()
-        elif TAUGHT[view] == "other image":
-            scene = case.strict_scene
-        elif TAUGHT[view] == "other question":
-            question = case.strict_question
-        query = backbone.query([render(scene)], [question.text], [case.target])
-
-        def add(_module, _inputs, hidden):
-            if experts_ is None:
-                return hidden
-            return RoutedExperts(experts=experts_, weights=torch.ones(1, 1)).add_to(
-                hidden, network.scale
-            )
-
-        handle = backbone.layer.register_forward_hook(add)
-        with torch.no_grad():
-            out = backbone.model(**query.model_inputs()).logits[query.spans.predicts]
-        handle.remove()
-        return out, query.input_ids[query.spans.target]
-
-    reliability, generality, locality = [], [], []
-    for row, index in enumerate(chosen.tolist()):
-        batch = views.batch(torch.tensor([index]), torch.tensor([0]))
-        with torch.no_grad():
-            made = network.generator(batch.representation(backbone, network.scale))
-        out, words = logits(some[index], 0, made)
-        reliability += F.cross_entropy(out, words, reduction="none").tolist()
-        out, words = logits(some[index], 1 + int(coin[0, row]), made)
-        generality += F.cross_entropy(out, words, reduction="none").tolist()
-        view = 3 + int(coin[1, row])
-        edited, _ = logits(some[index], view, made)
-        plain, _ = logits(some[index], view, None)
-        target = plain.softmax(1)
-        locality += (target * (plain.log_softmax(1) - edited.log_softmax(1))).sum(1).tolist()
-    for name, values in (
-        ("reliability", reliability), ("generality", generality), ("locality", locality),
-    ):  # fmt: skip
-        assert found[name].item() == pytest.approx(sum(values) / len(values), rel=1e-3), name
