@@ -72,10 +72,12 @@ def draw(shares: dict[str, list[float]], shipped: int, edits: int, path: Path) -
     """Recall over false fire, one line for each pair of interest, the shipped margin marked."""
     from matplotlib import pyplot
 
+    # far below, so many experts share the weight that none reaches a half
+    first = int((MARGINS < -2).sum())
     figure, sides = pyplot.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="constrained")
     for side, false in zip(sides, ("RI", "CI", "M-Loc"), strict=True):
         for recall, colour in (("Rel", "#1b5e4b"), ("T-Gen", "#c2410c"), ("M-Gen", "#1d4ed8")):
-            side.plot(shares[false], shares[recall], color=colour, label=recall)
+            side.plot(shares[false][first:], shares[recall][first:], color=colour, label=recall)
             side.plot(shares[false][shipped], shares[recall][shipped], "o", color=colour)
         side.set(xlabel=f"{false}: an edit fires (%)", xlim=(-0.5, 25), ylim=(60, 101))
         side.grid(alpha=0.3)
