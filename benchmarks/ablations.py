@@ -31,7 +31,7 @@ from liveedit.checkpoint import load_editor
 from liveedit.config import EditingConfig, EditorConfig
 from liveedit.editor import EditedModel
 from liveedit.training.loop import LoopConfig
-from liveedit.training.train import EditorTraining, train_editor
+from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, train_editor
 
 _EDITS, _TEXTS = 1000, 100
 
@@ -39,16 +39,13 @@ _RECIPE = EditorTraining(
     router=LoopConfig(steps=200, learning_rate=1e-3),
     generator=LoopConfig(steps=100, learning_rate=5e-4),
 )
-_ROUTER_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
-_GENERATOR_LOSSES = ("reliability", "generality", "locality")
 # what differs from `all on`: in the training, in the architecture, in the making of edits
 _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "all on": ({}, {}, {}),
     "refine": ({}, {}, {"refine_steps": 0}),
     "supersede": ({}, {}, {"supersede": False}),
     "strict_scope": ({"strict_scope": False, "strict": 0.0}, {}, {}),
-    **{loss: ({loss: 0.0}, {}, {}) for loss in _ROUTER_LOSSES},
-    **{loss: ({loss: 0.0}, {}, {}) for loss in _GENERATOR_LOSSES},
+    **{loss: ({loss: 0.0}, {}, {}) for loss in (*ROUTING_LOSSES, *EXPERT_LOSSES)},
     **{
         switch: ({}, {switch: False}, {})
         for switch in (
@@ -112,7 +109,7 @@ def _measure(backbone: Backbone, row: str, out: Path, asked: int) -> dict[str, A
 
 def _start_from_all_on(row: str, out: Path, folder: Path) -> None:
     """Keep the part that the row does not concern as trained for `all on`."""
-    kept = {"router": row in _GENERATOR_LOSSES, "generator": row not in _GENERATOR_LOSSES}
+    kept = {"router": row in EXPERT_LOSSES, "generator": row not in EXPERT_LOSSES}
     for part, keep in kept.items():
         trained = out / "all-on" / part / "checkpoint.safetensors"
         if keep and row != "all on":

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from liveedit import EditedModel
 from liveedit.benchmark.emoji_edit import evaluation_set
+from liveedit.benchmark.states import cache_views
 from liveedit.cache import cache_folder
 from liveedit.training.calibration import MARGINS, compare, fired
-from liveedit.training.states import cache_views
 
 _METRICS = {
     "edit": "Rel", "rephrase": "T-Gen", "redrawn": "M-Gen",

@@ -6,8 +6,8 @@ The loop takes one correction at a time and keeps nothing: every view of it goes
 backbone anew, in batches of one, and logits are computed at all positions. Losses and model are
 those of the trainer, and so is the optimiser's step after a batch. Rendering pictures is left out
 on both sides. The trainer's figure includes the computation of the cache, spread over all passes
-that the shipped configuration makes over its corrections. The text router's losses, a tenth of a
-router step, are left out on both sides, too.
+that the shipped configuration makes over its corrections. Text-only corrections are left out on
+both sides, too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import EditCase, training_cases
+from liveedit.benchmark.states import CachedViews, ViewBatch, cache_views
 from liveedit.benchmark.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
@@ -37,10 +38,10 @@ from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import expert_losses
 from liveedit.training.routing import Meanings, draw_views, routing_losses
-from liveedit.training.states import CachedViews, ViewBatch, cache_views
-from liveedit.training.train import EXPERT_LOSSES, EditorTraining, router_losses
+from liveedit.training.train import EditorTraining, router_losses
 
-_PICTURED = ("hard", "sentinel", "absolute", "strict", "relative")
+_ROUTED = ("hard", "sentinel", "absolute", "strict", "relative")
+_GENERATED = ("reliability", "generality", "locality")
 Result = TypeVar("Result")
 Views = list[tuple[Image.Image, str, str]]
 
@@ -105,7 +106,7 @@ def _router_step(
     config: EditorTraining,
 ) -> None:
     losses = router_losses(backbone, network, views, meanings, config.router_batch)
-    _update(network, (losses[name] for name in _PICTURED))
+    _update(network, (losses[name] for name in _ROUTED))
 
 
 def _generator_step(
@@ -113,7 +114,7 @@ def _generator_step(
 ) -> None:
     chosen = torch.randperm(len(views))[: config.generator_batch]
     losses = expert_losses(backbone, network, views, chosen)
-    _update(network, (losses[name] for name in EXPERT_LOSSES))
+    _update(network, (losses[name] for name in _GENERATED))
 
 
 def _frozen_part(backbone: Backbone, views: CachedViews, config: EditorTraining) -> None:
@@ -152,7 +153,7 @@ def _loop(
         asked = RoutingFeatures.join([one for view in queries for one in view])
         relation = meanings.relation(chosen, draw_views(len(some))[1])
         losses = routing_losses(asked, RoutingFeatures.join(edits), network.router, relation)
-        _update(network, (losses[name] for name in _PICTURED))
+        _update(network, (losses[name] for name in _ROUTED))
 
     def generator_step() -> None:
         for views in tqdm(rendered, desc="loop, generator", unit="correction"):

@@ -417,6 +417,15 @@ def test_namespaces_made_at_once_equal_models_of_their_own(model: EditedModel, p
         assert not torch.equal(found, base_logits(model, pictures))
 
 
+@pytest.mark.parametrize("namespaces", [[], ["shop"], ["shop"] * 3])
+def test_every_correction_needs_its_namespace(edited: EditedModel, pictures, namespaces) -> None:
+    corrections = [Correction(image=pictures[0], prompt="What?", target="this")] * 2
+    before = edited.edits
+    with pytest.raises(ValueError, match="2 corrections"):
+        edited.edit_many(corrections, namespaces=namespaces)
+    assert edited.edits == before
+
+
 def test_unknown_edit(edited: EditedModel) -> None:
     with pytest.raises(UnknownEdit, match="no-such-edit"):
         edited.revoke("no-such-edit")

@@ -33,10 +33,11 @@ class Explanation:
 
     Args:
         edit: The edit.
-        vision: Similarity of what the pictures show.
-        threshold: What it must exceed: the vision sentinel's similarity plus the margin.
-        passes: Whether it does.
-        prompt: Similarity of the questions, on the scale of the sigmoid.
+        vision: Similarity of what the pictures show; says nothing where there is none.
+        threshold: What it must exceed: the vision sentinel's similarity plus the margin, which
+            grows with the edits in force.
+        passes: Whether it does, and the question passes, too; of text-only ones the question alone.
+        prompt: Similarity of the questions less its margin: the argument of the sigmoid.
         weight: How much the edit's expert is added; zero if it does not pass.
     """
 
@@ -128,6 +129,7 @@ class EditedModel:
             BadImage: The picture cannot be read.
             EmptyText: Prompt or target says nothing.
             ControlTokenInText: Prompt or target holds a control token of the model.
+            TextOnlyCorrection: There is no picture, and the editor has no text router.
         """
         return self.edit_many([Correction.checked(image, prompt, target)], preview=preview)[0]
 
@@ -148,13 +150,22 @@ class EditedModel:
             batch: How many are processed together.
             preview: Only say what would come of it; nothing is written.
             progress: Show a progress bar.
+
+        Raises:
+            ValueError: There are not as many namespaces as corrections.
+            ControlTokenInText, TextOnlyCorrection: See :meth:`edit`.
         """
-        spaces = namespaces or [self._namespace.get()] * len(corrections)
+        if namespaces is None:
+            namespaces = [self._namespace.get()] * len(corrections)
+        if len(namespaces) != len(corrections):
+            raise ValueError(
+                f"{len(corrections)} corrections, {len(namespaces)} namespaces: give one for each"
+            )
         outcomes: list[EditOutcome] = []
         starts = range(0, len(corrections), batch)
         with self.store.transaction(keep=not preview):
             for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-                some, theirs = corrections[start : start + batch], spaces[start : start + batch]
+                some, theirs = corrections[start : start + batch], namespaces[start : start + batch]
                 made = make_edits(
                     self.backbone, self.network, self.store, some, theirs, self.config
                 )
@@ -173,7 +184,7 @@ class EditedModel:
         return self.store.revoke(edit_id)
 
     @overload
-    def generate(self, images: ImageSource, prompts: str, **options: Any) -> str: ...
+    def generate(self, images: ImageSource | None, prompts: str, **options: Any) -> str: ...
 
     @overload
     def generate(

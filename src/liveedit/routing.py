@@ -76,8 +76,8 @@ class Similarities:
     Args:
         vision: Of what the pictures show.
         sentinel: Of the query's picture and the vision sentinel.
-        prompt: Of the questions: the argument of the sigmoid. Without a picture on either side it
-            is on the text router's own scale.
+        prompt: Of the questions: the argument of the sigmoid. For queries without a picture it is
+            on the text router's own scale.
         sees: Whether both have a picture.
         alike: Whether both have one, or neither has.
     """

@@ -8,6 +8,7 @@ import torch
 
 from liveedit.benchmark.emoji_edit import training_cases
 from liveedit.benchmark.knowledge import text_cases
+from liveedit.benchmark.states import CachedViews, cache_views
 from liveedit.benchmark.views import TAUGHT, TEXT_TAUGHT
 from liveedit.config import EditorConfig
 from liveedit.network import EditorNetwork
@@ -15,7 +16,6 @@ from liveedit.representation import measure_scale
 from liveedit.routing import RoutingFeatures
 from liveedit.training import calibration
 from liveedit.training.calibration import MARGINS, PROMPT_MARGINS, calibrate, compare, fired
-from liveedit.training.states import CachedViews, cache_views
 
 CASES, GROUP = 7, 3  # the last group is a tail of one
 RECALLED = ("edit", "rephrase", "redrawn")

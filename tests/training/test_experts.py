@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from liveedit.benchmark.emoji_edit import training_cases
 from liveedit.benchmark.knowledge import text_cases
+from liveedit.benchmark.states import cache_views
 from liveedit.benchmark.views import TAUGHT, TEXT_TAUGHT, Case, views_of
 from liveedit.config import EditorConfig
 from liveedit.expert import Experts
@@ -16,7 +17,6 @@ from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.residual import RoutedExperts
 from liveedit.training import experts
-from liveedit.training.states import cache_views
 
 CASES: dict[str, tuple[list[Case], tuple[str, ...], experts.Sides]] = {
     "with a picture": (list(islice(training_cases(), 5)), TAUGHT, experts.PICTURED),

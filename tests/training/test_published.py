@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.states import cache_views
 from liveedit.benchmark.views import EDIT, REPHRASE
 from liveedit.checkpoint import load_editor
 from liveedit.cli.train import Variant
@@ -26,7 +27,6 @@ from liveedit.training.published import (
     routing_losses,
     train_published,
 )
-from liveedit.training.states import cache_views
 
 COUNT, FEATURES = 4, 6
 SMALL = EDITOR.model_copy(update={"width": 32, "heads": 2, "vectors": 2, "rank": 3})

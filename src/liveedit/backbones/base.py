@@ -193,7 +193,7 @@ class Backbone:
         if fresh:
             pictures, at_once = list(fresh.values()), self._PICTURES_AT_ONCE
             encoded = [
-                tokens
+                tokens.clone()  # not a view of all that were encoded with it
                 for start in range(0, len(pictures), at_once)
                 for tokens in self.encode_images(pictures[start : start + at_once])
             ]

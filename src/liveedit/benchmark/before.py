@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
+from liveedit.benchmark.states import weights_digest
 from liveedit.benchmark.views import Case, views_of
-from liveedit.training.states import weights_digest
 
 _SHARD = 128
 _BATCH = 32

@@ -235,7 +235,8 @@ def _strict_scene(
     random: np.random.Generator,
 ) -> Scene:
     """Other things, as many as before; a thing the question names is there if it was before."""
-    others = [name for name in names if name not in scene.concepts and name != thing]
+    shown = {*scene.concepts, thing}
+    others = [name for name in names if name not in shown]
 
     def draw() -> tuple[Scene, Family, str]:
         things = [str(n) for n in random.choice(others, len(scene.concepts), replace=False)]
@@ -275,7 +276,8 @@ def _unrelated(
     taken: frozenset[_About],
     random: np.random.Generator,
 ) -> dict[str, Any]:
-    others = tuple(name for name in names if name not in scene.concepts)
+    shown = set(scene.concepts)
+    others = tuple(name for name in names if name not in shown)
 
     def draw() -> tuple[Scene, Family, str]:
         family = FAMILIES[random.integers(len(FAMILIES))]

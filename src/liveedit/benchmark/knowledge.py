@@ -136,7 +136,7 @@ def text_validation_set() -> list[TextCase]:
 
 
 def text_cases(split: Split) -> Iterator[TextCase]:
-    """Text-only corrections without end, each from its own seed.
+    """Text-only corrections, each from its own seed; of training without end.
 
     Outside training no two ask the same, and no ``other_question`` asks what one of them does.
     """

@@ -112,7 +112,8 @@ class Protocol:
             ``answer`` (None without generation), ``accuracy`` (share of the expected tokens
             predicted under teacher forcing; for locality, agreement with what the unedited model
             predicted), ``before`` (the same of the unedited model; None for locality), ``exact``,
-            ``passed`` (experts that were added), ``own`` (weight of the correction's own).
+            ``passed`` (experts that pass the filters; the heaviest are added), ``own`` (weight of
+            the correction's own).
         """
         model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
         ids = self._edit(model, groups)
@@ -201,15 +202,18 @@ class Protocol:
             for at, row in enumerate(rows.tolist())
         ]
         fresh = torch.tensor([key not in self._known for key in keys])
-        for compute, which in ((self._edited, fires), (self._unedited, ~fires)):
-            todo = (which & fresh).nonzero().flatten()
-            if len(todo):
-                some = None if routed is None else routed.rows(todo)
-                found = compute(reading, rows[todo], some)
-                self._known.update(zip((keys[at] for at in todo.tolist()), found, strict=True))
+
+        def know(which: Tensor, found: list[_Outcome]) -> None:
+            self._known.update(zip((keys[at] for at in which.tolist()), found, strict=True))
+
+        edited, unedited = ((which & fresh).nonzero().flatten() for which in (fires, ~fires))
+        if routed is not None and len(edited):
+            know(edited, self._edited(reading, rows[edited], routed.rows(edited)))
+        if len(unedited):
+            know(unedited, self._unedited(reading, rows[unedited]))
         return [self._known[key] for key in keys]
 
-    def _unedited(self, reading: Reading, rows: Int[Tensor, " rows"], _: object) -> list[_Outcome]:
+    def _unedited(self, reading: Reading, rows: Int[Tensor, " rows"]) -> list[_Outcome]:
         """Rows that no edit concerns: they are bit-identical to the unedited model's."""
         answers: dict[int, str] = {}
         if self._generate:
@@ -228,9 +232,8 @@ class Protocol:
 
     @torch.no_grad()
     def _edited(
-        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
+        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts
     ) -> list[_Outcome]:
-        assert routed is not None
         backbone, scale = self._model.backbone, self._model.network.scale
         width = len(reading.metrics)
         batch = reading.states.batch(rows // width, rows % width)

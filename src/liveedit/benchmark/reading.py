@@ -12,10 +12,10 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.before import answers_before
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF, WANT_TARGET
+from liveedit.benchmark.states import CachedViews, cache_views
 from liveedit.benchmark.views import Case
 from liveedit.network import EditorNetwork
 from liveedit.routing import RoutingFeatures
-from liveedit.training.states import CachedViews, cache_views
 
 BATCH = 32
 

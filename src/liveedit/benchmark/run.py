@@ -52,20 +52,21 @@ def run_benchmark(
     texts = text_evaluation_set() if on_evaluation else text_validation_set()
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    pictured, text_only = (
+    groups = {size: groups_of(len(cases), len(texts), size) for size in edits}
+    beside = {text for some in groups.values() for group in some for text in group.texts}
+    readings = [
         read(
             model.backbone,
             model.network,
             some,
             cache or cache_folder(),
-            text_only=some is texts,
+            text_only=text_only,
             max_new_tokens=max_new_tokens,
+            asked=asked,
         )
-        for some in (cases, texts)
-    )
-    protocol = Protocol(
-        model, pictured, text_only, generate=generate, max_new_tokens=max_new_tokens
-    )
+        for some, text_only, asked in ((cases, False, None), (texts, True, max(beside) + 1))
+    ]
+    protocol = Protocol(model, *readings, generate=generate, max_new_tokens=max_new_tokens)
     summary: dict[str, Any] = {
         "dataset": "emoji-edit",
         "split": split,
@@ -77,9 +78,9 @@ def run_benchmark(
         "seconds_before": round(time.perf_counter() - began, 1),
         "runs": {},
     }
-    for size in edits:
+    for size, some_groups in groups.items():
         began = time.perf_counter()
-        records = list(protocol.run(groups_of(len(cases), len(texts), size)))
+        records = list(protocol.run(some_groups))
         with (folder / f"records-{size}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         summary["runs"][str(size)] = {
@@ -88,7 +89,9 @@ def run_benchmark(
         }
         _write(summary, folder)
     if later:
+        began = time.perf_counter()
         summary["retention"] = retention(protocol, len(cases), later)
+        summary["seconds_retention"] = round(time.perf_counter() - began, 1)
         _write(summary, folder)
     return summary
 

@@ -40,7 +40,8 @@ def counterfactual(
     def other(choices: list[str]) -> str:
         return str(random.choice([choice for choice in choices if choice != truth]))
 
-    absent = [name for name in names if name not in scene.concepts]
+    shown = set(scene.concepts)
+    absent = [name for name in names if name not in shown]
     match family.answer_type:
         case "concept":
             return other(absent)

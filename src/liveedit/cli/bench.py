@@ -121,5 +121,6 @@ def _show(summary: dict[str, Any], out: Path) -> None:
                 str(row["n"]),
             )
         console.print(table)
-    seconds = summary["seconds_before"] + sum(run["seconds"] for run in summary["runs"].values())
+    seconds = summary["seconds_before"] + summary.get("seconds_retention", 0)
+    seconds += sum(run["seconds"] for run in summary["runs"].values())
     console.print(f"{seconds:.0f} s; records and summary in {out}")

@@ -59,7 +59,7 @@ def train(
             raise typer.BadParameter(f"does not go with --recipe {recipe}", param_hint=name)
     quieten()
     from liveedit.backbones.registry import load_backbone
-    from liveedit.training.processes import processes
+    from liveedit.processes import processes
     from liveedit.training.published import PublishedTraining, train_published
     from liveedit.training.train import EditorTraining, train_editor
 

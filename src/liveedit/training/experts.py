@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
+from liveedit.benchmark.states import CachedViews, ViewBatch
 from liveedit.benchmark.views import (
     EDIT,
     OTHER_IMAGE,
@@ -26,10 +27,9 @@ from liveedit.benchmark.views import (
 )
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
+from liveedit.processes import mean, share
 from liveedit.representation import Spans, StateScale
 from liveedit.residual import RoutedExperts
-from liveedit.training.processes import mean, share
-from liveedit.training.states import CachedViews, ViewBatch
 
 _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
 

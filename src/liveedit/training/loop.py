@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.config import Config
-from liveedit.training.processes import every_process, mean, processes
+from liveedit.processes import every_process, mean, processes
 
 logger = logging.getLogger(__name__)
 

@@ -24,17 +24,17 @@ from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, cache_views
 from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
+from liveedit.processes import gather, processes, share
 from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import losses_with
 from liveedit.training.loop import LoopConfig, train
-from liveedit.training.processes import gather, processes, share
-from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
 from liveedit.training.train import new_network, parameters
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")

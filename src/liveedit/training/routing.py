@@ -176,8 +176,8 @@ def text_losses(
     return {
         "text": _nce(scores[rows, own][mine], others[mine], counts[mine]),
         "text_silence": _nce(threshold[:, 0], scores, ~asked),
-        "text_rel": (scores[rows, own][mine] > 0).float().mean(),
-        "text_loc": (scores.masked_fill(asked, -1.0).amax(1)[~mine] <= 0).float().mean(),
+        "text_rel": _share_of(scores[rows, own][mine] > 0),
+        "text_loc": _share_of(scores.masked_fill(asked, -1.0).amax(1)[~mine] <= 0),
     }
 
 
@@ -186,9 +186,14 @@ def _routed(route: Route, relation: Relation) -> dict[str, Tensor]:
     own = route.weights[torch.arange(len(relation.own)), relation.own]
     strict = relation.strict | ~relation.seen
     return {
-        "rel": (own[~strict] >= FIRES).float().mean(),
-        "loc": (route.weights[strict].amax(1) < FIRES).float().mean(),
+        "rel": _share_of(own[~strict] >= FIRES),
+        "loc": _share_of(route.weights[strict].amax(1) < FIRES),
     }
+
+
+def _share_of(right: Bool[Tensor, " queries"]) -> Float[Tensor, ""]:
+    """Share of queries that are right; all, where there is none (NaN would be no JSON)."""
+    return right.float().mean() if len(right) else torch.ones((), device=right.device)
 
 
 def _with_first(relation: Relation) -> Bool[Tensor, "queries edits_and_sentinel"]:

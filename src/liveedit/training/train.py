@@ -10,20 +10,23 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.emoji_edit import VALIDATION_SIZE, training_cases, validation_set
 from liveedit.benchmark.knowledge import text_cases, text_validation_set
+from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, cache_views
 from liveedit.benchmark.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.network import EditorNetwork
+from liveedit.processes import gather, processes, share
 from liveedit.representation import measure_scale
+from liveedit.routing import RoutingFeatures
 from liveedit.training.calibration import calibrate
 from liveedit.training.experts import TEXT_ONLY, expert_losses
 from liveedit.training.loop import LoopConfig, train
-from liveedit.training.processes import gather, processes, share
 from liveedit.training.routing import (
     Meanings,
     TextMeanings,
@@ -31,7 +34,6 @@ from liveedit.training.routing import (
     routing_losses,
     text_losses,
 )
-from liveedit.training.states import DEFAULT_LIMIT, CachedViews, cache_views
 
 logger = logging.getLogger(__name__)
 
@@ -178,16 +180,9 @@ def router_losses(
     network.train()
     chosen = torch.randperm(len(views))[:batch]
     edit_side, query_side = draw_views(batch, strict=strict)
-    mine = share(torch.arange(batch))
-    sides = query_side.view(-1, batch)
-    seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
-    stated = views.batch(chosen[mine], edit_side[mine])
-    with torch.autocast(backbone.device.type, torch.bfloat16):
-        queries = network.extractor(seen.representation(backbone, network.scale))
-        edits = network.edit_features(stated.representation(backbone, network.scale))
-    queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
+    queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
     relation = meanings.relation(chosen, query_side)
-    return routing_losses(queries, edits.map(gather), network.router, relation)
+    return routing_losses(queries, edits, network.router, relation)
 
 
 def text_router_losses(
@@ -198,21 +193,44 @@ def text_router_losses(
     batch: int,
 ) -> dict[str, Tensor]:
     """Unweighted losses of the text router on a random batch; see :func:`router_losses`."""
+    network.train()
     chosen = torch.randperm(len(views))[:batch]
-    mine = share(torch.arange(batch))
-    sides = len(TEXT_TAUGHT)
-    every = torch.arange(sides).repeat_interleave(len(mine))
-    seen = views.batch(chosen[mine].repeat(sides), every)
     # the correction itself, or now and then its rephrased question, is what the edit is made from
     edit_side = torch.where(torch.rand(batch) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
+    query_side = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(batch)
+    queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
+    asked = meanings.asked(chosen, query_side)
+    own = torch.arange(batch).repeat(len(TEXT_TAUGHT))
+    return text_losses(queries, edits, network.router, asked, own)
+
+
+def _features(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    chosen: Int[Tensor, " batch"],
+    edit_side: Int[Tensor, " batch"],
+    query_side: Int[Tensor, " queries"],
+) -> tuple[RoutingFeatures, RoutingFeatures]:
+    """Features of the queries and of the edits of a batch, of which each process extracts its part.
+
+    Args:
+        backbone: The frozen model.
+        network: The editor.
+        views: All corrections.
+        chosen: Those of the batch.
+        edit_side: View that each edit is made from.
+        query_side: View of each query; query q is of correction ``q % batch``.
+    """
+    mine = share(torch.arange(len(chosen)))
+    sides = query_side.view(-1, len(chosen))
+    seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
     stated = views.batch(chosen[mine], edit_side[mine])
     with torch.autocast(backbone.device.type, torch.bfloat16):
         queries = network.extractor(seen.representation(backbone, network.scale))
         edits = network.edit_features(stated.representation(backbone, network.scale))
-    queries = queries.map(lambda part: gather(part.unflatten(0, (sides, -1)), 1).flatten(0, 1))
-    asked = meanings.asked(chosen, torch.arange(sides).repeat_interleave(batch))
-    own = torch.arange(batch).repeat(sides)
-    return text_losses(queries, edits.map(gather), network.router, asked, own)
+    queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
+    return queries, edits.map(gather)
 
 
 def new_network(

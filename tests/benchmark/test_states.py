@@ -12,11 +12,11 @@ from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import EditCase, training_cases
 from liveedit.benchmark.knowledge import text_cases
+from liveedit.benchmark.states import CachedViews, cache_views, weights_digest
 from liveedit.benchmark.views import REDRAWN, TEXT_TAUGHT
 from liveedit.errors import CacheTooSmall
 from liveedit.representation import measure_scale
 from liveedit.scenes.scene import render
-from liveedit.training.states import CachedViews, cache_views, weights_digest
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_the_cache_is_bounded(backbone, some, tmp_path) -> None:
 CACHING = """
 import os, signal, sys
 from pathlib import Path
-import liveedit.training.states as states
+import liveedit.benchmark.states as states
 from liveedit.backbones.registry import load_backbone
 from itertools import islice
 from liveedit.benchmark.emoji_edit import training_cases

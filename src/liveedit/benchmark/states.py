@@ -24,8 +24,8 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.views import TAUGHT, Case, views_of
 from liveedit.errors import CacheTooSmall
+from liveedit.processes import every_process, processes
 from liveedit.representation import Representation, StateScale, find_spans, standardise
-from liveedit.training.processes import every_process, processes
 
 logger = logging.getLogger(__name__)
 
