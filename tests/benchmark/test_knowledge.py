@@ -15,6 +15,7 @@ from liveedit.benchmark.knowledge import (
     _answers,
     _families,
     _subjects,
+    _table,
     subjects_of,
     text_cases,
     text_evaluation_set,
@@ -177,3 +178,22 @@ def test_training_questions_come_in_ever_new_words() -> None:
         for text in (case.question, case.rephrase)
     }
     assert len(words) > 2 * sum(len(of.training + of.more) for of in FAMILIES.values())
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_target_is_true(split) -> None:
+    true = _table()["true"]
+    listed = {
+        (family, answer, thing)
+        for family, answers in true.items()
+        for answer, things in answers.items()
+        for thing in things
+    }
+    kinds = {answer for family in FAMILIES.values() for answer in _answers()[family.answer]}
+    assert all(answer in kinds and thing in _subjects()["country"] for _, answer, thing in listed)
+    assert not listed & {(case.family, case.target, case.thing) for case in drawn(split)}
+
+
+@pytest.mark.parametrize("split", MEASURED)
+def test_every_family_is_asked(split) -> None:
+    assert {case.family for case in drawn(split)} == {*FAMILIES}

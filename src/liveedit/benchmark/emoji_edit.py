@@ -33,9 +33,19 @@ _OPENINGS = (
 )  # fmt: skip
 
 
-# pairs of families of which one answer contains the other: a correction of one rightly changes both
-_ENTAILED = [
+# pairs of families of which one answer contains the other: an edit of one may answer the other
+_CONTAINED = [
     {"caption", other} for other in ("name", "left", "right", "middle", "beside", "ground")
+]
+# pairs of which one answer tells of the other (presence: of a thing in the picture): the truth of
+# one may change with a correction of the other, though an edit of it does not answer it
+_ENTAILED = [
+    *_CONTAINED,
+    *({"presence", other} for other in ("name", "left", "right", "middle", "beside", "caption")),
+    *({"category", other} for other in ("name", "caption", "use")),
+    *({"side", other} for other in ("left", "right", "middle", "caption")),
+    *({"beside", other} for other in ("left", "right")),
+    *({"use", other} for other in ("name", "caption")),
 ]
 _HELD_FOR_VALIDATION = 2  # of a family's phrasings for training, the last ones
 _SHARE_OF_KNOWN = 0.3  # of training questions in the words that corrections have elsewhere
@@ -304,7 +314,7 @@ def _other_question(
         for family in FAMILIES
         if len(scene.concepts) in family.counts
         and family.name != asked.name
-        and {family.name, asked.name} not in _ENTAILED
+        and {family.name, asked.name} not in _CONTAINED
     ]
 
     def draw() -> tuple[Scene, Family, str]:

@@ -106,7 +106,7 @@ def _families() -> dict[str, _Family]:
             **{key: tuple(of[key]) for key in ("training", "more", "validation", "evaluation")},
         )
         for name, of in _table().items()
-        if name != "names"
+        if name not in ("names", "true")
     }
 
 
@@ -145,11 +145,13 @@ def text_cases(split: Split) -> Iterator[TextCase]:
     if split == "train":
         for index in range(2**31):
             random = np.random.default_rng((_SEEDS[split], index))
-            yield _case(split, index, *_asked(split, random), met, random)
+            family = str(random.choice(sorted(_families())))
+            yield _case(split, index, family, _subject(split, family, random), met, random)
     size = EVALUATION_SIZE if split == "evaluation" else VALIDATION_SIZE
     index = 0
     while len(drawn) < size:
-        family, thing = _asked(split, np.random.default_rng((_SEEDS[split], index)))
+        family = sorted(_families())[index % len(_families())]  # in turn, so that none is missing
+        thing = _subject(split, family, np.random.default_rng((_SEEDS[split], index)))
         if (family, thing) not in met:
             met.add((family, thing))
             drawn.append((index, family, thing))
@@ -167,11 +169,17 @@ def _in_facts() -> frozenset[str]:
     )
 
 
-def _asked(split: Split, random: np.random.Generator) -> tuple[str, str]:
-    families = sorted(_families())
-    family = families[random.integers(len(families))]
-    things = subjects_of(_families()[family].subject, split)
-    return family, things[random.integers(len(things))]
+def _subject(split: Split, family: str, random: np.random.Generator) -> str:
+    return str(random.choice(subjects_of(_families()[family].subject, split)))
+
+
+def _false_answers(family: str, thing: str) -> list[str]:
+    """Answers of the family's kind, without those that are true of the subject."""
+    true = _table()["true"].get(family, {})
+    return [
+        answer for answer in _answers()[_families()[family].answer]
+        if thing not in true.get(answer, ())
+    ]  # fmt: skip
 
 
 def _case(
@@ -186,7 +194,7 @@ def _case(
     question, rephrase = _two_phrasings(split, of, random)
     other_family, other_thing = _close(split, family, thing, taken, random)
     other, _ = _two_phrasings(split, _families()[other_family], random)
-    answers = _answers()[of.answer]
+    answers = _false_answers(family, thing)
     return TextCase(
         index=index,
         family=family,
