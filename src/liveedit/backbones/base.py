@@ -85,6 +85,11 @@ class Backbone:
         return self.model.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in."""
+        return self.model.dtype
+
+    @property
     def width(self) -> int:
         """Width of the hidden states."""
         return self.model.get_input_embeddings().weight.shape[1]

@@ -8,17 +8,19 @@ import torch
 
 from liveedit.backbones.base import Backbone
 from liveedit.errors import BadCheckpoint
+from liveedit.precision import fast_dtype
 
 
 def load_backbone(
-    model: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.bfloat16
+    model: str | Path, *, device: str = "cpu", dtype: torch.dtype | None = None
 ) -> Backbone:
     """Load a model and its processor.
 
     Args:
         model: ``pocket``, built into the cache on first use, or the folder of a LLaVA model.
         device: Where the weights go.
-        dtype: What the language model computes in.
+        dtype: What the language model computes in; by default what the device is fast at, see
+            :func:`liveedit.precision.fast_dtype`.
 
     Raises:
         BadCheckpoint: The folder holds no model of a supported family.
@@ -43,7 +45,7 @@ def load_backbone(
     if model != "pocket":  # the layer that the paper found best, at two thirds of the depth
         edit_layer = round(config.text_config.num_hidden_layers * 2 / 3)
     loaded = LlavaForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, local_files_only=True
+        folder, dtype=dtype or fast_dtype(device), local_files_only=True
     )
     if model == "pocket":  # half the time for convolutions on a CPU
         loaded.model.vision_tower.to(memory_format=torch.channels_last)

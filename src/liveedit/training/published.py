@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.emoji_edit import training_cases
 from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, cache_views
-from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE
+from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.expert import Experts
@@ -38,6 +38,8 @@ from liveedit.training.loop import LoopConfig, train
 from liveedit.training.train import new_network, parameters
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
+
+_TAUGHT = TAUGHT[: REDRAWN + 1]  # nothing is learned from the strict cases
 
 EDITOR = EditorConfig(
     rank=4,
@@ -103,7 +105,8 @@ def train_published(
     """Train an editor as published; arguments and result are those of ``train_editor``."""
     backbone.model.requires_grad_(False)
     some = list(islice(training_cases(), config.corrections))
-    views = cache_views(backbone, some, states or folder / "states", limit=states_limit)
+    where = states or folder / "states"
+    views = cache_views(backbone, some, where, names=_TAUGHT, limit=states_limit)
     network = new_network(config.editor, backbone, views, config.seed)
 
     def losses(step: int) -> dict[str, Tensor]:
