@@ -23,9 +23,10 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.emoji_edit import evaluation_set
 from liveedit.benchmark.knowledge import text_evaluation_set
-from liveedit.benchmark.metrics import METRICS, summarise
-from liveedit.benchmark.protocol import Group, Protocol
+from liveedit.benchmark.metrics import METRICS, TEXT_VIEW_OF, VIEW_OF, summarise
+from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.reading import read
+from liveedit.benchmark.suite import Group
 from liveedit.cache import cache_folder
 from liveedit.checkpoint import load_editor
 from liveedit.config import EditingConfig, EditorConfig
@@ -98,10 +99,9 @@ def _measure(backbone: Backbone, row: str, out: Path, asked: int) -> dict[str, A
     cases, texts = evaluation_set(_EDITS), text_evaluation_set()
     readings = [
         read(
-            backbone, network, some, cache_folder(), text_only=text_only, max_new_tokens=16,
-            asked=count,
+            backbone, network, some, cache_folder(), views=views, max_new_tokens=16, asked=count
         )
-        for some, text_only, count in ((cases, False, asked), (texts, True, _TEXTS))
+        for some, views, count in ((cases, VIEW_OF, asked), (texts, TEXT_VIEW_OF, _TEXTS))
     ]  # fmt: skip
     group = Group(edited=range(_EDITS), texts=range(_TEXTS), asked=range(asked))
     return summarise(list(Protocol(model, *readings, generate=False).run([group])))

@@ -124,3 +124,13 @@ class CacheTooSmall(LiveEditError):
             f"the states of these corrections need {needed / 1e9:.1f} GB and the cache may hold "
             f"{limit / 1e9:.1f} GB; raise --states-limit or draw fewer corrections"
         )
+
+
+class OtherRun(LiveEditError):
+    """A folder that holds a benchmark run with other settings."""
+
+    def __init__(self, folder: object, differing: list[str]) -> None:
+        super().__init__(
+            f"{folder} holds a run with other settings ({', '.join(differing)}); give another "
+            "--out, or the settings in its run.json to go on with it"
+        )

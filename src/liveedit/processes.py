@@ -1,20 +1,24 @@
-"""Training on several processes (``accelerate launch``): each takes its part of every batch.
+"""Several processes (``accelerate launch``): each takes its part of every batch, or of the probes.
 
-Random numbers are drawn for the whole batch on every process, so that several processes take the
-steps that one would.
+In training random numbers are drawn for the whole batch on every process, so that several
+processes take the steps that one would.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import torch
 from accelerate import PartialState
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 
+_LONGEST = timedelta(days=7)  # one may be that far ahead of another
+
 
 def processes() -> PartialState:
     """How many there are, and which one this is; one, unless started by ``accelerate launch``."""
-    return PartialState()
+    return PartialState(timeout=_LONGEST)
 
 
 def every_process() -> None:

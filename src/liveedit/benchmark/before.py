@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.states import weights_digest
-from liveedit.benchmark.views import Case, views_of
+from liveedit.benchmark.views import Case, digest, views_of
+from liveedit.processes import every_process, processes
 
 _SHARD = 128
 _BATCH = 32
@@ -28,6 +28,8 @@ def answers_before(
 ) -> list[list[str]]:
     """Freely generated (greedy) answers of the unedited model; those on disk are not made again.
 
+    Several processes share the work.
+
     Args:
         backbone: The model.
         cases: The corrections.
@@ -40,22 +42,28 @@ def answers_before(
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = weights_digest(backbone)
-    found: list[list[str]] = []
     texts: dict[str, str] = {}  # answers to questions without a picture, which recur
-    with tqdm(total=len(cases), desc="before", unit="correction", leave=False) as bar:
-        for start in range(0, len(cases), _SHARD):
-            some = cases[start : start + _SHARD]
-            described = [weights, list(names), max_new_tokens, [asdict(case) for case in some]]
-            digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=16).hexdigest()
-            path = folder / f"{digest}.json"
-            if not path.exists():
-                answers = _ask(backbone, some, names, texts, max_new_tokens)
-                part = path.with_suffix(".part")
+    shards = [cases[start : start + _SHARD] for start in range(0, len(cases), _SHARD)]
+    paths = [
+        folder / f"{digest(some, weights, list(names), max_new_tokens)}.json" for some in shards
+    ]
+    mine = range(processes().process_index, len(shards), processes().num_processes)
+    with tqdm(
+        total=sum(len(shards[index]) for index in mine),
+        desc="before",
+        unit="correction",
+        leave=False,
+        disable=not processes().is_main_process,
+    ) as bar:
+        for index in mine:
+            if not paths[index].exists():
+                answers = _ask(backbone, shards[index], names, texts, max_new_tokens)
+                part = paths[index].with_suffix(f".{os.getpid()}.part")
                 part.write_text(json.dumps(answers), encoding="utf-8")
-                part.replace(path)
-            found += json.loads(path.read_text(encoding="utf-8"))
-            bar.update(len(some))
-    return found
+                part.replace(paths[index])
+            bar.update(len(shards[index]))
+    every_process()
+    return [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
 def _ask(

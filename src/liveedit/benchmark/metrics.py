@@ -25,9 +25,11 @@ VIEW_OF: Mapping[str, str] = MappingProxyType(
 TEXT_VIEW_OF: Mapping[str, str] = MappingProxyType(
     {"text_rel": "edit", "text_gen": "rephrase", "text_strict": "other question"}
 )
-METRICS = (*VIEW_OF, *TEXT_VIEW_OF)
+FACT_VIEW_OF: Mapping[str, str] = MappingProxyType({"text_rel": "edit"})
+HOP_VIEW_OF: Mapping[str, str] = MappingProxyType({"portability": "hop"})
+METRICS = (*VIEW_OF, *TEXT_VIEW_OF, *HOP_VIEW_OF)
 # for these the edit's target is wanted; for the others the unedited model's own answer
-WANT_TARGET = ("rel", "t_gen", "m_gen", "text_rel", "text_gen")
+WANT_TARGET = ("rel", "t_gen", "m_gen", "text_rel", "text_gen", "portability")
 
 _RESAMPLES = 2000
 
@@ -42,26 +44,35 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
     Args:
         records: One a probe, with ``metric``, ``accuracy`` and ``before`` (shares of target tokens)
-            and ``exact``, of which the last two may be None.
+            and ``exact``, of which the last two may be None. Those of portability have ``length``.
 
     Returns:
         For every metric ``accuracy`` (mean over probes of the share of target tokens predicted
         under teacher forcing), ``interval`` (bootstrap, 95%), ``exact_match`` (of freely generated
         answers), ``before`` (accuracy of the unedited model, where the target is wanted), ``n``.
+        Where hops are of several lengths, ``portability_1`` and so on, too.
     """
-    summary: dict[str, dict[str, Any]] = {}
-    for metric in METRICS:
-        rows = [record for record in records if record["metric"] == metric]
-        if rows:
-            accuracy = np.array([row["accuracy"] for row in rows])
-            summary[metric] = {
-                "accuracy": _percent(accuracy.mean()),
-                "interval": [_percent(bound) for bound in bootstrap(accuracy)],
-                "exact_match": _mean([row["exact"] for row in rows]),
-                "before": _mean([row["before"] for row in rows]),
-                "n": len(rows),
-            }
+    of: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        of.setdefault(record["metric"], []).append(record)
+    summary = {metric: _figures(of[metric]) for metric in METRICS if metric in of}
+    lengths: dict[int, list[dict[str, Any]]] = {}
+    for record in of.get("portability", ()):
+        lengths.setdefault(record["length"], []).append(record)
+    if len(lengths) > 1:
+        summary |= {f"portability_{n}": _figures(rows) for n, rows in sorted(lengths.items())}
     return summary
+
+
+def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    accuracy = np.array([row["accuracy"] for row in rows])
+    return {
+        "accuracy": _percent(accuracy.mean()),
+        "interval": [_percent(bound) for bound in bootstrap(accuracy)],
+        "exact_match": _mean([row["exact"] for row in rows]),
+        "before": _mean([row["before"] for row in rows]),
+        "n": len(rows),
+    }
 
 
 def bootstrap(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:

@@ -8,62 +8,31 @@ of one store, so that groups of one edit are made and asked in batches, as large
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
-from tqdm import tqdm
 
+from liveedit.benchmark.file_cases import HopCase
 from liveedit.benchmark.metrics import WANT_TARGET, same_answer
 from liveedit.benchmark.reading import BATCH, Reading, predictions
+from liveedit.benchmark.suite import Group
 from liveedit.benchmark.views import Case, question_of, views_of
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.residual import RoutedExperts, edited_layer, fetch
-
-TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Edits that are in force together, and the corrections whose probes are asked then.
-
-    Args:
-        edited: Numbers of the corrections with a picture, the oldest first.
-        texts: Numbers of the text-only ones.
-        asked: Corrections with a picture that are asked about; all edited ones by default.
-    """
-
-    edited: Sequence[int]
-    texts: Sequence[int]
-    asked: Sequence[int] | None = None
-
-    @property
-    def probed(self) -> Sequence[int]:
-        """Corrections that are asked about."""
-        return self.edited if self.asked is None else self.asked
+from liveedit.routing import Route
 
 
-def groups_of(count: int, texts: int, edits: int) -> list[Group]:
-    """Consecutive groups of N corrections, each with N/10 text-only ones (at least one).
+class _Edited(NamedTuple):
+    """Which edit of a run."""
 
-    Args:
-        count: Corrections with a picture.
-        texts: Text-only corrections, used in turn.
-        edits: N.
-    """
-    beside = min(texts, math.ceil(edits * TEXT_SHARE))
-    return [
-        Group(
-            edited=range(start, min(start + edits, count)),
-            texts=[(number * beside + at) % texts for at in range(beside)],
-        )
-        for number, start in enumerate(range(0, count, edits))
-    ]
+    text_only: bool
+    group: int
+    case: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +53,8 @@ class Protocol:
     Args:
         model: Must have no edits; a fresh store is used for every run.
         pictured: Probes of the corrections with a picture.
-        texts: Probes of the text-only ones.
+        texts: Probes of the text-only ones, if there are any.
+        hops: Portability questions, if there are any.
         generate: Whether answers are generated, too; if not, only teacher forcing.
         max_new_tokens: Longest generated answer.
     """
@@ -93,54 +63,68 @@ class Protocol:
         self,
         model: EditedModel,
         pictured: Reading,
-        texts: Reading,
+        texts: Reading | None = None,
+        hops: Reading | None = None,
         *,
         generate: bool = True,
         max_new_tokens: int = 16,
     ) -> None:
         self._model = model
-        self._pictured, self._texts = pictured, texts
+        self._pictured, self._texts, self._hops = pictured, texts, hops
         self._generate = generate
         self._max_new_tokens = max_new_tokens
         self._known: dict[tuple[object, ...], _Outcome] = {}
 
-    def run(self, groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    def run(self, groups: Sequence[Group], *, first: int = 0) -> Iterator[dict[str, Any]]:
         """Make the edits of all groups, then ask.
 
+        Args:
+            groups: All are asked about together, but know nothing of each other.
+            first: Number of the first of them.
+
         Yields:
-            One record for each probe: ``group``, ``case``, ``metric``, ``prompt``, ``expected``,
-            ``answer`` (None without generation), ``accuracy`` (share of the expected tokens
-            predicted under teacher forcing; for locality, agreement with what the unedited model
-            predicted), ``before`` (the same of the unedited model; None for locality), ``exact``,
-            ``passed`` (experts that pass the filters; the heaviest are added), ``own`` (weight of
-            the correction's own).
+            One record for each probe: ``group``, ``case`` (position among the corrections of its
+            kind), ``metric``, ``prompt``, ``expected``, ``answer`` (None without generation),
+            ``accuracy`` (share of the expected tokens predicted under teacher forcing; for
+            locality, agreement with what the unedited model predicted), ``before`` (the same of the
+            unedited model; None for locality), ``exact``, ``passed`` (experts that pass the
+            filters; the heaviest are added), ``own`` (weight of the correction's own), ``margin``
+            and ``asked`` (by how much its own passes the hard and the prompt filter, None where
+            these do not apply), ``top`` (the heaviest expert: ``case``, ``text_only``, ``weight``),
+            and of portability ``length``.
         """
         model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
-        ids = self._edit(model, groups)
+        made = self._edit(model, groups)
         for reading, members in (
             (self._pictured, [group.probed for group in groups]),
             (self._texts, [group.texts for group in groups]),
+            (self._hops, [group.hops for group in groups]),
         ):
-            asked = [(number, case) for number, some in enumerate(members) for case in some]
+            if reading is None:
+                continue
+            width = len(reading.metrics)
             rows = [
-                (number, case * len(reading.metrics) + metric)
-                for number, case in asked
-                for metric in range(len(reading.metrics))
+                (number, case * width + metric)
+                for number, some in enumerate(members)
+                for case in some
+                for metric in range(width)
             ]
-            starts = range(0, len(rows), BATCH)
-            for start in tqdm(starts, desc="asking", unit="batch", leave=False):
-                yield from self._ask(model, reading, rows[start : start + BATCH], ids)
+            for start in range(0, len(rows), BATCH):
+                some_rows = rows[start : start + BATCH]
+                for (number, _), record in zip(
+                    some_rows, self._ask(model, reading, some_rows, made), strict=True
+                ):
+                    yield {"group": first + number, **record}
 
-    def _edit(
-        self, model: EditedModel, groups: Sequence[Group]
-    ) -> dict[tuple[bool, int, int], str]:
-        """Ids of the edits by (text-only, group, case)."""
-        ids: dict[tuple[bool, int, int], str] = {}
-        for text_only, reading, members in (
-            (False, self._pictured, [group.edited for group in groups]),
-            (True, self._texts, [group.texts for group in groups]),
+    def _edit(self, model: EditedModel, groups: Sequence[Group]) -> dict[_Edited, int]:
+        """Rows of the edits in the store."""
+        rows: dict[_Edited, int] = {}
+        for reading, members in (
+            (self._pictured, [group.edited for group in groups]),
+            (self._texts, [group.texts for group in groups]),
         ):
-            if text_only and not model.network.config.text_router:
+            text_only = reading is not self._pictured
+            if reading is None or (text_only and not model.network.config.text_router):
                 continue
             chosen = [(number, case) for number, some in enumerate(members) for case in some]
             outcomes = model.edit_many(
@@ -150,15 +134,15 @@ class Protocol:
                 progress=True,
             )
             for (number, case), outcome in zip(chosen, outcomes, strict=True):
-                ids[text_only, number, case] = outcome.id
-        return ids
+                rows[_Edited(text_only, number, case)] = model.store.row(outcome.id)
+        return rows
 
     def _ask(
         self,
         model: EditedModel,
         reading: Reading,
         rows: Sequence[tuple[int, int]],
-        ids: dict[tuple[bool, int, int], str],
+        made: dict[_Edited, int],
     ) -> Iterator[dict[str, Any]]:
         width = len(reading.metrics)
         numbers = torch.tensor([row for _, row in rows])
@@ -168,14 +152,17 @@ class Protocol:
             route = model.network.router.route(features, pool.features, pool.eligible)
         routed = fetch(route.weights, pool.experts)
         outcomes = self._outcomes(reading, numbers, routed)
-        text_only = reading is self._texts
+        edited = {row: edit for edit, row in made.items()}
         for at, ((number, row), outcome) in enumerate(zip(rows, outcomes, strict=True)):
-            case, metric = reading.cases[row // width], reading.metrics[row % width]
+            place, metric = row // width, reading.metrics[row % width]
+            case = reading.cases[place]
             wanted = metric in WANT_TARGET
-            own = ids.get((text_only, number, row // width))
-            yield {
-                "group": number,
-                "case": case.index,
+            corrected = case.owner if isinstance(case, HopCase) else place
+            own = made.get(_Edited(reading is self._texts, number, corrected))
+            if own is not None and not pool.eligible[at, own]:
+                own = None  # superseded
+            record = {
+                "case": place,
                 "metric": metric,
                 "prompt": question_of(case, reading.states.names[row % width]),
                 "expected": reading.expected[row],
@@ -188,8 +175,10 @@ class Protocol:
                 if outcome.answer is None
                 else same_answer(outcome.answer, reading.expected[row]),
                 "passed": int((route.weights[at] != 0).sum()),
-                "own": route.weights[at, model.store.row(own)].item() if own else 0.0,
+                "top": _heaviest(route, at, edited),
+                **_own(route, at, own, features.sees, pool.features.sees),
             }
+            yield record | ({"length": case.length} if isinstance(case, HopCase) else {})
 
     def _outcomes(
         self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
@@ -282,6 +271,35 @@ class Protocol:
 def _correction(case: Case) -> Correction:
     image, prompt = views_of(case, ("edit",))[0]
     return Correction(image=image, prompt=prompt, target=case.target)
+
+
+def _heaviest(route: Route, at: int, edited: dict[int, _Edited]) -> dict[str, object] | None:
+    weights = route.weights[at]
+    if not weights.any():
+        return None
+    weight, row = weights.max(0)
+    edit = edited[int(row)]
+    return {"case": edit.case, "text_only": edit.text_only, "weight": round(weight.item(), 5)}
+
+
+def _own(
+    route: Route,
+    at: int,
+    own: int | None,
+    sees: Bool[Tensor, " queries"],
+    edits_see: Bool[Tensor, " experts"],
+) -> dict[str, float | None]:
+    """What the router thinks of the correction's own edit, if it is in force."""
+    if own is None:
+        return {"own": 0.0, "margin": None, "asked": None}
+    both, alike = bool(sees[at] & edits_see[own]), bool(sees[at] == edits_see[own])
+    return {
+        "own": round(route.weights[at, own].item(), 5),
+        "margin": round((route.vision[at, own] - route.threshold[at, 0]).item(), 4)
+        if both
+        else None,
+        "asked": round(route.prompt[at, own].item(), 4) if alike else None,
+    }
 
 
 def _digest(routed: RoutedExperts, row: int) -> bytes:

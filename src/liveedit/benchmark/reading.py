@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.before import answers_before
-from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF, WANT_TARGET
+from liveedit.benchmark.metrics import WANT_TARGET
 from liveedit.benchmark.states import CachedViews, cache_views
 from liveedit.benchmark.views import Case
 from liveedit.network import EditorNetwork
@@ -53,7 +53,7 @@ def read(
     cases: Sequence[Case],
     folder: Path,
     *,
-    text_only: bool,
+    views: Mapping[str, str],
     max_new_tokens: int,
     asked: int | None = None,
 ) -> Reading:
@@ -62,16 +62,19 @@ def read(
     Args:
         backbone: The model.
         network: The editor, for the features.
-        cases: Corrections, all with a picture or all text-only.
+        cases: Corrections, all of one kind.
         folder: Cache of answers and states.
-        text_only: Which of the two.
+        views: What each metric asks, such as ``metrics.VIEW_OF``.
         max_new_tokens: Longest answer.
         asked: How many of the corrections will be asked about; all by default.
     """
     every, cases = cases, cases[:asked]
-    views = TEXT_VIEW_OF if text_only else VIEW_OF
     local = [view for metric, view in views.items() if metric not in WANT_TARGET]
-    given = answers_before(backbone, cases, local, folder / "before", max_new_tokens=max_new_tokens)
+    given: list[list[str]] = [[] for _ in cases]
+    if local:
+        given = answers_before(
+            backbone, cases, local, folder / "before", max_new_tokens=max_new_tokens
+        )
     answers = []
     for case, own in zip(cases, given, strict=True):
         mine = dict(zip(local, own, strict=True))

@@ -3,98 +3,156 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
-from liveedit.benchmark.knowledge import text_evaluation_set, text_validation_set
-from liveedit.benchmark.metrics import summarise
-from liveedit.benchmark.protocol import Protocol, groups_of
-from liveedit.benchmark.reading import read
-from liveedit.benchmark.retention import retention
+from liveedit import __version__
+from liveedit.benchmark.metrics import HOP_VIEW_OF, VIEW_OF, summarise
+from liveedit.benchmark.parts import parts_of, run_parts
+from liveedit.benchmark.protocol import Protocol
+from liveedit.benchmark.reading import Reading, read
+from liveedit.benchmark.retention import retention_groups, summarise_retention
+from liveedit.benchmark.states import module_digest, weights_digest
+from liveedit.benchmark.suite import Suite
+from liveedit.benchmark.views import Case, digest
 from liveedit.cache import cache_folder
 from liveedit.editor import EditedModel
+from liveedit.errors import OtherRun
+from liveedit.processes import processes
+
+_PARTS = "parts"
+SUMMARY_FILE, SETTINGS_FILE = "summary.json", "run.json"
 
 
 def run_benchmark(
     model: EditedModel,
     folder: Path,
+    suite: Suite,
     *,
     edits: Sequence[int],
-    limit: int | None = None,
-    split: str = "evaluation",
     generate: bool = True,
     later: Sequence[int] = (),
+    about: dict[str, Any] | None = None,
     cache: Path | None = None,
-    max_new_tokens: int = 16,
+    max_new_tokens: int | None = None,
 ) -> dict[str, Any]:
-    """Run emoji-edit with LiveEdit.
+    """Run a suite with LiveEdit; the same call goes on with what a killed one left.
+
+    Several processes (``accelerate launch``) share the probes.
 
     Args:
         model: A model without edits.
-        folder: Where the files go.
-        edits: Every N, the size of a group.
-        limit: How many corrections of the split; all by default.
-        split: ``evaluation``, or ``validation`` to choose settings on.
+        folder: Where the files go: ``run.json``, what is run; ``parts/``, finished parts until all
+            of an N are there; ``records-N.jsonl``, a line for each probe; ``summary.json``.
+        suite: What is asked.
+        edits: Every N, the size of a group; Ns that are in the folder are not run again.
         generate: Whether answers are generated, too.
         later: For retention: how many edits come after the first hundred; none for no retention.
+        about: What the summary says of the suite, such as its split.
         cache: Where the unedited model's answers and states are kept; in the user's cache folder
             by default.
-        max_new_tokens: Longest answer.
+        max_new_tokens: Longest answer; by default 16, or as many as the longest target has.
 
     Returns:
         The summary, as written.
+
+    Raises:
+        OtherRun: The folder holds a run with other settings.
     """
-    on_evaluation = split == "evaluation"
-    cases = (evaluation_set if on_evaluation else validation_set)(limit)
-    texts = text_evaluation_set() if on_evaluation else text_validation_set()
-    folder.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
-    groups = {size: groups_of(len(cases), len(texts), size) for size in edits}
-    beside = {text for some in groups.values() for group in some for text in group.texts}
-    readings = [
-        read(
-            model.backbone,
-            model.network,
-            some,
-            cache or cache_folder(),
-            text_only=text_only,
-            max_new_tokens=max_new_tokens,
-            asked=asked,
-        )
-        for some, text_only, asked in ((cases, False, None), (texts, True, max(beside) + 1))
-    ]
-    protocol = Protocol(model, *readings, generate=generate, max_new_tokens=max_new_tokens)
-    summary: dict[str, Any] = {
-        "dataset": "emoji-edit",
-        "split": split,
+    longest = max(
+        len(model.backbone.target_ids(case.target)) for case in (*suite.pictured, *suite.hops)
+    )
+    tokens = max_new_tokens or max(16, longest)
+    settings = {
+        "dataset": suite.name,
         "method": "liveedit",
         "backbone": model.backbone.name,
-        "corrections": len(cases),
+        **(about or {}),
+        "corrections": len(suite.pictured),
+        "generate": generate,
+        "max_new_tokens": tokens,
         "editor": model.network.config.model_dump(),
         "editing": model.config.model_dump(),
-        "seconds_before": round(time.perf_counter() - began, 1),
-        "runs": {},
-    }
-    for size, some_groups in groups.items():
-        began = time.perf_counter()
-        records = list(protocol.run(some_groups))
-        with (folder / f"records-{size}.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        "dtype": str(model.backbone.dtype).removeprefix("torch."),
+        "version": __version__,
+        "digest": digest(
+            [*suite.pictured, *suite.texts, *suite.hops],
+            weights_digest(model.backbone), module_digest(model.network),
+        ),
+    }  # fmt: skip
+    summary = _begin(folder, settings)
+    every = {size: suite.groups(size) for size in edits if str(size) not in summary["runs"]}
+    more = retention_groups(len(suite.pictured), later) if "retention" not in summary else {}
+    if not every and not more:
+        return summary
+    began = time.perf_counter()
+    beside = [text for groups in every.values() for group in groups for text in group.texts]
+
+    def reading(cases: Sequence[Case], views: Mapping[str, str], asked: int | None) -> Reading:
+        where = cache or cache_folder()
+        return read(
+            model.backbone, model.network, cases, where,
+            views=views, max_new_tokens=tokens, asked=asked,
+        )  # fmt: skip
+
+    protocol = Protocol(
+        model,
+        reading(suite.pictured, VIEW_OF, None),
+        reading(suite.texts, suite.text_views, max(beside) + 1) if beside else None,
+        reading(suite.hops, HOP_VIEW_OF, None) if suite.hops else None,
+        generate=generate,
+        max_new_tokens=tokens,
+    )
+    summary["seconds_before"] += round(time.perf_counter() - began, 1)
+    for size, groups in every.items():
+        parts = parts_of(groups, str(size))
+        records, seconds = run_parts(protocol, parts, folder / _PARTS, f"N = {size}")
         summary["runs"][str(size)] = {
             "metrics": summarise(records),
-            "seconds": round(time.perf_counter() - began, 1),
+            "seconds": round(seconds, 1),
+            "corrections_per_second": round(len(suite.pictured) / seconds, 3),
         }
-        _write(summary, folder)
-    if later:
-        began = time.perf_counter()
-        summary["retention"] = retention(protocol, len(cases), later)
-        summary["seconds_retention"] = round(time.perf_counter() - began, 1)
-        _write(summary, folder)
+        summary["runs"] = dict(sorted(summary["runs"].items(), key=lambda run: int(run[0])))
+        if processes().is_main_process:
+            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            _write(folder / f"records-{size}.jsonl", "".join(lines))
+            _write(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    if more:
+        parts = parts_of(list(more.values()), "retention")
+        records, seconds = run_parts(protocol, parts, folder / _PARTS, "retention")
+        summary["retention"] = summarise_retention(records, list(more))
+        summary["seconds_retention"] = round(seconds, 1)
+        if processes().is_main_process:
+            _write(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    if processes().is_main_process:
+        shutil.rmtree(folder / _PARTS, ignore_errors=True)
     return summary
 
 
-def _write(summary: dict[str, Any], folder: Path) -> None:
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+def _begin(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The summary so far, if the folder holds one of a run with these settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / SETTINGS_FILE
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if there != settings:
+            differing = sorted(
+                key for key in there.keys() | settings.keys() if there.get(key) != settings.get(key)
+            )
+            raise OtherRun(folder, differing)
+        if (folder / SUMMARY_FILE).exists():
+            found: dict[str, Any] = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+            return found
+    elif processes().is_main_process:
+        _write(path, json.dumps(settings, indent=2) + "\n")
+    return {**settings, "seconds_before": 0.0, "runs": {}}
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

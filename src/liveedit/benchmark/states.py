@@ -1,4 +1,4 @@
-"""States of training corrections at the edit layer, computed once and kept on disk.
+"""States of corrections at the edit layer, computed once and kept on disk.
 
 The backbone is frozen, so its lower layers never run again; training reads tensors. A shard's name
 is a digest of what is in it (corrections, views, the backbone's weights), so that every run that
@@ -12,17 +12,17 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.views import TAUGHT, Case, views_of
+from liveedit.benchmark.views import TAUGHT, Case, digest, views_of
 from liveedit.errors import CacheTooSmall
 from liveedit.processes import every_process, processes
 from liveedit.representation import Representation, StateScale, find_spans, standardise
@@ -181,11 +181,16 @@ def cache_views(
 
 def weights_digest(backbone: Backbone) -> str:
     """Digest of a backbone's fingerprint and of all its weights."""
-    digest = hashlib.blake2b(json.dumps(backbone.fingerprint()).encode(), digest_size=16)
-    for name, value in sorted(backbone.model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.contiguous().view(-1).view(torch.uint8).cpu().numpy().data)
-    return digest.hexdigest()
+    return module_digest(backbone.model, backbone.fingerprint())
+
+
+def module_digest(module: nn.Module, *more: object) -> str:
+    """Digest of all weights of a module, and of what else decides what it does."""
+    found = hashlib.blake2b(json.dumps(more).encode(), digest_size=16)
+    for name, value in sorted(module.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.contiguous().view(-1).view(torch.uint8).cpu().numpy().data)
+    return found.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +205,7 @@ def _digest(shard: _Shard, names: Sequence[str], weights: str) -> str:
         for case, some in zip(shard.cases, shard.answers, strict=True)
         for answer in some
     )
-    described = [asdict(case) for case in shard.cases]
-    content = json.dumps([weights, list(names), described, *([] if own else [shard.answers])])
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return digest(shard.cases, weights, list(names), None if own else shard.answers)
 
 
 def _prune(folder: Path, needed: set[Path], limit: int) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 
 from liveedit.benchmark.emoji_edit import EditCase
+from liveedit.benchmark.file_cases import FactCase, FileCase, HopCase
 from liveedit.benchmark.knowledge import TextCase
+from liveedit.correction import open_image
 from liveedit.scenes.scene import Scene, render
 
-Case = EditCase | TextCase
-View = Callable[[Any], tuple[Scene | None, str]]
+Case = EditCase | TextCase | FileCase | FactCase | HopCase
+Picture = Scene | Path
+View = Callable[[Any], tuple[Picture | None, str]]
 
 VIEWS: Mapping[str, View] = MappingProxyType(
     {
@@ -41,19 +49,60 @@ TEXT_VIEWS: Mapping[str, View] = MappingProxyType(
 TEXT_TAUGHT = tuple(TEXT_VIEWS)
 TEXT_EDIT, TEXT_REPHRASE, TEXT_OTHER = range(len(TEXT_TAUGHT))
 
+FILE_VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        "edit": lambda case: (case.image, case.prompt),
+        "rephrase": lambda case: (case.image, case.rephrased_prompt),
+        "redrawn": lambda case: (case.rephrased_image, case.prompt),
+        "other image": lambda case: (case.strict_image, case.prompt),
+        "other question": lambda case: (case.image, case.strict_prompt),
+        "elsewhere": lambda case: (case.other_image, case.other_prompt),
+        "fact": lambda case: (None, case.fact_prompt),
+        "no image": lambda case: (None, case.prompt),
+    }
+)
+FACT_VIEWS: Mapping[str, View] = MappingProxyType({"edit": lambda case: (None, case.prompt)})
+HOP_VIEWS: Mapping[str, View] = MappingProxyType({"hop": lambda case: (case.image, case.prompt)})
+
+_VIEWS: Mapping[type, Mapping[str, View]] = MappingProxyType(
+    {
+        EditCase: VIEWS,
+        TextCase: TEXT_VIEWS,
+        FileCase: FILE_VIEWS,
+        FactCase: FACT_VIEWS,
+        HopCase: HOP_VIEWS,
+    }
+)
+
 
 def question_of(case: Case, name: str) -> str:
     """The question of a view."""
-    return _views(case)[name](case)[1]
+    return _VIEWS[type(case)][name](case)[1]
 
 
 def views_of(case: Case, names: Sequence[str]) -> list[tuple[Image.Image | None, str]]:
-    """Picture and question of some views of a correction; equal scenes are drawn once."""
-    views = _views(case)
+    """Picture and question of some views of a correction; equal pictures are made once.
+
+    Raises:
+        BadImage: A file is missing or no picture.
+    """
+    views = _VIEWS[type(case)]
     seen = [views[name](case) for name in names]
-    pictures = {scene: render(scene) for scene in {scene for scene, _ in seen} if scene}
-    return [(pictures[scene] if scene else None, question) for scene, question in seen]
+    pictures = {shown: _open(shown) for shown in {shown for shown, _ in seen} if shown}
+    return [(pictures[shown] if shown else None, question) for shown, question in seen]
 
 
-def _views(case: Case) -> Mapping[str, View]:
-    return TEXT_VIEWS if isinstance(case, TextCase) else VIEWS
+def digest(cases: Sequence[Case], *more: object) -> str:
+    """Digest of corrections and of what else decides a result; files count by their content."""
+    described = json.dumps([*more, [asdict(case) for case in cases]], default=_content)
+    return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+
+
+def _open(picture: Picture) -> Image.Image:
+    return render(picture) if isinstance(picture, Scene) else open_image(picture)
+
+
+@cache
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

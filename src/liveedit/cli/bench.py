@@ -18,6 +18,9 @@ class Dataset(StrEnum):
     """Datasets that can be run."""
 
     EMOJI_EDIT = "emoji-edit"
+    E_VQA = "e-vqa"
+    E_IC = "e-ic"
+    VLKEB = "vlkeb"
 
 
 class Method(StrEnum):
@@ -42,6 +45,8 @@ def _group() -> None:
 def run(
     out: Path = typer.Option(..., "--out", help="Folder for summary.json and records-N.jsonl."),
     dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
+    annotations: Path | None = typer.Option(None, help="JSON file of a public dataset."),
+    images: Path | None = typer.Option(None, help="Folder of its pictures."),
     method: Method = typer.Option(Method.LIVEEDIT, help="What to run."),
     edits: str = typer.Option(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
@@ -60,23 +65,43 @@ def run(
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Run the lifelong protocol: groups of N edits, all probes after the last edit of a group."""
+    """Run the lifelong protocol: groups of N edits, all probes after the last edit of a group.
+
+    A run that was killed goes on when it is started again. On several processes: accelerate launch
+    --num_processes P -m liveedit bench run ...
+    """
     sizes = _sizes(edits)
-    edited = load(model, editor)
+    of_file = dataset is not Dataset.EMOJI_EDIT
+    for name, value in (("--annotations", annotations), ("--images", images)):
+        if of_file and value is None:
+            raise typer.BadParameter(f"{dataset} needs it", param_hint=name)
+        if not of_file and value is not None:
+            raise typer.BadParameter(f"{dataset} is drawn, not read", param_hint=name)
     from liveedit.benchmark.retention import LATER
     from liveedit.benchmark.run import run_benchmark
+    from liveedit.benchmark.suite import emoji_suite, file_suite
+    from liveedit.processes import processes
 
+    if annotations is not None and images is not None:
+        suite = file_suite(dataset.value, annotations, images, limit)
+        about = {"annotations": str(annotations), "images": str(images)}
+    else:
+        suite = emoji_suite(split.value, limit)
+        about = {"split": split.value}
+    edited = load(model, editor)
     switches = {"supersede": supersede} | ({} if refine else {"refine_steps": 0})
     edited.config = edited.config.model_copy(update=switches)
     summary = run_benchmark(
         edited,
         out,
+        suite,
         edits=sizes,
-        limit=limit,
-        split=split.value,
+        about=about,
         generate=generate,
         later=LATER if retention else (),
     )
+    if not processes().is_main_process:
+        return
     if as_json:
         print(json.dumps(summary))
     else:

@@ -54,7 +54,7 @@ def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
     figures["name, drawing never trained on"] = _measure(backbone, asked, limit)
     for family in ("left", "right"):
         figures[f"two things, {family}"] = _measure(backbone, _pairs(family), limit)
-    figures["easy-VQA test"] = _measure(backbone, _easy_vqa_test(), limit)
+    figures["easy-VQA test"] = _measure(backbone, easy_vqa_test(), limit)
     figures["text-only answers unchanged"] = _unchanged(limit)
     return figures
 
@@ -71,7 +71,7 @@ def answers(
 
 
 def _measure(backbone: Backbone, asked: list[Asked], limit: int | None) -> dict[str, float]:
-    asked = _evenly(asked, limit)
+    asked = evenly(asked, limit)
     right = 0
     for start in tqdm(range(0, len(asked), _BATCH), desc="questions", unit="batch"):
         images, prompts, truths = zip(*asked[start : start + _BATCH], strict=True)
@@ -103,7 +103,8 @@ def _pairs(family: str) -> list[Asked]:
     return [(render(one), chosen.training[0], chosen.truth(one, "") or "") for one in scenes]
 
 
-def _easy_vqa_test() -> list[Asked]:
+def easy_vqa_test() -> list[Asked]:
+    """easy-VQA's test questions: picture, question, right answer."""
     import easy_vqa
 
     paths = easy_vqa.get_test_image_paths()
@@ -131,7 +132,8 @@ def _unchanged(limit: int | None) -> dict[str, float]:
     return _figure(sum(a == b for a, b in zip(after, before, strict=True)), len(prompts))
 
 
-def _evenly(asked: list[Asked], limit: int | None) -> list[Asked]:
+def evenly(asked: list[Asked], limit: int | None) -> list[Asked]:
+    """So many of the questions, drawn evenly from all of them."""
     if limit is None or limit >= len(asked):
         return asked
     chosen = np.linspace(0, len(asked) - 1, limit).round().astype(int)

@@ -1,0 +1,134 @@
+"""What a benchmark asks: its corrections, what is in force beside them, and the groups of N."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from liveedit.benchmark.annotations.datasets import EMOJI_EDIT, dataset_named
+from liveedit.benchmark.annotations.reading import read_annotations
+from liveedit.benchmark.annotations.templates import apply_template
+from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
+from liveedit.benchmark.file_cases import FactCase, HopCase, file_cases, hop_cases
+from liveedit.benchmark.knowledge import text_evaluation_set, text_validation_set
+from liveedit.benchmark.metrics import FACT_VIEW_OF, TEXT_VIEW_OF
+from liveedit.benchmark.views import Case
+
+TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Edits that are in force together, and what is asked then.
+
+    Args:
+        edited: Numbers of the corrections with a picture, the oldest first.
+        texts: Numbers of the text-only ones.
+        asked: Corrections with a picture that are asked about; all edited ones by default.
+        hops: Numbers of the portability questions that are asked.
+    """
+
+    edited: Sequence[int]
+    texts: Sequence[int]
+    asked: Sequence[int] | None = None
+    hops: Sequence[int] = ()
+
+    @property
+    def probed(self) -> Sequence[int]:
+        """Corrections that are asked about."""
+        return self.edited if self.asked is None else self.asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """The corrections of a benchmark.
+
+    Args:
+        name: Of the dataset.
+        pictured: Corrections with a picture.
+        texts: Text-only ones: dealt to the groups in turn, or, where they are facts of hops, with
+            the correction they belong to.
+        text_views: What each metric asks about a text-only one.
+        hops: Portability questions.
+    """
+
+    name: str
+    pictured: Sequence[Case]
+    texts: Sequence[Case]
+    text_views: Mapping[str, str] = field(default_factory=lambda: TEXT_VIEW_OF)
+    hops: Sequence[HopCase] = ()
+
+    def groups(self, edits: int) -> list[Group]:
+        """Consecutive groups of N corrections, the tail included."""
+        if not self.hops:
+            return groups_of(len(self.pictured), len(self.texts), edits)
+        facts = [case for case in self.texts if isinstance(case, FactCase)]
+        return [
+            replace(group, texts=_owned(facts, group.edited), hops=_owned(self.hops, group.edited))
+            for group in groups_of(len(self.pictured), 0, edits)
+        ]
+
+
+def groups_of(count: int, texts: int, edits: int) -> list[Group]:
+    """Consecutive groups of N corrections, each with N/10 text-only ones (at least one).
+
+    Args:
+        count: Corrections with a picture.
+        texts: Text-only corrections, used in turn.
+        edits: N.
+    """
+    beside = min(texts, math.ceil(edits * TEXT_SHARE))
+    return [
+        Group(
+            edited=range(start, min(start + edits, count)),
+            texts=[(number * beside + at) % texts for at in range(beside)],
+        )
+        for number, start in enumerate(range(0, count, edits))
+    ]
+
+
+def emoji_suite(split: str = "evaluation", limit: int | None = None) -> Suite:
+    """emoji-edit's fixed corrections.
+
+    Args:
+        split: ``evaluation``, or ``validation`` to choose settings on.
+        limit: Only the first ones.
+    """
+    if split == "evaluation":
+        return Suite(name=EMOJI_EDIT, pictured=evaluation_set(limit), texts=text_evaluation_set())
+    return Suite(name=EMOJI_EDIT, pictured=validation_set(limit), texts=text_validation_set())
+
+
+def file_suite(name: str, annotations: Path, images: Path, limit: int | None = None) -> Suite:
+    """A public benchmark, its questions in the affixes of the paper.
+
+    Args:
+        name: Of the dataset.
+        annotations: JSON file as published.
+        images: Folder of pictures.
+        limit: Only the first rows.
+
+    Raises:
+        UnknownDataset: There is no dataset of this name.
+        BadAnnotations: The file cannot be read or holds a row that cannot be used.
+    """
+    dataset = dataset_named(name)
+    rows = [
+        apply_template(row, dataset.template)
+        for row in read_annotations(annotations, dataset)[:limit]
+    ]
+    hops, facts = hop_cases(rows, images)
+    return Suite(
+        name=dataset.name,
+        pictured=file_cases(rows, images),
+        texts=facts,
+        text_views=FACT_VIEW_OF,
+        hops=hops,
+    )
+
+
+def _owned(cases: Sequence[HopCase | FactCase], owners: Sequence[int]) -> list[int]:
+    wanted = set(owners)
+    return [number for number, case in enumerate(cases) if case.owner in wanted]

@@ -1,0 +1,155 @@
+"""Suites: text-only corrections and hops stand beside the corrections they belong to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
+from liveedit.benchmark.file_cases import FileCase
+from liveedit.benchmark.run import run_benchmark
+from liveedit.benchmark.suite import emoji_suite, file_suite
+from liveedit.benchmark.views import digest, views_of
+from liveedit.errors import BadAnnotations
+
+COLOURS = ("red", "green", "blue", "white", "black", "orange", "purple", "brown")
+
+
+def row(number: int, **fields: Any) -> dict[str, Any]:
+    """A row of VLKEB's format, of an entity of its own."""
+    return {
+        "src": f"What is number {number}?",
+        "rephrase": f"Which thing is number {number}?",
+        "pred": "nothing",
+        "alt": COLOURS[number],
+        "image": f"m.{number}/a.png",
+        "image_rephrase": f"m.{number}/b.png",
+        "loc": f"who was number {number}",
+        "loc_ans": "nobody",
+        "m_loc": f"m.{number + 4}/a.png",
+        "m_loc_q": f"Where is {number}?",
+        "m_loc_a": "here",
+        **fields,
+    }
+
+
+def hop(number: int) -> dict[str, str]:
+    return {
+        "port_edit_q": f"Who made {number}?", "port_edit_a": "Anna",
+        "port_q": f"Who made the thing {number} in the picture?", "port_a": "Anna",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    for number, colour in enumerate(COLOURS):
+        folder = tmp_path / "images" / f"m.{number}"
+        folder.mkdir(parents=True)
+        for name, size in (("a", 20), ("b", 30)):
+            Image.new("RGB", (size, size), colour).save(folder / f"{name}.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(rows: list[dict[str, Any]]) -> Path:
+        path = tmp_path / "rows.json"
+        path.write_text(json.dumps(rows))
+        return path
+
+    return write
+
+
+def test_emoji_suites() -> None:
+    suite = emoji_suite(limit=25)
+    assert list(suite.pictured) == evaluation_set(25)
+    assert [len(group.edited) for group in suite.groups(10)] == [10, 10, 5]
+    assert all(len(group.texts) == 1 and not group.hops for group in suite.groups(10))
+    assert list(emoji_suite("validation").pictured) == validation_set()
+
+
+def test_questions_are_in_the_affixes_of_the_paper(write, images) -> None:
+    suite = file_suite("vlkeb", write([row(0), row(1)]), images)
+    first = suite.pictured[0]
+    assert isinstance(first, FileCase)
+    assert (first.prompt, first.target) == ("What is number 0?", "red")
+    assert first.other_prompt == "Where is 0? The answer is:"
+    assert first.fact_prompt == "who was number 0?"
+
+
+def test_strict_probes_are_not_what_a_row_corrects(write, images) -> None:
+    # the unrelated picture of row 1 is corrected by row 2, and row 3's is of row 0's entity
+    rows = [row(0), row(1, m_loc="m.2/a.png"), row(2), row(3, m_loc="m.0/b.png")]
+    suite = file_suite("vlkeb", write(rows), images)
+    corrected = {
+        picture for case in suite.pictured for picture in (case.image, case.rephrased_image)
+    }
+    for case in suite.pictured:
+        assert case.strict_image not in corrected
+        assert case.strict_image.parent != case.image.parent
+        assert case.strict_prompt not in (case.prompt, case.rephrased_prompt)
+        assert case.strict_prompt in {other.other_prompt for other in suite.pictured}
+    assert suite.pictured == file_suite("vlkeb", write(rows), images).pictured
+
+
+def test_rows_that_leave_nothing_strict_to_ask(write, images) -> None:
+    rows = [row(0, m_loc="m.1/a.png"), row(1, m_loc="m.0/a.png")]
+    with pytest.raises(BadAnnotations, match=r"row 0 .*picture \(RI\)"):
+        file_suite("vlkeb", write(rows), images)
+
+
+def test_hops_and_their_facts_stand_beside_their_correction(write, images) -> None:
+    rows = [
+        row(0, port_new=[hop(0), hop(10)]), row(1, port_new=[]), row(2, port_new=[hop(2), hop(2)])
+    ]  # fmt: skip
+    suite = file_suite("vlkeb", write(rows), images)
+    assert [case.owner for case in suite.hops] == [0, 0, 2, 2]
+    assert [case.prompt for case in suite.texts] == [f"Who made {n}?" for n in (0, 10, 2)]
+    first, second = suite.groups(2)
+    assert (list(first.edited), first.texts, first.hops) == ([0, 1], [0, 1], [0, 1])
+    assert (list(second.edited), second.texts, second.hops) == ([2], [2], [2, 3])
+
+
+def test_a_run_of_files_with_portability(make_model, write, images, tmp_path) -> None:
+    hops = {"port_new": [{"port_type": f"{n}-hop", "Q&A": {"Question": f"And {n}?", "Answer": "Anna"}} for n in (1, 2)]}  # fmt: skip  # noqa: E501
+    suite = file_suite("vlkeb", write([row(0, **hops), row(1), row(2)]), images)
+    summary = run_benchmark(
+        make_model(), tmp_path / "out", suite, edits=(1,), cache=tmp_path / "cache",
+        about={"annotations": "rows.json"}, max_new_tokens=3,
+    )  # fmt: skip
+    metrics = summary["runs"]["1"]["metrics"]
+    assert metrics["rel"]["n"] == metrics["ri"]["n"] == 3
+    assert (metrics["portability"]["n"], metrics["portability_1"]["n"]) == (2, 1)
+    assert summary["annotations"] == "rows.json"
+    records = [json.loads(line) for line in (tmp_path / "out" / "records-1.jsonl").open()]
+    found = [record for record in records if record["metric"] == "portability"]
+    assert [(record["group"], record["length"], record["prompt"]) for record in found] == [
+        (0, 1, "And 1?"), (0, 2, "And 2?"),
+    ]  # fmt: skip
+    assert all(record["own"] > 0 for record in found), "the correction's own edit fires here"
+
+
+def test_the_facts_of_hops_are_corrected_too(make_model, write, images, tmp_path) -> None:
+    suite = file_suite("vlkeb", write([row(0, port_new=[hop(0)]), row(1)]), images)
+    summary = run_benchmark(
+        make_model(), tmp_path / "out", suite, edits=(2,), cache=tmp_path / "cache",
+        max_new_tokens=3,
+    )  # fmt: skip
+    assert summary["runs"]["2"]["metrics"]["text_rel"]["n"] == 1
+    assert "portability_1" not in summary["runs"]["2"]["metrics"]
+
+
+def test_pictures_count_by_their_content(write, images) -> None:
+    from liveedit.benchmark import views
+
+    (case, _), pictures = file_suite("vlkeb", write([row(0), row(1)]), images).pictured, images
+    assert views_of(case, ("edit",))[0][0].size == (20, 20)
+    before = digest([case], "more")
+    assert digest([case], "more") == before != digest([case])
+    Image.new("RGB", (5, 5)).save(pictures / "m.0" / "a.png")
+    views._content.cache_clear()
+    assert digest([case], "more") != before
