@@ -134,3 +134,13 @@ class OtherRun(LiveEditError):
             f"{folder} holds a run with other settings ({', '.join(differing)}); give another "
             "--out, or the settings in its run.json to go on with it"
         )
+
+
+class LmmsEvalFailed(LiveEditError):
+    """lmms-eval could not be started, or failed."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"lmms-eval failed: {problem}; give --lmms-python an interpreter of an environment "
+            "where `pip install lmms-eval` was run"
+        )

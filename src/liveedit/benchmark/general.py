@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,12 @@ class Skill:
 
 
 def measure_general(
-    model: EditedModel, suite: Suite, skills: Mapping[str, Skill], *, edits: int
+    model: EditedModel,
+    suite: Suite,
+    skills: Mapping[str, Skill],
+    *,
+    edits: int,
+    tasks: Callable[[EditedModel], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Ask everything without edits, make the edits, and ask everything again.
 
@@ -44,12 +49,15 @@ def measure_general(
         suite: Whose first corrections are made, and a tenth as many text-only ones.
         skills: What is asked, by name.
         edits: How many.
+        tasks: What else is measured before and after, such as tasks of lmms-eval.
 
     Returns:
         ``edits`` and ``texts`` in force; ``before`` and ``after``: for each skill with right
         answers ``right``, ``n``, ``percent`` and ``interval`` (bootstrap, 95%); ``unchanged``: for
-        each skill the same of answers that are word for word those of the unedited model.
+        each skill the same of answers that are word for word those of the unedited model;
+        ``tasks_before`` and ``tasks_after``: what ``tasks`` gives.
     """
+    measured = {"tasks_before": tasks(model)} if tasks else {}
     before = {name: _ask(model, skill, f"{name}, before") for name, skill in skills.items()}
     group = suite.groups(edits)[0]
     chosen = [suite.pictured[at] for at in group.edited]
@@ -60,6 +68,8 @@ def measure_general(
         corrections.append(Correction(image=image, prompt=prompt, target=case.target))
     model.edit_many(corrections, progress=True)
     after = {name: _ask(model, skill, f"{name}, after") for name, skill in skills.items()}
+    if tasks:
+        measured["tasks_after"] = tasks(model)
 
     def rightly(given: Mapping[str, list[str]]) -> dict[str, Any]:
         return {
@@ -77,6 +87,7 @@ def measure_general(
             name: _figure([a == b for a, b in zip(before[name], after[name], strict=True)])
             for name in skills
         },
+        **measured,
     }
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import typer
 
+from liveedit.cli.bench_general import general
 from liveedit.cli.common import EDITOR, JSON, MODEL, load
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
+app.command("general")(general)
 
 
 class Dataset(StrEnum):

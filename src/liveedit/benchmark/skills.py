@@ -1,0 +1,28 @@
+"""Skills that can be asked about without a download."""
+
+from __future__ import annotations
+
+from liveedit.benchmark.general import Skill
+from liveedit.pocket.alignment.chat import FIXED_PROMPTS
+from liveedit.pocket.evaluation import easy_vqa_test, evenly
+
+
+def built_in_skills(limit: int | None = None) -> dict[str, Skill]:
+    """easy-VQA's test questions, and 100 text-only prompts that have no right answer.
+
+    Args:
+        limit: Only so many of each, drawn evenly.
+    """
+    asked = evenly(easy_vqa_test(), limit)
+    return {
+        "easy-VQA test": Skill(
+            questions=[(image, prompt) for image, prompt, _ in asked],
+            answers=[answer for _, _, answer in asked],
+            max_new_tokens=12,
+        ),
+        "text-only answers": Skill(
+            questions=[(None, prompt) for prompt in FIXED_PROMPTS[:limit]],
+            answers=None,
+            max_new_tokens=24,
+        ),
+    }
