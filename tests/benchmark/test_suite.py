@@ -15,6 +15,7 @@ from liveedit.benchmark.run import run_benchmark
 from liveedit.benchmark.suite import emoji_suite, file_suite
 from liveedit.benchmark.views import digest, views_of
 from liveedit.errors import BadAnnotations
+from tests.benchmark.annotations.samples import SHARED
 
 COLOURS = ("red", "green", "blue", "white", "black", "orange", "purple", "brown")
 
@@ -141,6 +142,24 @@ def test_the_facts_of_hops_are_corrected_too(make_model, write, images, tmp_path
     )  # fmt: skip
     assert summary["runs"]["2"]["metrics"]["text_rel"]["n"] == 1
     assert "portability_1" not in summary["runs"]["2"]["metrics"]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the published annotation files are not here")
+@pytest.mark.parametrize(
+    ("name", "file", "rows", "hops"),
+    [
+        ("e-ic", "easy-edit-mm/caption/caption_eval_edit.json", 1000, 0),
+        ("vlkeb", "VLKEB/eval_edit_onehop.json", 1278, 1278),
+    ],
+)
+def test_published_files_leave_every_row_something_strict(name, file, rows, hops) -> None:
+    suite = file_suite(name, SHARED / file, Path("images"))
+    assert (len(suite.pictured), len(suite.hops), len(suite.texts)) == (rows, hops, hops)
+    assert {number for group in suite.groups(100) for number in group.hops} == set(range(hops))
+    corrected = {(case.image, case.prompt) for case in suite.pictured}
+    for case in suite.pictured:
+        assert (case.strict_image, case.prompt) not in corrected
+        assert (case.image, case.strict_prompt) not in corrected
 
 
 def test_pictures_count_by_their_content(write, images) -> None:
