@@ -116,6 +116,14 @@ class UnknownDataset(LiveEditError):
         super().__init__(f"there is no dataset {name!r} among {', '.join(known)}; {hint}")
 
 
+class BadRun(LiveEditError):
+    """A folder that is no benchmark run, lacks its records, or holds damaged ones."""
+
+
+class RunsDiffer(LiveEditError):
+    """Two benchmark runs that did not ask the same, so that they cannot be compared."""
+
+
 class CacheTooSmall(LiveEditError):
     """The states that a training needs do not fit into the cache."""
 
