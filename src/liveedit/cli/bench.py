@@ -10,10 +10,13 @@ from typing import Any
 import typer
 
 from liveedit.cli.bench_general import general
+from liveedit.cli.bench_report import compare, report
 from liveedit.cli.common import EDITOR, JSON, MODEL, load
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
+app.command("report")(report)
+app.command("compare")(compare)
 
 
 class Dataset(StrEnum):

@@ -34,14 +34,14 @@ class Failures:
             accuracy, then those where the wrong expert has the highest weight.
         different: Corrections that fail at any N.
         by_n: Probes that fail, for each N.
-        forced_right: Of these, those of which teacher forcing gets every token right.
+        forced_right: Of all these, those of which teacher forcing gets every token right.
     """
 
     metric: str
     worst: tuple[Failure, ...]
     different: int
     by_n: Mapping[int, int]
-    forced_right: Mapping[int, int]
+    forced_right: int
 
     @property
     def total(self) -> int:
@@ -58,13 +58,13 @@ def failures(run: Run, *, shown: int) -> list[Failures]:
     """
     wrong: dict[str, dict[int, dict[int, Probe]]] = defaultdict(lambda: defaultdict(dict))
     counts: dict[str, dict[int, int]] = defaultdict(lambda: dict.fromkeys(run.probes, 0))
-    forced: dict[str, dict[int, int]] = defaultdict(lambda: dict.fromkeys(run.probes, 0))
+    forced: dict[str, int] = defaultdict(int)
     for n, probes in run.probes.items():
         for probe in probes:
             if not probe.right:
                 wrong[probe.metric][probe.case][n] = probe
                 counts[probe.metric][n] += 1
-                forced[probe.metric][n] += probe.accuracy == 1
+                forced[probe.metric] += probe.accuracy == 1
     return [
         Failures(
             metric=metric,

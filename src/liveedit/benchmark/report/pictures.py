@@ -60,13 +60,18 @@ class Album:
             for text_only, some in ((False, pictured), (True, texts))
         }
 
-    def of_probe(self, probe: Probe) -> str | None:
-        """Data URL of the picture that was asked about; None if there was none, or is none."""
-        view = (TEXT_VIEW_OF if probe.text_only else VIEW_OF).get(probe.metric)
+    def knows(self, probe: Probe) -> bool:
+        """Whether the correction of this number asks what the probe did."""
+        view = self._view(probe)
         case = self._cases[probe.text_only].get(probe.case)
-        if view is None or case is None or question_of(case, view) != probe.prompt:
+        return view is not None and case is not None and question_of(case, view) == probe.prompt
+
+    def of_probe(self, probe: Probe) -> str | None:
+        """Data URL of the picture that was asked about; None if there was none, or is not known."""
+        view = self._view(probe)
+        if view is None or not self.knows(probe):
             return None
-        return self._picture(case, view)
+        return self._picture(self._cases[probe.text_only][probe.case], view)
 
     def of_edit(self, fired: Fired) -> tuple[str | None, str, str] | None:
         """Picture, question and target of the edit that fired; None if it is not known."""
@@ -74,6 +79,10 @@ class Album:
         if case is None:
             return None
         return self._picture(case, "edit"), question_of(case, "edit"), case.target
+
+    @staticmethod
+    def _view(probe: Probe) -> str | None:
+        return (TEXT_VIEW_OF if probe.text_only else VIEW_OF).get(probe.metric)
 
     def _picture(self, case: Any, view: str) -> str | None:
         try:

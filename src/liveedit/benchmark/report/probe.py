@@ -84,7 +84,15 @@ class Probe:
             return bool(self.passed) or self.top is not None
         if self.top is None:
             return bool(self.passed) and not self.own
-        return (self.top.case, self.top.text_only) != (self.case, self.text_only)
+        return not self.own_fired
+
+    @property
+    def own_fired(self) -> bool:
+        """Whether the heaviest expert is the correction's own."""
+        return self.top is not None and (self.top.case, self.top.text_only) == (
+            self.case,
+            self.text_only,
+        )
 
     @property
     def missed(self) -> bool:
