@@ -101,11 +101,13 @@ def _show(comparison: Comparison) -> None:
     a, b = escape(comparison.a), escape(comparison.b)
     what = {"accuracy": "token accuracy", "exact_match": "exact match"}[comparison.measure]
     table = Table(
-        title=f"{a} (A) and {b} (B), {what} in %; p after Holm's correction; right in A or B only",
+        title=f"{a} (A) and {b} (B): {what} in %",
+        caption="p: after Holm's correction. only A/B: probes that one run alone gets right.",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         padding=(0, 1, 0, 0),
     )
-    for column in ("N", "metric", "A", "B", "B - A", "95%", "p", "only A / B", "pairs"):
+    for column in ("N", "metric", "A", "B", "B - A", "95%", "p", "only A/B", "pairs"):
         table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
     for row in comparison.rows:
         table.add_row(
@@ -116,7 +118,7 @@ def _show(comparison: Comparison) -> None:
             f"{row.difference:+.1f}",
             f"{row.low:+.1f} to {row.high:+.1f}",
             p_text(row.p_holm).removeprefix("p ").removeprefix("= "),
-            f"{row.only_a} / {row.only_b}",
+            f"{row.only_a}/{row.only_b}",
             f"{row.pairs:,}",
             style="bold" if row.significant else "",
         )

@@ -132,24 +132,24 @@ def compare(a: Run, b: Run, *, measure: Measure = "accuracy") -> Comparison:
         RunsDiffer: Another dataset, split or question, nothing in common, or exact match of a run
             without generation.
     """
-    for key in ("dataset", "split"):
-        one, other = getattr(a.summary, key), getattr(b.summary, key)
+    for field in ("dataset", "split"):
+        one, other = getattr(a.summary, field), getattr(b.summary, field)
         if one != other:
             raise RunsDiffer(
-                f"{a.name} is a run on {key} {one!r}, {b.name} on {other!r}; compare runs of the "
-                f"same {key}: see {SUMMARY} in their folders"
+                f"{a.name} is a run on {field} {one!r}, {b.name} on {other!r}; compare runs of "
+                f"the same {field}: see {SUMMARY} in their folders"
             )
     tables = _table(a), _table(b)
-    keys = [key for key in _keys(tables) if set(tables[0][key]) & set(tables[1][key])]
-    if not keys:
+    shared = [key for key in _keys(tables) if set(tables[0][key]) & set(tables[1][key])]
+    if not shared:
         raise RunsDiffer(
             f"{a.name} and {b.name} have no probe in common (N and correction); "
             "run one of them again with the --edits of the other"
         )
     found = []
-    for key in keys:
-        one, other = tables[0][key], tables[1][key]
-        pairs = [(one[case], other[case]) for case in sorted(one.keys() & other.keys())]
+    for key in shared:
+        asked_a, asked_b = (table[key] for table in tables)
+        pairs = [(asked_a[case], asked_b[case]) for case in sorted({*asked_a} & {*asked_b})]
         for pair in pairs:
             _same_question(a, b, key[0], pair[0][0], pair[1][0])
         found.append((key, pairs, _values(pairs, measure, (a, b))))
@@ -254,7 +254,7 @@ def _difference(
 
 
 def _unpaired(tables: tuple[_Table, _Table]) -> Iterator[Unpaired]:
-    names: tuple[Literal["a"], Literal["b"]] = ("a", "b")
+    names: tuple[Literal["a", "b"], ...] = ("a", "b")
     for n, metric in _keys(tables):
         cases = [set(table.get((n, metric), ())) for table in tables]
         for at, name in enumerate(names):

@@ -133,7 +133,7 @@ def experts_passed(run: Run, at: int) -> Plate:
                     f"{label(metric)} none {some[0]:.0f}%, one {some[1]:.0f}%"
                     for metric, some in by_metric.items()
                 ),
-                size=(3.4, 0.75 + 0.235 * len(by_metric)),
+                size=(2.75, 0.7 + 0.2 * len(by_metric)),
                 draw=_passed(f"N = {n:,}", by_metric),
             )
             for n, by_metric in shares.items()
@@ -161,7 +161,7 @@ def similarities(run: Run, at: int) -> Plate:
                         f"{label(metric)} {_beyond(some, metric in wanted)}"
                         for metric, some in there.items()
                     ),
-                    size=(4.4, 0.8 + 0.46 * len(there)),
+                    size=(3.7, 0.7 + 0.4 * len(there)),
                     draw=_ridges(f"{title}, N = {run.most:,}", there, wanted),
                 )
             )
@@ -214,7 +214,8 @@ def _style(more: dict[str, Any]) -> Any:
         from matplotlib import rc_context
     except ImportError as error:
         raise MissingExtra("matplotlib", extra="report") from error
-    return rc_context({**_STYLE, **more})
+    settings: Any = {**_STYLE, **more}  # matplotlib's type is a list of all its settings
+    return rc_context(settings)
 
 
 def _figure(size: tuple[float, float]) -> Figure:
@@ -256,7 +257,7 @@ def _curves(name: str, series: Sequence[_Series], *, axis: str, logarithmic: boo
                 name=f"{name}-{re.sub('[^a-z0-9]', '-', metric)}-{at}",
                 alt=f"{label(metric)} over {axis}. "
                 + " ".join(_told(metric, each) for each in series),
-                size=(3.1, 2.25),
+                size=(2.5, 1.95),
                 draw=_curve(metric, series, axis, logarithmic),
             )
             for at, metric in enumerate(metrics)
@@ -276,6 +277,8 @@ def _curve(
     metric: str, series: Sequence[_Series], axis: str, logarithmic: bool
 ) -> Callable[[FigureBase], None]:
     def draw(figure: FigureBase) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.subplots()
         everywhere, least = set(), 90.0
         for at, (_, points) in enumerate(series):
@@ -294,6 +297,7 @@ def _curve(
         bottom = 5 * np.floor(least / 5)
         room = 0.04 * (100 - bottom)  # so that neither lines nor figures lie on the frame
         axes.set(title=label(metric), xlabel=axis, ylim=(bottom - room, 100 + room))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
         axes.grid(axis="y")
 
     return draw
