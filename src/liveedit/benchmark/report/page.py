@@ -84,6 +84,7 @@ class Section:
         later: Its figures by number of later edits, or None.
         passed, margins: SVG elements.
         fires: By N and metric what fired.
+        fired: The metrics of these.
         failures: What failed, with the pictures of the worst.
         problem: Why there are no pictures, or None.
         settings: Name and value of every setting.
@@ -97,6 +98,7 @@ class Section:
     passed: Sequence[Markup]
     margins: Sequence[Markup]
     fires: Mapping[int, Mapping[str, routing.Fires]]
+    fired: Sequence[str]
     failures: Sequence[tuple[Failures, Sequence[Shown]]]
     problem: str | None
     settings: Sequence[tuple[str, str]]
@@ -177,6 +179,7 @@ def _section(
 ) -> Section:
     later = run.summary.retention
     album = Album(run.settings, cases) if failed else None
+    fires = {n: routing.fires(probes) for n, probes in run.probes.items()}
     shown = [(some, [_shown(one, album) for one in some.worst]) for some in failed if album]
     return Section(
         run=run,
@@ -198,7 +201,8 @@ def _section(
         else None,
         passed=drawn.get(f"experts-passed-{at}", ()),
         margins=drawn.get(f"margins-{at}", ()),
-        fires={n: routing.fires(probes) for n, probes in run.probes.items()},
+        fires=fires,
+        fired=ordered(sorted({metric for by_metric in fires.values() for metric in by_metric})),
         failures=shown,
         problem=album.problem if album else None,
         settings=list(_settings(run.settings)),

@@ -67,6 +67,7 @@ _STYLE = {
     "ytick.major.size": 0,
     "xtick.minor.size": 0,
     "svg.hashsalt": "liveedit",
+    "text.parse_math": False,
 }
 
 

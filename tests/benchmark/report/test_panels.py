@@ -1,0 +1,106 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from liveedit.benchmark.report.loading import load_run, load_runs
+from liveedit.benchmark.report.panels import COLOURS, as_svg, plates_of, write_plate
+from tests.benchmark.report.runs import figures, record, write_run, wrong
+
+METRICS = ("rel", "t_gen", "ri", "ci", "text_rel")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    records = [record(case, metric) for case in range(3) for metric in METRICS]
+    later = {"0": figures(records), "100": figures([*records, wrong(0, "rel")])}
+    return [
+        write_run(tmp_path / "a", {1: records, 10: [*records, wrong(3, "rel")]}, retention=later),
+        write_run(tmp_path / "b", {10: records}),
+    ]
+
+
+def test_which_plots_there_are(folders):
+    plates = {
+        plate.name: [panel.name for panel in plate.panels]
+        for plate in plates_of(load_runs(folders))
+    }
+    assert list(plates) == [
+        "metrics-over-edits", "retention",
+        "experts-passed-1", "margins-1", "experts-passed-2", "margins-2",
+    ]  # fmt: skip
+    assert len(plates["metrics-over-edits"]) == len(plates["retention"]) == len(METRICS)
+    assert plates["experts-passed-1"] == ["passed-1-1", "passed-1-10"]
+    assert plates["margins-2"] == ["margin-picture-2", "margin-question-2"]
+
+
+def test_what_is_not_there_is_not_plotted(folders):
+    run = load_run(folders[1], records=False)
+    assert [plate.name for plate in plates_of([run])] == ["metrics-over-edits"]
+
+
+def test_a_method_without_experts(tmp_path):
+    bare = {"passed": None, "own": None, "top": None, "margin": None, "asked": None}
+    run = load_run(write_run(tmp_path / "a", {1: [record(0, "rel", **bare)]}))
+    assert [plate.name for plate in plates_of([run])] == ["metrics-over-edits"]
+
+
+def test_a_plot_tells_its_figures_to_those_who_do_not_see_it(folders):
+    curves = next(plates_of(load_runs(folders)))
+    assert curves.panels[0].alt == (
+        "Rel over edits in force (N). a: 1: 100.0%, 10: 75.0%. b: 10: 100.0%."
+    )
+
+
+def test_svg_for_the_page(folders):
+    """It takes its colours from the page, and shares no id with another."""
+    plates = list(plates_of(load_runs(folders)))
+    seen: set[str] = set()
+    for panel in (plate.panels[0] for plate in plates):
+        svg = as_svg(panel)
+        ElementTree.fromstring(svg)
+        assert "var(--ink)" in svg
+        assert not [colour for colour in COLOURS.values() if colour in svg]
+        ids = set(re.findall(r'\bid="([^"]+)"', svg))
+        assert ids
+        assert all(one.startswith(f"{panel.name}-") for one in ids)
+        assert not ids & seen
+        seen |= ids
+        for used in re.findall(r'(?:url\(|href=")#([^")]+)', svg):
+            assert used in ids
+        assert "metadata" not in svg
+        assert "width=" not in svg.split(">")[0], "it is as wide as the page lets it be"
+        shown = "".join(ElementTree.fromstring(svg).itertext())
+        assert "Rel" in shown
+
+
+def test_the_curve_lies_where_the_figures_are(folders):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    next(plates_of(load_runs(folders))).panels[0].draw(figure)
+    (axes,) = figure.axes
+    first, second = axes.lines
+    assert list(zip(*first.get_data(), strict=True)) == [(1, 100), (10, 75)]
+    assert list(zip(*second.get_data(), strict=True)) == [(10, 100)]
+    band = axes.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (74, 100)
+    low, high = axes.get_ylim()
+    assert low < 74
+    assert high > 100
+    assert "Rel" in (axes.get_title(loc="left"), axes.get_title())
+
+
+def test_files(folders, tmp_path):
+    for plate in plates_of(load_runs(folders[1:])):
+        svg, png = write_plate(plate, tmp_path)
+        assert (svg.name, png.name) == (f"{plate.name}.svg", f"{plate.name}.png")
+        assert ElementTree.parse(svg).getroot().tag.endswith("svg")
+        with Image.open(png) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 200
+    again = next(plates_of(load_runs(folders[1:])))
+    before = (tmp_path / "metrics-over-edits.svg").read_bytes()
+    write_plate(again, tmp_path)
+    assert (tmp_path / "metrics-over-edits.svg").read_bytes() == before
