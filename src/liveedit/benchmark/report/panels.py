@@ -45,6 +45,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 RUN_COLOURS = tuple(name for name in COLOURS if name.startswith("run-"))
 _LINES, _MARKERS = ("-", "--", "-.", ":"), "osD^vP"
 _BINS = 48
+_BESIDE = 5  # runs in one line of a legend
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 8.5,
@@ -196,7 +197,7 @@ def write_plate(plate: Plate, folder: Path) -> list[Path]:
     columns = min(plate.columns, len(plate.panels))
     rows = -(-len(plate.panels) // columns)
     wide, high = (max(panel.size[side] for panel in plate.panels) for side in (0, 1))
-    legend = 0.4 if len(plate.runs) > 1 else 0.0
+    legend = 0.1 + 0.25 * -(-len(plate.runs) // _BESIDE) if len(plate.runs) > 1 else 0.0
     paths = [folder / f"{plate.name}.{kind}" for kind in ("svg", "png")]
     with _style({"svg.fonttype": "path"}):
         figure = _figure((wide * columns, high * rows + legend))
@@ -206,6 +207,7 @@ def write_plate(plate: Plate, folder: Path) -> list[Path]:
         if legend:
             _legend(figure, plate.runs)
         figure.savefig(paths[0], metadata={"Date": None})
+        figure.set_layout_engine("none")  # all has its place now
         figure.savefig(paths[1], dpi=200)
     return paths
 
@@ -229,7 +231,7 @@ def _legend(figure: Figure, names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=name, **_look(at)) for at, name in enumerate(names)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=_BESIDE, frameon=False)
 
 
 def _look(at: int) -> dict[str, Any]:
@@ -298,7 +300,7 @@ def _curve(
         bottom = 5 * np.floor(least / 5)
         room = 0.04 * (100 - bottom)  # so that neither lines nor figures lie on the frame
         axes.set(title=label(metric), xlabel=axis, ylim=(bottom - room, 100 + room))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
         axes.grid(axis="y")
 
     return draw
