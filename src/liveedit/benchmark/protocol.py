@@ -91,7 +91,7 @@ class Protocol:
             filters; the heaviest are added), ``own`` (weight of the correction's own), ``margin``
             and ``asked`` (by how much its own passes the hard and the prompt filter, None where
             these do not apply), ``top`` (the heaviest expert: ``case``, ``text_only``, ``weight``),
-            and of portability ``length``.
+            and of portability ``owner`` (the correction) and ``length``.
         """
         model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
         made = self._edit(model, groups)
@@ -178,7 +178,9 @@ class Protocol:
                 "top": _heaviest(route, at, edited),
                 **_own(route, at, own, features.sees, pool.features.sees),
             }
-            yield record | ({"length": case.length} if isinstance(case, HopCase) else {})
+            if isinstance(case, HopCase):
+                record |= {"owner": case.owner, "length": case.length}
+            yield record
 
     def _outcomes(
         self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from liveedit.benchmark.annotations.datasets import EMOJI_EDIT, dataset_named
 from liveedit.benchmark.annotations.reading import read_annotations
@@ -127,6 +128,22 @@ def file_suite(name: str, annotations: Path, images: Path, limit: int | None = N
         text_views=FACT_VIEW_OF,
         hops=hops,
     )
+
+
+def suite_of(summary: Mapping[str, Any]) -> Suite:
+    """The suite that a run was made on.
+
+    Args:
+        summary: What the run wrote.
+
+    Raises:
+        BadAnnotations: The file is not where it was, or is another.
+    """
+    limit = summary["corrections"]
+    if summary["dataset"] == EMOJI_EDIT:
+        return emoji_suite(summary["split"], limit)
+    annotations, images = Path(summary["annotations"]), Path(summary["images"])
+    return file_suite(summary["dataset"], annotations, images, limit)
 
 
 def _owned(cases: Sequence[HopCase | FactCase], owners: Sequence[int]) -> list[int]:

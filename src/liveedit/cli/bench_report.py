@@ -33,13 +33,13 @@ def report(
 ) -> None:
     """Write one HTML page on some runs, and beside it CSV, LaTeX, and plots as PNG and SVG."""
     from liveedit.benchmark.report.loading import load_runs
-    from liveedit.benchmark.report.pictures import emoji_cases
     from liveedit.benchmark.report.writing import write_report
+    from liveedit.benchmark.suite import suite_of
 
     if out.is_file() and out.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter(f"{out} is a file and no .html", param_hint="--out")
     runs = load_runs(folders, records=not summary_only)
-    written = write_report(runs, out, cases=emoji_cases, shown=failures)
+    written = write_report(runs, out, suites=suite_of, shown=failures)
     if as_json:
         summary = {
             "page": str(written.page),

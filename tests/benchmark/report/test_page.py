@@ -16,18 +16,21 @@ from liveedit.benchmark.report.failures import failures
 from liveedit.benchmark.report.loading import Run, load_run, load_runs
 from liveedit.benchmark.report.page import render_page, short
 from liveedit.benchmark.report.panels import plates_of
-from liveedit.benchmark.report.pictures import Album, emoji_cases
+from liveedit.benchmark.report.pictures import Album
+from liveedit.benchmark.report.probe import Fired, Probe
+from liveedit.benchmark.suite import suite_of
 from liveedit.benchmark.views import question_of, views_of
 from liveedit.errors import MissingExtra
 from tests.benchmark.report.runs import Page, figures, record, write_run, wrong
+from tests.benchmark.test_suite import hop, row
 
 LOADING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "xlink:href"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><b>&amp;{{ 7 * 7 }}"
 
 
-def html(*runs: Run, cases=emoji_cases, shown: int = 3, plots: bool = False) -> str:
+def html(*runs: Run, suites=suite_of, shown: int = 3, plots: bool = False) -> str:
     failed = [failures(run, shown=shown) for run in runs]
-    return render_page(runs, list(plates_of(runs)) if plots else [], failed, cases=cases)
+    return render_page(runs, list(plates_of(runs)) if plots else [], failed, suites=suites)
 
 
 def real(make, at: int, metric: str, **changes):
@@ -35,12 +38,11 @@ def real(make, at: int, metric: str, **changes):
     text = metric in TEXT_VIEW_OF
     case = (text_validation_set() if text else validation_set())[at]
     view = (TEXT_VIEW_OF if text else VIEW_OF)[metric]
-    return make(case.index, metric, prompt=question_of(case, view), expected=case.target, **changes)
+    return make(at, metric, prompt=question_of(case, view), expected=case.target, **changes)
 
 
 def of_case(at: int, *, text: bool = False) -> dict[str, object]:
-    case = (text_validation_set() if text else validation_set())[at]
-    return {"case": case.index, "text_only": text, "weight": 0.75}
+    return {"case": at, "text_only": text, "weight": 0.75}
 
 
 @pytest.fixture(scope="module")
@@ -229,18 +231,17 @@ class TestFailures:
 
     def test_no_picture_is_better_than_a_wrong_one(self, tmp_path):
         """A run on other data: under this number there is another question."""
-        case = validation_set()[0]
-        stale = wrong(case.index, "rel", prompt="Something else?", top=of_case(2))
+        stale = wrong(0, "rel", prompt="Something else?", top=of_case(2))
         page = Page(html(load_run(write_run(tmp_path / "a", {1: [stale]}))))
         assert page.attributes("img") == []
         assert "picture not known" in page.words
-        assert f"Correction {validation_set()[2].index}" in page.words
+        assert "Correction 2" in page.words
 
     def test_without_the_drawings_the_page_says_so(self, folder):
         def missing(_):
             raise MissingExtra("resvg_py", extra="drawings")
 
-        page = Page(html(load_run(folder), cases=missing))
+        page = Page(html(load_run(folder), suites=missing))
         assert page.attributes("img") == []
         assert "Pictures are missing: resvg_py is not installed" in page.words
         assert "answer a pear" in page.words
@@ -250,7 +251,7 @@ class TestFailures:
             raise AssertionError("there is nothing to look up")
 
         run = load_run(write_run(tmp_path / "a", {1: [record(0, "rel")]}))
-        assert "Nothing failed." in Page(html(run, cases=never)).words
+        assert "Nothing failed." in Page(html(run, suites=never)).words
 
     def test_without_records(self, folder):
         words = Page(html(load_run(folder, records=False))).words
@@ -258,10 +259,40 @@ class TestFailures:
         assert "Over the number of edits" in words
 
 
-def test_another_dataset_has_no_emoji_pictures():
-    album = Album({"dataset": "vlkeb", "split": "evaluation"}, emoji_cases)
-    assert album.problem is None
-    assert emoji_cases({"dataset": "vlkeb", "split": "evaluation"}) == ((), ())
+def test_the_pictures_of_files(tmp_path):
+    """They are looked for where the run found them; hops show the corrected picture."""
+    rows = [row(0, port_new=[hop(0)]), row(1)]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    for folder, colour in (("m.0", "red"), ("m.4", "blue")):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (20, 20), colour).save(tmp_path / folder / "a.png")
+    settings = {
+        "dataset": "vlkeb", "corrections": 2,
+        "annotations": str(tmp_path / "rows.json"), "images": str(tmp_path),
+    }  # fmt: skip
+    album = Album(settings, suite_of)
+    asked = {"expected": "", "accuracy": 0.0}
+    hopped = Probe(
+        case=0, owner=0, metric="portability",
+        prompt="Who made the thing 0 in the picture?", **asked,
+    )  # fmt: skip
+    assert colour_of(album.of_probe(hopped)) == "red"
+    assert colour_of(album.of_edit(Fired(case=0, text_only=False, weight=1.0))[0]) == "red"
+    elsewhere = Probe(case=0, metric="m_loc", prompt="Where is 0? The answer is:", **asked)
+    assert colour_of(album.of_probe(elsewhere)) == "blue"
+    fact = Probe(case=0, metric="text_rel", prompt="Who made 0?", **asked)
+    assert album.knows(fact)
+    assert album.of_probe(fact) is None
+    (tmp_path / "m.0" / "a.png").unlink()
+    assert album.of_probe(hopped) is None
+    assert "m.0" in album.problem
+    assert "rows.json" in Album({**settings, "annotations": "gone/rows.json"}, suite_of).problem
+
+
+def colour_of(url: str) -> str:
+    picture = Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))
+    red, _, blue = picture.convert("RGB").getpixel((0, 0))
+    return "red" if red > blue else "blue"
 
 
 def test_long_texts_are_cut():

@@ -19,7 +19,7 @@ from liveedit.benchmark.report.labels import ASKED, Kind, kinds, label, ordered
 from liveedit.benchmark.report.latex import average, method_names
 from liveedit.benchmark.report.loading import Figures, Run
 from liveedit.benchmark.report.panels import RUN_COLOURS, Plate, as_svg
-from liveedit.benchmark.report.pictures import Album, Cases
+from liveedit.benchmark.report.pictures import Album, Suites
 
 _LONGEST = 280  # characters of a question or an answer that are shown
 
@@ -109,7 +109,7 @@ def render_page(
     plates: Sequence[Plate],
     failed: Sequence[Sequence[Failures]],
     *,
-    cases: Cases,
+    suites: Suites,
 ) -> str:
     """Show some runs beside each other.
 
@@ -117,7 +117,7 @@ def render_page(
         runs: The runs.
         plates: Their plots.
         failed: For each run what failed.
-        cases: Gives the corrections of a run, for the pictures.
+        suites: Gives the suite of a run, for the pictures.
 
     Returns:
         An HTML document that carries its pictures, plots and styles, loads nothing and runs no
@@ -126,7 +126,7 @@ def render_page(
     drawn = _drawn(plates)
     there = {m for run in runs for one in run.summary.runs.values() for m in one.metrics}
     sections = [
-        _section(at, run, name, some, drawn, ordered(sorted(there)), cases)
+        _section(at, run, name, some, drawn, ordered(sorted(there)), suites)
         for at, (run, name, some) in enumerate(
             zip(runs, method_names(runs), failed, strict=True), start=1
         )
@@ -175,10 +175,10 @@ def _section(
     failed: Sequence[Failures],
     drawn: Mapping[str, Sequence[Markup]],
     metrics: Sequence[str],
-    cases: Cases,
+    suites: Suites,
 ) -> Section:
     later = run.summary.retention
-    album = Album(run.settings, cases) if failed else None
+    album = Album(run.settings, suites) if failed else None
     fires = {n: routing.fires(probes) for n, probes in run.probes.items()}
     shown = [(some, [_shown(one, album) for one in some.worst]) for some in failed if album]
     return Section(

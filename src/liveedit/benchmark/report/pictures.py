@@ -10,81 +10,70 @@ from typing import Any
 
 from PIL import Image
 
-from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
-from liveedit.benchmark.knowledge import text_evaluation_set, text_validation_set
-from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
+from liveedit.benchmark.metrics import HOP_VIEW_OF, TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.report.probe import Fired, Probe
-from liveedit.benchmark.views import question_of, views_of
+from liveedit.benchmark.suite import Suite
+from liveedit.benchmark.views import Case, question_of, views_of
 from liveedit.errors import LiveEditError
 
-# gives the corrections of a run, with a picture and text-only, for its ``summary.json``
-Cases = Callable[[Mapping[str, Any]], tuple[Sequence[Any], Sequence[Any]]]
+_VIEW_OF = {**VIEW_OF, **TEXT_VIEW_OF, **HOP_VIEW_OF}
+Suites = Callable[[Mapping[str, Any]], Suite]  # gives the suite of a run, for its settings
 
 _SIDE = 208  # pixels of the longer side: twice what the page gives, for dense screens
 _logger = logging.getLogger(__name__)
 
 
-def emoji_cases(summary: Mapping[str, Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The corrections of a run on emoji-edit; none for another dataset."""
-    if summary["dataset"] != "emoji-edit":
-        return (), ()
-    if summary["split"] == "evaluation":
-        return evaluation_set(), text_evaluation_set()
-    return validation_set(), text_validation_set()
-
-
 class Album:
     """Looks up what the probes of a run showed and what its edits said.
 
-    A record has the number of its correction (``case.index``) and the question. Where the
-    correction of this number asks something else, the run is of another version of the data, and
-    no picture is better than a wrong one.
+    A record has the position of its correction and the question. Where the correction there asks
+    something else, the run is of another version of the data, and no picture is better than a wrong
+    one.
 
     Args:
-        summary: ``summary.json`` of the run.
-        cases: Gives its corrections. Where it cannot (a package or a file is missing), there are no
+        settings: ``summary.json`` of the run.
+        suites: Gives its suite. Where it cannot (a package or a file is missing), there are no
             pictures, and ``problem`` says why.
     """
 
-    def __init__(self, summary: Mapping[str, Any], cases: Cases) -> None:
+    def __init__(self, settings: Mapping[str, Any], suites: Suites) -> None:
         self.problem: str | None = None
-        pictured: Sequence[Any] = ()
-        texts: Sequence[Any] = ()
+        self._suite: Suite | None = None
         try:
-            pictured, texts = cases(summary)
+            self._suite = suites(settings)
         except LiveEditError as error:
             self.problem = str(error)
             _logger.warning("no pictures: %s", error)
-        self._cases = {
-            text_only: {case.index: case for case in some}
-            for text_only, some in ((False, pictured), (True, texts))
-        }
 
     def knows(self, probe: Probe) -> bool:
         """Whether the correction of this number asks what the probe did."""
-        view = self._view(probe)
-        case = self._cases[probe.text_only].get(probe.case)
+        view, case = _VIEW_OF.get(probe.metric), self._case(probe)
         return view is not None and case is not None and question_of(case, view) == probe.prompt
 
     def of_probe(self, probe: Probe) -> str | None:
         """Data URL of the picture that was asked about; None if there was none, or is not known."""
-        view = self._view(probe)
-        if view is None or not self.knows(probe):
+        case = self._case(probe)
+        if case is None or not self.knows(probe):
             return None
-        return self._picture(self._cases[probe.text_only][probe.case], view)
+        return self._picture(case, _VIEW_OF[probe.metric])
 
     def of_edit(self, fired: Fired) -> tuple[str | None, str, str] | None:
         """Picture, question and target of the edit that fired; None if it is not known."""
-        case = self._cases[fired.text_only].get(fired.case)
+        if self._suite is None:
+            return None
+        case = _at(self._suite.texts if fired.text_only else self._suite.pictured, fired.case)
         if case is None:
             return None
         return self._picture(case, "edit"), question_of(case, "edit"), case.target
 
-    @staticmethod
-    def _view(probe: Probe) -> str | None:
-        return (TEXT_VIEW_OF if probe.text_only else VIEW_OF).get(probe.metric)
+    def _case(self, probe: Probe) -> Case | None:
+        if self._suite is None:
+            return None
+        if probe.metric in HOP_VIEW_OF:
+            return _at(self._suite.hops, probe.case)
+        return _at(self._suite.texts if probe.text_only else self._suite.pictured, probe.case)
 
-    def _picture(self, case: Any, view: str) -> str | None:
+    def _picture(self, case: Case, view: str) -> str | None:
         try:
             image, _ = views_of(case, (view,))[0]
         except (LiveEditError, OSError) as error:
@@ -92,6 +81,10 @@ class Album:
             _logger.warning("no picture: %s", error)
             return None
         return None if image is None else data_url(image)
+
+
+def _at(cases: Sequence[Case], position: int) -> Case | None:
+    return cases[position] if position < len(cases) else None
 
 
 def data_url(image: Image.Image) -> str:

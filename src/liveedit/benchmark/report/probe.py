@@ -32,7 +32,7 @@ class Probe:
     """A question and what the edited model made of it.
 
     Args:
-        case: Number of the correction, among those with a picture or the text-only ones.
+        case: Number of the correction, among those with a picture, the text-only ones or the hops.
         metric: What is measured.
         prompt: The question.
         expected: The target; for locality, the unedited model's answer.
@@ -46,6 +46,7 @@ class Probe:
         margin: Similarity of the own edit's picture less the hard filter's threshold.
         asked: Similarity of the own edit's question less its margin.
         top: The heaviest expert routed to.
+        owner: Of a hop: number of the correction it follows from.
     """
 
     case: int
@@ -61,6 +62,7 @@ class Probe:
     margin: float | None = None
     asked: float | None = None
     top: Fired | None = None
+    owner: int | None = None
 
     @property
     def text_only(self) -> bool:
@@ -89,8 +91,9 @@ class Probe:
     @property
     def own_fired(self) -> bool:
         """Whether the heaviest expert is the correction's own."""
+        corrected = self.case if self.owner is None else self.owner
         return self.top is not None and (self.top.case, self.top.text_only) == (
-            self.case,
+            corrected,
             self.text_only,
         )
 

@@ -14,7 +14,7 @@ from liveedit.benchmark.report.loading import Run
 from liveedit.benchmark.report.long_csv import as_csv
 from liveedit.benchmark.report.page import render_page
 from liveedit.benchmark.report.panels import plates_of, write_plate
-from liveedit.benchmark.report.pictures import Cases
+from liveedit.benchmark.report.pictures import Suites
 
 PAGE = "report.html"
 
@@ -30,7 +30,7 @@ class Written:
     failures: tuple[Sequence[Failures], ...]
 
 
-def write_report(runs: Sequence[Run], out: Path, *, cases: Cases, shown: int) -> Written:
+def write_report(runs: Sequence[Run], out: Path, *, suites: Suites, shown: int) -> Written:
     """Write a report.
 
     Args:
@@ -46,7 +46,7 @@ def write_report(runs: Sequence[Run], out: Path, *, cases: Cases, shown: int) ->
     page = out if out.suffix.lower() in (".html", ".htm") else out / PAGE
     plates = list(plates_of(runs))
     failed = tuple(failures(run, shown=shown) for run in runs)
-    html = render_page(runs, plates, failed, cases=cases)
+    html = render_page(runs, plates, failed, suites=suites)
     beside = page.with_name(f"{page.stem}-files")
     beside.mkdir(parents=True, exist_ok=True)
     written = {
