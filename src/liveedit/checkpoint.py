@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from liveedit.config import EditorConfig
-from liveedit.errors import BackboneMismatch, BadCheckpoint
+from liveedit.errors import BadCheckpoint
+from liveedit.fingerprint import check_fingerprint
 from liveedit.network import EditorNetwork
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
@@ -68,8 +69,7 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
             f"{folder} is not an editor checkpoint ({_first_line(error)}); give the folder that "
             f"liveedit train wrote, with {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
-    if trained_for != fingerprint:
-        raise BackboneMismatch(expected=trained_for, found=fingerprint)
+    check_fingerprint(trained_for, fingerprint)
     width = trained_for["width"]
     network = EditorNetwork(config, width)
     wanted = {name: value.shape for name, value in network.state_dict().items()}

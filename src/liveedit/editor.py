@@ -71,12 +71,12 @@ class EditedModel:
         config: EditingConfig | None = None,
     ) -> None:
         self.backbone = backbone
-        self.network = network.to(backbone.device).eval()
+        self.network = network.to(backbone.edit_device).eval()
         self.store = store or MemoryStore(
             width=network.state_width,
             rank=network.config.rank,
             features=network.features,
-            device=backbone.device,
+            device=backbone.edit_device,
         )
         self.config = config or EditingConfig()
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
@@ -231,7 +231,9 @@ class EditedModel:
         """
         routed = self._choose(self._represent(query, states))
         edited = states if routed is None else routed.add_to(states, self.network.scale)
-        return self.backbone.finish(edited, query.attention_mask, query.spans.predicts)
+        return self.backbone.finish(
+            edited, query.attention_mask, query.spans.predicts, query.per_token
+        )
 
     @torch.no_grad()
     def route(self, query: Query, states: Float[Tensor, "batch length width"]) -> Route:

@@ -104,6 +104,17 @@ class BadCheckpoint(LiveEditError):
     """A file or folder that is not an editor checkpoint."""
 
 
+class UnknownFamily(LiveEditError):
+    """A model of a family that is not supported."""
+
+    def __init__(self, family: str, *, known: list[str], nearest: str | None) -> None:
+        hint = f"the nearest is {nearest!r}; " if nearest else ""
+        super().__init__(
+            f"models of type {family!r} are not supported, only {', '.join(known)}; {hint}add the "
+            "family as docs/backbones.md shows, or use another model"
+        )
+
+
 class BadAnnotations(LiveEditError):
     """An annotation file that cannot be read, holds rows that cannot be used, or leaves none."""
 

@@ -7,8 +7,8 @@ does little harm.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +31,7 @@ class Asked:
         keep: Positions whose predictions count.
         following: Id of the token after each position.
         residual: What other edits add, in units of the backbone's scale; None for nothing.
+        per_token: What else the layers above read, see `Query`.
     """
 
     states: Float[Tensor, "batch length width"]
@@ -38,6 +39,7 @@ class Asked:
     keep: Bool[Tensor, "batch length"]
     following: Int[Tensor, "batch length"]
     residual: Float[Tensor, "batch length width"] | None = None
+    per_token: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
     def of(
@@ -53,6 +55,7 @@ class Asked:
             keep=keep,
             following=query.input_ids.roll(-1, 1),
             residual=residual,
+            per_token=query.per_token,
         )
 
     def rows(self, which: Int[Tensor, " some"]) -> Asked:
@@ -63,6 +66,7 @@ class Asked:
             keep=self.keep[which],
             following=self.following[which],
             residual=None if self.residual is None else self.residual[which],
+            per_token={name: value[which] for name, value in self.per_token.items()},
         )
 
 
@@ -185,7 +189,7 @@ def _logits(
         own = weights.repeat_interleave(times)[:, None]
         residual = residual + apply_experts(standardise(hidden, scale), each, own)
     edited = hidden + (scale.unit * residual).to(hidden.dtype)
-    return backbone.finish(edited, asked.attention_mask, asked.keep).float()
+    return backbone.finish(edited, asked.attention_mask, asked.keep, asked.per_token).float()
 
 
 def _reached(logits: Float[Tensor, "kept vocabulary"], asked: Asked) -> Bool[Tensor, " batch"]:

@@ -26,6 +26,14 @@ class Spans:
         """The positions whose logits predict a target token: each one before it."""
         return self.target.roll(-1, 1)
 
+    def to(self, device: torch.device) -> Spans:
+        """The same on another device."""
+        return Spans(
+            vision=self.vision.to(device),
+            prompt=self.prompt.to(device),
+            target=self.target.to(device),
+        )
+
     def rows(self, which: slice) -> Spans:
         """Some rows of the batch."""
         return Spans(

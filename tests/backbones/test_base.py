@@ -5,6 +5,7 @@ from PIL import Image
 from torch import Tensor
 
 from liveedit.backbones.llava import LlavaBackbone
+from liveedit.backbones.query import Picture
 from liveedit.errors import ControlTokenInText
 
 QUESTIONS = ["What is this?", "Who are you, my friend?", "Where was it made?"]
@@ -21,9 +22,9 @@ class CountingBackbone(LlavaBackbone):
         super().__init__(backbone.model, backbone.processor, edit_layer=1, name="counting")
         self.encoded: list[list[Image.Image]] = []
 
-    def encode_images(self, images: list[Image.Image]) -> list[Tensor]:
+    def encode_images(self, images: list[Image.Image], *, together: bool = False) -> list[Picture]:
         self.encoded.append(images)
-        return super().encode_images(images)
+        return super().encode_images(images, together=together)
 
 
 @pytest.fixture
@@ -250,7 +251,7 @@ def test_many_pictures_are_encoded_a_few_at_a_time(counting, pictures):
     assert [len(images) for images in counting.encoded] == [3, 3, 1]
     for picture, features in zip(many, together, strict=True):
         (alone,) = counting.encode_images([picture])
-        torch.testing.assert_close(features, alone, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(features, alone.features, atol=1e-5, rtol=1e-4)
 
 
 def test_forgotten_pictures_are_encoded_again(counting, pictures):
@@ -265,7 +266,7 @@ def test_features_are_those_of_the_picture_alone(counting, pictures):
     together = counting.image_features(pictures)
     for picture, features in zip(pictures, together, strict=True):
         (alone,) = counting.encode_images([picture])
-        torch.testing.assert_close(features, alone, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(features, alone.features, atol=1e-5, rtol=1e-4)
 
 
 def test_pictures_that_differ_in_their_palette_only(counting):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+import inspect
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,40 +14,19 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
 
+from liveedit.backbones.above import layers_above
+from liveedit.backbones.chat import answer_frame, expanded, rendered
+from liveedit.backbones.query import PaddingSide, Picture, Query, as_list, counted, padded
 from liveedit.correction import image_identity
-from liveedit.errors import ControlTokenInText
+from liveedit.errors import ControlTokenInText, UnsupportedGeneration
+from liveedit.fingerprint import config_digest
 from liveedit.representation import Spans, find_spans
 
+Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
-@dataclass(frozen=True, kw_only=True)
-class Query:
-    """A tokenised batch of questions, each with or without a picture and a target.
-
-    Args:
-        input_ids: Left-padded ids, one placeholder for every image token.
-        attention_mask: One where a token is.
-        position_ids: Positions counted from each row's first real token.
-        spans: Where image, prompt and target are.
-        features: Image tokens of the rows that have a picture, in their order.
-    """
-
-    input_ids: Int[Tensor, "batch length"]
-    attention_mask: Int[Tensor, "batch length"]
-    position_ids: Int[Tensor, "batch length"]
-    spans: Spans
-    features: list[Float[Tensor, "tokens width"]] = field(repr=False)
-
-    def model_inputs(self) -> dict[str, object]:
-        """Keyword arguments for the model's ``forward`` and ``generate``."""
-        inputs: dict[str, object] = {
-            "input_ids": self.input_ids,
-            "attention_mask": self.attention_mask,
-        }
-        if self.features:
-            seen = BaseModelOutputWithPooling(pooler_output=list(self.features))
-            inputs["mm_encoder_outputs"] = {"image": seen}
-        return inputs
+__all__ = ["Backbone", "Pictures", "Query"]
 
 
 class Backbone:
@@ -58,31 +37,93 @@ class Backbone:
         processor: Its processor.
         edit_layer: Index of the decoder layer whose output is read and edited.
         name: What to call it in reports and fingerprints.
+        source: What :func:`liveedit.backbones.registry.load_backbone` loads it from; its name by
+            default.
+        revision: Of its weights, see :func:`liveedit.fingerprint.weights_revision`; None if not
+            known.
     """
 
-    family: str
+    family: ClassVar[str]
+    # inputs of the vision tower that the model needs again beside the features
+    picture_inputs: ClassVar[tuple[str, ...]] = ()
+    # names in ``per_token`` that ``finish`` cannot do without
+    needed_above: ClassVar[tuple[str, ...]] = ()
+    # whether the image tokens of a picture depend on there being others in its prompt
+    minds_company: ClassVar[bool] = False
+
     _FEATURES_KEPT = 512 * 2**20  # bytes of image tokens of pictures seen lately
     _PICTURES_AT_ONCE = 4  # small batches stay in a processor's cache: four times faster than 64
 
     def __init__(
-        self, model: PreTrainedModel, processor: ProcessorMixin, *, edit_layer: int, name: str
+        self,
+        model: PreTrainedModel,
+        processor: ProcessorMixin,
+        *,
+        edit_layer: int,
+        name: str,
+        source: str | None = None,
+        revision: str | None = None,
     ) -> None:
         self.model = model.eval()
         self.processor = processor
         self.edit_layer = edit_layer
         self.name = name
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self.source = source or name
+        self.revision = revision
+        self._pictures: OrderedDict[tuple[str, bool], Picture] = OrderedDict()
         self._features_size = 0
+        self.check_edit_layer()
+
+    @classmethod
+    def default_edit_layer(cls, layers: int) -> int:
+        """Where to edit: at two thirds of the depth, which the paper found best (21 of 32).
+
+        Args:
+            layers: Number of decoder layers.
+        """
+        return round(layers * 2 / 3)
+
+    def check_edit_layer(self) -> None:
+        """Refuse an edit layer that the family cannot edit.
+
+        Raises:
+            ValueError: It can not.
+        """
+        if not 0 <= self.edit_layer < self.layers:
+            raise ValueError(
+                f"there is no decoder layer {self.edit_layer}; give one of 0 to {self.layers - 1}"
+            )
 
     @property
-    def tokenizer(self):  # type: ignore[no-untyped-def]
+    def tokenizer(self) -> Any:
         """The processor's tokenizer."""
         return self.processor.tokenizer
+
+    @property
+    def decoder(self) -> Any:
+        """The text model that holds the decoder layers as ``layers``."""
+        return self.model.get_decoder()
+
+    @property
+    def layer(self) -> nn.Module:
+        """The decoder layer that is edited."""
+        return self.decoder.layers[self.edit_layer]
+
+    @property
+    def layers(self) -> int:
+        """Number of decoder layers."""
+        return len(self.decoder.layers)
 
     @property
     def device(self) -> torch.device:
         """Where the model's inputs go."""
         return self.model.device
+
+    @property
+    def edit_device(self) -> torch.device:
+        """Where the edit layer computes, which may be another where a model is spread out."""
+        spread = getattr(getattr(self.layer, "_hf_hook", None), "execution_device", None)
+        return next(self.layer.parameters()).device if spread is None else torch.device(spread)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -92,12 +133,7 @@ class Backbone:
     @property
     def width(self) -> int:
         """Width of the hidden states."""
-        return self.model.get_input_embeddings().weight.shape[1]
-
-    @property
-    def layer(self) -> nn.Module:
-        """The decoder layer that is edited."""
-        return self.model.get_decoder().layers[self.edit_layer]
+        return self.model.config.get_text_config().hidden_size
 
     @property
     def image_token_id(self) -> int:
@@ -105,28 +141,65 @@ class Backbone:
         return self.model.config.image_token_id
 
     @property
+    def marker(self) -> str:
+        """What stands in a prompt for a whole picture until it is expanded."""
+        return str(self.processor.image_token)
+
+    @cached_property
+    def control_tokens(self) -> tuple[str, ...]:
+        """What no text of a user may hold, the longest first."""
+        tokens = {t.content for t in self.tokenizer.added_tokens_decoder.values() if t.special}
+        tokens |= {self.marker, self.tokenizer.convert_ids_to_tokens(self.image_token_id)}
+        return tuple(sorted(tokens, key=len, reverse=True))
+
+    @cached_property
+    def frame(self) -> tuple[str, str]:
+        """What stands before an answer, white space at most, and the token that ends it."""
+        return answer_frame(self.processor, self.control_tokens)
+
+    @property
     def end_of_answer(self) -> str:
         """Token that ends an answer."""
-        return self.tokenizer.eos_token
+        return self.frame[1]
 
     def fingerprint(self) -> dict[str, object]:
-        """What a checkpoint made for this backbone must agree with."""
+        """What a checkpoint for this backbone must agree with, see :mod:`liveedit.fingerprint`."""
         return {
             "family": self.family,
             "backbone": self.name,
             "width": self.width,
-            "layers": len(self.model.get_decoder().layers),
+            "layers": self.layers,
             "edit_layer": self.edit_layer,
             "vocabulary": self.model.get_input_embeddings().weight.shape[0],
+            "config": config_digest(self.model.config),
+            "weights": self.revision,
+            "dtype": self.precision,
+            "processor": self.image_backend,
         }
 
-    def prompt_text(self, question: str, *, with_image: bool) -> str:
-        """The question in the family's chat format, up to where the answer begins."""
-        content: list[dict[str, str]] = [{"type": "image"}] if with_image else []
+    @property
+    def precision(self) -> str:
+        """The dtype's name, and how the weights are quantised if they are."""
+        quantised = getattr(self.model.config, "quantization_config", None)
+        method = getattr(quantised, "quant_method", None)
+        dtype = str(self.dtype).removeprefix("torch.")
+        return dtype if method is None else f"{dtype}, {getattr(method, 'value', method)}"
+
+    @property
+    def image_backend(self) -> str:
+        """Which library prepares the pictures: their resizing differs a little."""
+        return getattr(self.processor.image_processor, "backend", "unknown")
+
+    def prompt_text(self, question: str, *, images: int) -> str:
+        """The question in the family's chat format, up to where the answer begins.
+
+        Args:
+            question: What is asked.
+            images: How many pictures precede it; each is a :attr:`marker`.
+        """
+        content: list[dict[str, str]] = [{"type": "image"}] * images
         content.append({"type": "text", "text": self.checked(question)})
-        return self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
+        return rendered(self.processor, [{"role": "user", "content": content}], prompt=True)
 
     def checked(self, text: str) -> str:
         """The text itself, if no part of it would be read as a control token.
@@ -134,101 +207,206 @@ class Backbone:
         Raises:
             ControlTokenInText: It would.
         """
-        for token in self.tokenizer.added_tokens_decoder.values():
-            if token.special and token.content in text:
-                raise ControlTokenInText(token.content)
+        for token in self.control_tokens:
+            if token in text:
+                raise ControlTokenInText(token)
         return text
 
     def query(
         self,
-        images: Sequence[Image.Image | None],
+        images: Sequence[Pictures],
         questions: Sequence[str],
         targets: Sequence[str] | None = None,
+        *,
+        padding_side: PaddingSide = "left",
     ) -> Query:
-        """Tokenise questions, each with its picture or None, and with targets where given.
+        """Tokenise questions, each with its pictures, and with targets where given.
 
         The end-of-answer token is part of a target.
+
+        Args:
+            images: One picture, several or None for each question.
+            questions: What is asked.
+            targets: What is answered.
+            padding_side: Of the batch; ``generate`` needs left.
         """
-        seen = [image for image in images if image is not None]
-        features = self.image_features(seen)
-        counts = iter([len(one) for one in features])
-        rows: list[list[int]] = []
-        lengths = []
-        placeholder = [self.image_token_id]
-        for index, (image, question) in enumerate(zip(images, questions, strict=True)):
-            text = self.prompt_text(question, with_image=image is not None)
-            ids = self.tokenizer.encode(text, add_special_tokens=False)
-            if image is not None:
-                at = ids.index(self.image_token_id)
-                ids = ids[:at] + placeholder * next(counts) + ids[at + 1 :]
-            answer: list[int] = []
-            if targets is not None:
-                answer = self.target_ids(targets[index])
-            rows.append(ids + answer)
+        own = self.pictures([_several(image) for image in images])
+        rows, lengths = [], []
+        for index, (pictures, question) in enumerate(zip(own, questions, strict=True)):
+            prompt = self.prompt_text(question, images=len(pictures))
+            answer = [] if targets is None else self.target_ids(targets[index], prompt)
+            texts = [picture.text for picture in pictures]
+            rows.append(self.encode(expanded(prompt, self.marker, texts)) + answer)
             lengths.append(len(answer))
-        length = max(map(len, rows))
-        input_ids = torch.full((len(rows), length), self.tokenizer.pad_token_id)
-        mask = torch.zeros_like(input_ids)
-        for row, ids in enumerate(rows):
-            input_ids[row, length - len(ids) :] = torch.tensor(ids)
-            mask[row, length - len(ids) :] = 1
-        input_ids, mask = input_ids.to(self.device), mask.to(self.device)
+        pad = self.tokenizer.pad_token_id
+        value = self.tokenizer.eos_token_id if pad is None else pad
+        ids, mask = (part.to(self.device) for part in padded(rows, value=value, side=padding_side))
         target_lengths = torch.tensor(lengths, device=self.device)
+        spans = find_spans(ids, mask, self.image_token_id, target_lengths)
+        seen = [picture for pictures in own for picture in pictures]
+        inputs = self.inputs_beside(spans, seen)
+        positions = self.position_ids(ids, mask, inputs)
         return Query(
-            input_ids=input_ids,
+            input_ids=ids,
             attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            spans=find_spans(input_ids, mask, self.image_token_id, target_lengths),
-            features=features,
+            position_ids=positions,
+            spans=spans.to(self.edit_device),
+            features=[picture.features for picture in seen],
+            inputs=inputs,
+            per_token=self.per_token(positions, inputs),
+            pack=self.pack,
         )
 
-    def target_ids(self, target: str) -> list[int]:
-        """Token ids of an answer and its end."""
-        text = self.checked(target) + self.end_of_answer
+    def encode(self, prompt: str) -> list[int]:
+        """Token ids of a prompt, as the processor has them."""
+        start = self.tokenizer.bos_token
+        there = start is not None and prompt.startswith(start)
+        return self.tokenizer.encode(prompt, add_special_tokens=not there)
+
+    def target_ids(self, target: str, prompt: str = "") -> list[int]:
+        """Token ids of an answer and its end, as they follow a prompt."""
+        before, end = self.frame
+        text = self.checked(target) + end
+        start = self.encode(prompt) if prompt else []
+        whole = self.encode(prompt + before + text) if prompt else []
+        if start and whole[: len(start)] == start:
+            return whole[len(start) :]
         return self.tokenizer.encode(text, add_special_tokens=False)
 
-    @torch.no_grad()
-    def image_features(self, images: Sequence[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
-        """Image tokens of pictures; a picture seen lately is not encoded again."""
-        keys = [image_identity(image) for image in images]
-        fresh = {
-            key: image for key, image in zip(keys, images, strict=True) if key not in self._features
+    def inputs_beside(self, spans: Spans, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+        """What the model is given beside ids, mask and features; by default `picture_inputs`."""
+        if not pictures:
+            return {}
+        return {
+            name: torch.stack([picture.inputs[name] for picture in pictures])
+            for name in self.picture_inputs
         }
-        found = {key: self._features[key] for key in keys if key in self._features}
-        if fresh:
-            pictures, at_once = list(fresh.values()), self._PICTURES_AT_ONCE
-            encoded = [
-                tokens.clone()  # not a view of all that were encoded with it
-                for start in range(0, len(pictures), at_once)
-                for tokens in self.encode_images(pictures[start : start + at_once])
-            ]
-            found |= dict(zip(fresh, encoded, strict=True))
-        for key in keys:
-            self._features[key] = found[key]
-            self._features.move_to_end(key)
-        self._features_size += sum(found[key].nbytes for key in fresh)
-        while self._features_size > self._FEATURES_KEPT and len(self._features) > 1:
-            self._features_size -= self._features.popitem(last=False)[1].nbytes
-        return [found[key] for key in keys]
+
+    def position_ids(
+        self,
+        input_ids: Int[Tensor, "batch length"],
+        attention_mask: Int[Tensor, "batch length"],
+        inputs: Mapping[str, Tensor],
+    ) -> Int[Tensor, "*axes batch length"]:
+        """Positions as ``forward`` takes them."""
+        return counted(attention_mask)
+
+    def per_token(
+        self, position_ids: Int[Tensor, "*axes batch length"], inputs: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """What `decoder_inputs` needs beside the mask; each (batch, length, ...)."""
+        return {name: inputs[name] for name in self.needed_above}
+
+    def pack(self, features: list[Tensor]) -> ModelOutput | None:
+        """The vision encoder's output as the model takes it ready made."""
+        return as_list(features)
+
+    def pictures(self, rows: Sequence[Sequence[Image.Image]]) -> list[list[Picture]]:
+        """The pictures of each row; one seen lately is not encoded again."""
+        keys = [
+            [(image_identity(one), self.minds_company and len(row) > 1) for one in row]
+            for row in rows
+        ]
+        images = {
+            key: image
+            for row, own in zip(rows, keys, strict=True)
+            for image, key in zip(row, own, strict=True)
+        }
+        found = {key: self._pictures[key] for key in images if key in self._pictures}
+        for together in (False, True):
+            fresh = [key for key in images if key not in self._pictures and key[1] is together]
+            for start in range(0, len(fresh), self._PICTURES_AT_ONCE):
+                some = fresh[start : start + self._PICTURES_AT_ONCE]
+                read = self.encode_images([images[key] for key in some], together=together)
+                found.update(zip(some, read, strict=True))
+        self._keep(found)
+        return [[found[key] for key in own] for own in keys]
+
+    def image_features(self, images: Sequence[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
+        """Image tokens of pictures, each alone in its prompt."""
+        return [picture.features for (picture,) in self.pictures([[image] for image in images])]
 
     def forget_images(self) -> None:
-        """Drop the image tokens that are kept of pictures seen lately."""
-        self._features.clear()
+        """Drop what is kept of pictures seen lately."""
+        self._pictures.clear()
         self._features_size = 0
 
-    def encode_images(self, images: list[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
-        """Image tokens as the language model reads them."""
-        pixels = self.processor.image_processor(images, return_tensors="pt").to(self.device)
-        encoded = self.model.get_image_features(**pixels, return_dict=True).pooler_output
-        return [tokens.reshape(-1, tokens.shape[-1]) for tokens in encoded]
+    def read_images(
+        self, images: list[Image.Image], *, together: bool = False
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        """What the processor makes of pictures: numbers for the vision tower, text for prompts.
+
+        Args:
+            images: The pictures.
+            together: Whether they stand in one prompt, which only some families mind.
+        """
+        options = getattr(self.processor, "images_kwargs", {})
+        grouped = self.grouped(images, together=together)
+        seen = self.processor.image_processor(grouped, return_tensors="pt", **options)
+        texts = [
+            self.processor.replace_image_token(seen, image_idx=index)
+            for index in range(len(images))
+        ]
+        return seen, texts
+
+    def grouped(
+        self, images: list[Image.Image], *, together: bool
+    ) -> list[Image.Image] | list[list[Image.Image]]:
+        """Pictures as the image processor takes them."""
+        return images
+
+    @torch.no_grad()
+    def encode_images(self, images: list[Image.Image], *, together: bool = False) -> list[Picture]:
+        """Pictures as the language model reads them."""
+        seen, texts = self.read_images(images, together=together)
+        known = inspect.signature(self.model.get_image_features).parameters
+        inputs = {
+            name: value.to(self.device) if isinstance(value, Tensor) else value
+            for name, value in seen.items()
+            if name in known
+        }
+        features = self.features_of(self.model.get_image_features(**inputs, return_dict=True))
+        placeholder = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
+        counts = [text.count(placeholder) for text in texts]
+        return [
+            Picture(
+                text=text,
+                features=part.clone(),  # not a view of all that were encoded with it
+                inputs={name: inputs[name][index] for name in self.picture_inputs},
+            )
+            for index, (text, part) in enumerate(zip(texts, features.split(counts), strict=True))
+        ]
+
+    def features_of(self, output: ModelOutput) -> Float[Tensor, "tokens width"]:
+        """All image tokens that the vision encoder made, picture by picture."""
+        return flat(output.pooler_output)
 
     @torch.no_grad()
     def generate(self, query: Query, **options: Any) -> list[str]:
-        """What the model says to each row, by its own ``generate``; greedy by default."""
-        ids = self.model.generate(**query.model_inputs(), **({"do_sample": False} | options))
+        """What the model says to each row, by its own ``generate``; greedy by default.
+
+        Raises:
+            UnsupportedGeneration: The prompt is not processed whole and in one pass, or the batch
+                is padded on the right.
+        """
+        _check_prefill(query, options)
+        options = {"do_sample": False, "eos_token_id": self._ends()} | options
+        ids = self.generated_ids(query, options)
         return self.tokenizer.batch_decode(
             ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
         )
+
+    def generated_ids(
+        self, query: Query, options: Mapping[str, Any]
+    ) -> Int[Tensor, "sequences length"]:
+        """Prompt and answer, by the model's own ``generate``."""
+        return self.model.generate(**query.model_inputs(), **options)
+
+    @torch.no_grad()
+    def logits(self, query: Query) -> Float[Tensor, "batch length vocabulary"]:
+        """Logits of a whole pass, at every position."""
+        inputs = query.model_inputs() | {"position_ids": query.position_ids, "use_cache": False}
+        return self.model(**inputs).logits
 
     @torch.no_grad()
     def states(self, query: Query) -> Float[Tensor, "batch length width"]:
@@ -241,7 +419,7 @@ class Backbone:
 
         handle = self.layer.register_forward_hook(stop)
         try:
-            self.model(**query.model_inputs(), position_ids=query.position_ids, use_cache=False)
+            self.logits(query)
         except _StopForward:
             pass
         finally:
@@ -253,6 +431,7 @@ class Backbone:
         hidden: Float[Tensor, "batch length width"],
         attention_mask: Int[Tensor, "batch length"],
         keep: Bool[Tensor, "batch length"],
+        per_token: Mapping[str, Tensor] | None = None,
     ) -> Float[Tensor, "kept vocabulary"]:
         """Run the layers above the edit layer, and the head at the kept positions only.
 
@@ -260,34 +439,105 @@ class Backbone:
             hidden: States that leave the edit layer, edited or not.
             attention_mask: One where a token is.
             keep: Positions whose logits are wanted.
+            per_token: ``Query.per_token`` of these rows; families that need none do without.
 
         Returns:
             Logits of the kept positions, row after row, in the model's dtype.
+
+        Raises:
+            ValueError: The family needs something of every token that is not given.
         """
-        last = self._layers_above()(
-            inputs_embeds=hidden,
-            attention_mask=attention_mask,
-            position_ids=(attention_mask.cumsum(1) - 1).clamp(min=0),
-            use_cache=False,
-        ).last_hidden_state
-        return self.model.get_output_embeddings()(last[keep])
+        per_token = per_token or {}
+        missing = [name for name in self.needed_above if name not in per_token]
+        if missing:
+            raise ValueError(
+                f"{self.family} cannot go on from states without {', '.join(missing)}; pass on "
+                "per_token of the query they are of"
+            )
+        inputs = self.decoder_inputs(hidden, attention_mask, per_token)
+        above = layers_above(self.decoder, self.edit_layer, hidden)
+        last = above(inputs_embeds=hidden, use_cache=False, **inputs).last_hidden_state
+        return self.model.get_output_embeddings()(last[keep.to(last.device)])
+
+    def decoder_inputs(
+        self,
+        hidden: Float[Tensor, "batch length width"],
+        attention_mask: Int[Tensor, "batch length"],
+        per_token: Mapping[str, Tensor],
+    ) -> dict[str, Any]:
+        """Mask and positions as the decoder takes them."""
+        mask = attention_mask.to(hidden.device)
+        return {"attention_mask": mask, "position_ids": counted(mask)}
 
     def lexical(
         self, input_ids: Int[Tensor, "batch length"], target: Bool[Tensor, "batch length"]
     ) -> Float[Tensor, "batch length width"]:
         """Output embeddings of target tokens, unit root mean square; zero elsewhere."""
-        embeddings = self.model.get_output_embeddings().weight[input_ids].float()
+        head = self.model.get_output_embeddings().weight
+        embeddings = head[input_ids.to(head.device)].to(target.device).float()
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
         return (unit * target[..., None]).detach()
 
-    def _layers_above(self) -> nn.Module:
-        """The decoder with only the layers above the edit layer; weights are shared."""
-        decoder = self.model.get_decoder()
-        above = copy.copy(decoder)
-        above._modules = dict(decoder._modules)
-        above.layers = nn.ModuleList(decoder.layers[self.edit_layer + 1 :])
-        return above
+    def _ends(self) -> list[int]:
+        """Ids that end an answer: the model's own, and the chat format's."""
+        own = self.model.generation_config.eos_token_id
+        ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
+        return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
+
+    def _keep(self, found: Mapping[tuple[str, bool], Picture]) -> None:
+        for key, picture in found.items():
+            if key not in self._pictures:
+                self._features_size += picture.features.nbytes
+            self._pictures[key] = picture
+            self._pictures.move_to_end(key)
+        while self._features_size > self._FEATURES_KEPT and len(self._pictures) > 1:
+            self._features_size -= self._pictures.popitem(last=False)[1].features.nbytes
+
+
+class TiledBackbone(Backbone):
+    """Families whose pictures are tiles with the same number of image tokens each."""
+
+    @property
+    def tile(self) -> int:
+        """Image tokens of a tile."""
+        return self.processor.image_seq_length
+
+    def pack(self, features: list[Tensor]) -> ModelOutput | None:
+        """One tensor (tiles, tokens, width) instead of a list."""
+        if not features:
+            return None
+        tiles = torch.cat(features)
+        tiles = tiles.reshape(-1, self.tile, tiles.shape[-1])
+        return BaseModelOutputWithPooling(pooler_output=tiles)
 
 
 class _StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
+
+
+def _several(image: Pictures) -> Sequence[Image.Image]:
+    if image is None:
+        return ()
+    return (image,) if isinstance(image, Image.Image) else image
+
+
+def flat(features: Iterable[Tensor]) -> Float[Tensor, "tokens width"]:
+    """Image tokens of several pictures or tiles as one list."""
+    return torch.cat([part.reshape(-1, part.shape[-1]) for part in features])
+
+
+def _check_prefill(query: Query, options: Mapping[str, Any]) -> None:
+    cache = options.get("past_key_values")
+    if cache is not None and cache.get_seq_length():
+        raise UnsupportedGeneration(
+            "the cache is filled already, and routing needs the whole prompt; do not pass "
+            "past_key_values, or pass an empty cache"
+        )
+    if options.get("prefill_chunk_size") is not None:
+        raise UnsupportedGeneration(
+            "the prompt must be processed in one pass; do not pass prefill_chunk_size"
+        )
+    if not query.attention_mask[:, -1].all():
+        raise UnsupportedGeneration(
+            "the batch is padded on the right, where answers begin; ask for it padded on the left"
+        )

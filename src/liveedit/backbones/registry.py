@@ -1,56 +1,131 @@
-"""From a name or a folder to a backbone."""
+"""From a name, a folder or a hub id to a backbone."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig
 
 from liveedit.backbones.base import Backbone
-from liveedit.errors import BadCheckpoint
+from liveedit.backbones.processors import processor_class
+from liveedit.errors import BadCheckpoint, UnknownFamily
+from liveedit.fingerprint import weights_revision
 from liveedit.precision import fast_dtype
+
+PLUGINS = "liveedit.backbones"  # group of entry points: family = "module:Class"
+_HERE = "liveedit.backbones"
+_OURS = {
+    "llava": f"{_HERE}.llava:LlavaBackbone",
+    "llava_next": f"{_HERE}.llava:LlavaNextBackbone",
+    "llava_onevision": f"{_HERE}.llava:LlavaOnevisionBackbone",
+    "blip-2": f"{_HERE}.blip2:Blip2Backbone",
+    "minigpt4": f"{_HERE}.minigpt4:MiniGPT4Backbone",
+    "qwen2_vl": f"{_HERE}.qwen_vl:Qwen2VLBackbone",
+    "qwen2_5_vl": f"{_HERE}.qwen_vl:Qwen25VLBackbone",
+    "qwen3_vl": f"{_HERE}.qwen_vl:Qwen3VLBackbone",
+    "idefics3": f"{_HERE}.tiles:Idefics3Backbone",
+    "smolvlm": f"{_HERE}.tiles:SmolVLMBackbone",
+    "internvl": f"{_HERE}.tiles:InternVLBackbone",
+    "gemma3": f"{_HERE}.gemma:Gemma3Backbone",
+    "paligemma": f"{_HERE}.gemma:PaliGemmaBackbone",
+}
+
+
+def families() -> dict[str, str]:
+    """Where each supported family's class is: ours, and those of installed plugins."""
+    return {plugin.name: plugin.value for plugin in entry_points(group=PLUGINS)} | _OURS
+
+
+def backbone_class(family: str) -> type[Backbone]:
+    """The class of a family.
+
+    Raises:
+        UnknownFamily: It is not supported.
+    """
+    known = families()
+    if family not in known:
+        near = difflib.get_close_matches(family, known, n=1)
+        raise UnknownFamily(family, known=sorted(known), nearest=near[0] if near else None)
+    module, _, name = known[family].partition(":")
+    return getattr(import_module(module), name)
+
+
+def family_of(config: PreTrainedConfig) -> str:
+    """The family a model is of: what we wrote into its configuration, or its type."""
+    return getattr(config, "liveedit_family", None) or config.model_type
 
 
 def load_backbone(
-    model: str | Path, *, device: str = "cpu", dtype: torch.dtype | None = None
+    model: str | Path,
+    *,
+    device: str = "cpu",
+    device_map: str | Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+    quantization_config: Any = None,
+    edit_layer: int | None = None,
+    revision: str | None = None,
+    weights: bool = True,
 ) -> Backbone:
     """Load a model and its processor.
 
     Args:
-        model: ``pocket``, built into the cache on first use, or the folder of a LLaVA model.
+        model: ``pocket``, built into the cache on first use; the folder of a transformers model;
+            or the id of one on the hub (``owner/name``), fetched unless it was before.
         device: Where the weights go.
+        device_map: How Accelerate spreads them instead, for instance ``auto``.
         dtype: What the language model computes in; by default what the device is fast at, see
             :func:`liveedit.precision.fast_dtype`.
+        quantization_config: Of transformers; edits are made all the same, at full precision.
+        edit_layer: Decoder layer that is read and edited; the family's own choice by default.
+        revision: Of a model on the hub.
+        weights: False for a backbone that only tokenises: no weights are read.
 
     Raises:
-        BadCheckpoint: The folder holds no model of a supported family.
+        BadCheckpoint: There is no such model, or it cannot be read.
+        UnknownFamily: It is of no supported family.
     """
-    from transformers import AutoConfig, LlavaForConditionalGeneration, LlavaProcessor
+    from liveedit.hub import hub_folder
+    from liveedit.pocket.assembly import build_pocket
 
-    from liveedit.backbones.llava import LlavaBackbone
-    from liveedit.pocket.assembly import EDIT_LAYER, build_pocket
-
-    folder = build_pocket() if model == "pocket" else Path(model)
-    edit_layer = EDIT_LAYER
+    folder = build_pocket() if model == "pocket" else hub_folder(model, revision=revision)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise BadCheckpoint(
-            f"{model} is no folder with a transformers model; give such a folder, or 'pocket'"
+            f"{model} is no folder with a transformers model; give such a folder, the id of a "
+            "model on the hub (owner/name), or 'pocket'"
         ) from error
-    if config.model_type != "llava":
-        raise BadCheckpoint(
-            f"{model} is a {config.model_type} model, which is not supported yet; use a LLaVA model"
+    family = backbone_class(family_of(config))
+    if weights:
+        loaded = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype or fast_dtype(device),
+            device_map=device_map,
+            quantization_config=quantization_config,
+            local_files_only=True,
         )
-    if model != "pocket":  # the layer that the paper found best, at two thirds of the depth
-        edit_layer = round(config.text_config.num_hidden_layers * 2 / 3)
-    loaded = LlavaForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype or fast_dtype(device), local_files_only=True
-    )
+        if device_map is None:
+            loaded = loaded.to(device)
+    else:
+        with torch.device("meta"):
+            loaded = AutoModelForImageTextToText.from_config(config)
     if model == "pocket":  # half the time for convolutions on a CPU
         loaded.model.vision_tower.to(memory_format=torch.channels_last)
-    processor = LlavaProcessor.from_pretrained(folder, local_files_only=True)
+    processor = processor_class(config).from_pretrained(folder, local_files_only=True)
     processor.tokenizer.padding_side = "left"
-    return LlavaBackbone(
-        loaded.to(device), processor, edit_layer=edit_layer, name=folder.resolve().name
+    layers = config.get_text_config().num_hidden_layers
+    from_hub = model != "pocket" and folder != Path(model)
+    return family(
+        loaded,
+        processor,
+        edit_layer=family.default_edit_layer(layers) if edit_layer is None else edit_layer,
+        name=str(model) if from_hub else folder.resolve().name,
+        source=str(model) if from_hub or model == "pocket" else str(folder.resolve()),
+        revision=weights_revision(folder),
     )

@@ -231,7 +231,9 @@ class Protocol:
         spans = batch.representation(backbone, scale).spans
 
         def predict(states: Tensor) -> list[tuple[int, ...]]:
-            return predictions(backbone, states, batch.attention_mask, spans.predicts)
+            return predictions(
+                backbone, states, batch.attention_mask, spans.predicts, batch.per_token
+            )
 
         after = predict(routed.add_to(batch.states, scale))
         before = [reading.before[row] for row in rows.tolist()]

@@ -94,7 +94,8 @@ def read(
         aimed = targeted[some % len(names)]
         predicted = iter(
             predictions(backbone, batch.states[aimed], batch.attention_mask[aimed],
-                        whole.spans.predicts[aimed])
+                        whole.spans.predicts[aimed],
+                        {name: value[aimed] for name, value in batch.per_token.items()})
         )  # fmt: skip
         before += [next(predicted) if one else None for one in aimed.tolist()]
     return Reading(
@@ -110,7 +111,11 @@ def read(
 
 @torch.no_grad()
 def predictions(
-    backbone: Backbone, states: torch.Tensor, attention_mask: torch.Tensor, predicts: torch.Tensor
+    backbone: Backbone,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor,
+    predicts: torch.Tensor,
+    per_token: Mapping[str, torch.Tensor],
 ) -> list[tuple[int, ...]]:
     """For each row the likeliest token at every position before a target token but the last.
 
@@ -120,8 +125,9 @@ def predictions(
         states: At the edit layer, edited or not; (batch, length, width).
         attention_mask: One where a token is; (batch, length).
         predicts: The positions that predict a target token; (batch, length).
+        per_token: What else the layers above read of every token, see `Query`.
     """
     if not len(states):
         return []
-    tokens = backbone.finish(states, attention_mask, predicts).argmax(-1)
+    tokens = backbone.finish(states, attention_mask, predicts, per_token).argmax(-1)
     return [tuple(row[:-1].tolist()) for row in tokens.split(predicts.sum(1).tolist())]

@@ -11,8 +11,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_LIMIT = 8 * 10**9
 _SHARD = 128
 _BATCH = 32
+_DESCRIBED = ("family", "backbone", "width", "layers", "edit_layer", "vocabulary")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,14 @@ class ViewBatch:
         input_ids: Token ids.
         attention_mask: One where a token is.
         target_lengths: Tokens of the target, its end included.
+        per_token: What else the layers above read of every token, see `Query`.
     """
 
     states: Float[Tensor, "batch length width"]
     input_ids: Int[Tensor, "batch length"]
     attention_mask: Int[Tensor, "batch length"]
     target_lengths: Int[Tensor, " batch"]
+    per_token: Mapping[str, Tensor] = field(default_factory=dict)
 
     def representation(
         self, backbone: Backbone, scale: StateScale, *, lexical: bool = False
@@ -79,6 +83,7 @@ class CachedViews:
         ids: Token ids there.
         lengths: Positions of every view.
         targets: Tokens of every view's target.
+        per_token: What else the layers above read of every position, by name.
     """
 
     def __init__(
@@ -89,10 +94,12 @@ class CachedViews:
         ids: Int[Tensor, " positions"],
         lengths: Int[Tensor, " views"],
         targets: Int[Tensor, " views"],
+        **per_token: Tensor,
     ) -> None:
         self.names = tuple(names)
         self.all_states = states
         self._ids, self._lengths, self._targets = ids, lengths, targets
+        self._per_token = per_token
         self._starts = lengths.cumsum(0) - lengths
 
     def __len__(self) -> int:
@@ -116,6 +123,7 @@ class CachedViews:
             input_ids=self._ids[at] * real,
             attention_mask=real.long(),
             target_lengths=self._targets[rows],
+            per_token={name: value[at] for name, value in self._per_token.items()},
         )
 
 
@@ -131,7 +139,8 @@ def cache_views(
     """Read the states from the cache; compute those that are not there, each process its part.
 
     Files are ``DIGEST.safetensors``: ``states`` (positions, width) in the backbone's dtype, ``ids``
-    (positions), ``lengths`` and ``targets`` (views). A killed run loses one shard at most.
+    (positions), ``lengths`` and ``targets`` (views), and what else the layers read of every position.
+    A killed run loses one shard at most.
 
     Args:
         backbone: The frozen model.
@@ -180,8 +189,9 @@ def cache_views(
 
 
 def weights_digest(backbone: Backbone) -> str:
-    """Digest of a backbone's fingerprint and of all its weights."""
-    return module_digest(backbone.model, backbone.fingerprint())
+    """Digest of a backbone's description and of all its weights."""
+    fingerprint = backbone.fingerprint()
+    return module_digest(backbone.model, {name: fingerprint[name] for name in _DESCRIBED})
 
 
 def module_digest(module: nn.Module, *more: object) -> str:
@@ -226,6 +236,7 @@ def _compute(backbone: Backbone, shard: _Shard, names: Sequence[str]) -> dict[st
     )
     targets = [answer for some in shard.answers for answer in some]
     states, ids, lengths, target_lengths = [], [], [], []
+    per_token = defaultdict(list)
     for at in range(0, len(pictures), _BATCH):
         part = slice(at, at + _BATCH)
         query = backbone.query(pictures[part], questions[part], targets[part])
@@ -234,9 +245,12 @@ def _compute(backbone: Backbone, shard: _Shard, names: Sequence[str]) -> dict[st
         ids.append(query.input_ids[real].cpu())
         lengths.append(real.sum(1).cpu())
         target_lengths.append(query.spans.target.sum(1).cpu())
+        for name, value in query.per_token.items():
+            per_token[name].append(value[real].cpu())
     return {
         "states": torch.cat(states),
         "ids": torch.cat(ids),
         "lengths": torch.cat(lengths),
         "targets": torch.cat(target_lengths),
+        **{name: torch.cat(values) for name, values in per_token.items()},
     }

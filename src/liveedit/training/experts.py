@@ -99,11 +99,14 @@ def losses_with(
     rows = len(predicts)
     away = slice(rows * 2 // 3, None)
     logits = backbone.finish(
-        routed.add_to(seen.states, scale), seen.attention_mask, predicts
+        routed.add_to(seen.states, scale), seen.attention_mask, predicts, seen.per_token
     ).float()
     with torch.no_grad():
         before = backbone.finish(
-            seen.states[away], seen.attention_mask[away], predicts[away]
+            seen.states[away],
+            seen.attention_mask[away],
+            predicts[away],
+            {name: value[away] for name, value in seen.per_token.items()},
         ).float()
     owner = torch.arange(rows)[:, None].expand_as(predicts)[predicts] // (rows // 3)
     words = seen.input_ids[spans.target]
