@@ -19,6 +19,14 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.checkpoint import load_editor, shipped_editor
 from liveedit.config import EditingConfig
 from liveedit.correction import Correction, ImageSource, checked_text, open_image
+from liveedit.hub import (
+    EDITS_FILE,
+    hub_folder,
+    load_edits,
+    push_to_hub,
+    save_pretrained,
+    saved_source,
+)
 from liveedit.making import EditOutcome, make_edits
 from liveedit.network import EditorNetwork
 from liveedit.representation import Representation, standardise
@@ -88,25 +96,51 @@ class EditedModel:
         model: str | Path = "pocket",
         *,
         editor: str | Path | None = None,
-        device: str = "cpu",
         config: EditingConfig | None = None,
+        **loading: Any,
     ) -> EditedModel:
-        """Load a backbone and the editor trained for it.
+        """Load a backbone and the editor trained for it, or an edited model that was saved.
 
         Args:
-            model: ``pocket`` (built on first use), or the folder of a transformers model.
-            editor: Folder that ``liveedit train`` wrote; for the pocket VLM the shipped one by
-                default.
-            device: Where to load the backbone.
+            model: ``pocket`` (built on first use), the folder of a transformers model, the id of
+                one on the hub, or what :meth:`save_pretrained` wrote.
+            editor: Folder that ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if
+                there are any; for the pocket VLM the shipped one by default.
             config: What happens when a correction is made.
+            loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
+                dtype, quantization_config, edit_layer, revision.
 
         Raises:
-            BadCheckpoint: The folder holds no editor.
+            BadCheckpoint: There is no such model or editor.
             BackboneMismatch: The editor was trained for another backbone or layer.
+            UnknownFamily: The model is of no supported family.
         """
-        backbone = load_backbone(model, device=device)
-        network = load_editor(editor or shipped_editor(), backbone.fingerprint())
-        return cls(backbone, network, config=config)
+        saved = None if model == "pocket" else hub_folder(model, revision=loading.get("revision"))
+        source = None if saved is None else saved_source(saved)
+        if source is not None:
+            loading = {"edit_layer": source["edit_layer"], **loading, "revision": None}
+            model, editor = source["model"], editor or saved
+        backbone = load_backbone(model, **loading)
+        folder = Path(editor or shipped_editor())
+        network = load_editor(folder, backbone.fingerprint())
+        edited = cls(backbone, network, config=config)
+        if (folder / EDITS_FILE).is_file():
+            load_edits(folder, edited.store)
+        return edited
+
+    def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> Path:
+        """Write editor and edits for :meth:`from_pretrained`.
+
+        Args:
+            folder: Made if missing.
+            backbone: With the backbone's own weights, which no edit ever changes; without them the
+                folder names where they came from.
+        """
+        return save_pretrained(self, folder, backbone=backbone)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = True, **more: Any) -> str:
+        """Send editor and edits to the hub; see :func:`liveedit.hub.push_to_hub`."""
+        return push_to_hub(self, repo_id, private=private, **more)
 
     @property
     def edits(self) -> tuple[Edit, ...]:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from liveedit.checkpoint import save_editor
 from liveedit.errors import BadCheckpoint, UnknownEdit
 from liveedit.expert import Experts
+from liveedit.fingerprint import weights_revision
 from liveedit.routing import EditFeatures
 from liveedit.store.memory import Edit, MemoryStore
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from liveedit.editor import EditedModel
 
 EDITS_FILE, EXPERTS_FILE, SOURCE_FILE = "edits.json", "edits.safetensors", "source.json"
+_INSIDE = "backbone"  # where a backbone lies that was saved with its edits
 _FORMAT = 1
 
 
@@ -141,14 +143,15 @@ def save_pretrained(model: EditedModel, folder: str | Path, *, backbone: bool = 
             them the folder names where they came from.
     """
     folder = Path(folder)
-    save_editor(model.network, model.backbone.fingerprint(), folder)
-    save_edits(model.store, folder)
-    source: dict[str, object] = {"model": model.backbone.source}
+    fingerprint = model.backbone.fingerprint()
+    source = {"model": model.backbone.source, "edit_layer": model.backbone.edit_layer}
     if backbone:
-        model.backbone.model.save_pretrained(folder / "backbone")
-        model.backbone.processor.save_pretrained(folder / "backbone")
-        source = {"model": "backbone"}
-    source["edit_layer"] = model.backbone.edit_layer
+        source["model"] = _INSIDE
+        model.backbone.model.save_pretrained(folder / _INSIDE)
+        model.backbone.processor.save_pretrained(folder / _INSIDE)
+        fingerprint |= {"backbone": _INSIDE, "weights": weights_revision(folder / _INSIDE)}
+    save_editor(model.network, fingerprint, folder)
+    save_edits(model.store, folder)
     (folder / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -164,8 +167,9 @@ def saved_source(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
-        inside = folder / str(source["model"])
-        return source | {"model": inside if source["model"] == "backbone" else source["model"]}
+        return source | {
+            "model": folder / _INSIDE if source["model"] == _INSIDE else source["model"]
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadCheckpoint(f"{path} cannot be read ({error}); save the model again") from error
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -13,13 +11,12 @@ from jaxtyping import Bool, Float, Int
 from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.above import layers_above
 from liveedit.backbones.chat import answer_frame, expanded, rendered
+from liveedit.backbones.eyes import Eyes
 from liveedit.backbones.query import PaddingSide, Picture, Query, as_list, counted, padded
-from liveedit.correction import image_identity
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
 from liveedit.fingerprint import config_digest
 from liveedit.representation import Spans, find_spans
@@ -29,7 +26,7 @@ Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 __all__ = ["Backbone", "Pictures", "Query"]
 
 
-class Backbone:
+class Backbone(Eyes):
     """What all supported families share; a family's file says what differs.
 
     Args:
@@ -44,15 +41,8 @@ class Backbone:
     """
 
     family: ClassVar[str]
-    # inputs of the vision tower that the model needs again beside the features
-    picture_inputs: ClassVar[tuple[str, ...]] = ()
     # names in ``per_token`` that ``finish`` cannot do without
     needed_above: ClassVar[tuple[str, ...]] = ()
-    # whether the image tokens of a picture depend on there being others in its prompt
-    minds_company: ClassVar[bool] = False
-
-    _FEATURES_KEPT = 512 * 2**20  # bytes of image tokens of pictures seen lately
-    _PICTURES_AT_ONCE = 4  # small batches stay in a processor's cache: four times faster than 64
 
     def __init__(
         self,
@@ -64,14 +54,11 @@ class Backbone:
         source: str | None = None,
         revision: str | None = None,
     ) -> None:
-        self.model = model.eval()
-        self.processor = processor
+        super().__init__(model.eval(), processor)
         self.edit_layer = edit_layer
         self.name = name
         self.source = source or name
         self.revision = revision
-        self._pictures: OrderedDict[tuple[str, bool], Picture] = OrderedDict()
-        self._features_size = 0
         self.check_edit_layer()
 
     @classmethod
@@ -95,11 +82,6 @@ class Backbone:
             )
 
     @property
-    def tokenizer(self) -> Any:
-        """The processor's tokenizer."""
-        return self.processor.tokenizer
-
-    @property
     def decoder(self) -> Any:
         """The text model that holds the decoder layers as ``layers``."""
         return self.model.get_decoder()
@@ -113,11 +95,6 @@ class Backbone:
     def layers(self) -> int:
         """Number of decoder layers."""
         return len(self.decoder.layers)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model's inputs go."""
-        return self.model.device
 
     @property
     def edit_device(self) -> torch.device:
@@ -134,11 +111,6 @@ class Backbone:
     def width(self) -> int:
         """Width of the hidden states."""
         return self.model.config.get_text_config().hidden_size
-
-    @property
-    def image_token_id(self) -> int:
-        """Id of the placeholder of an image token."""
-        return self.model.config.image_token_id
 
     @property
     def marker(self) -> str:
@@ -161,6 +133,13 @@ class Backbone:
     def end_of_answer(self) -> str:
         """Token that ends an answer."""
         return self.frame[1]
+
+    @property
+    def ends(self) -> list[int]:
+        """Ids that end an answer: the model's own, and the chat format's."""
+        own = self.model.generation_config.eos_token_id
+        ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
+        return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
 
     def fingerprint(self) -> dict[str, object]:
         """What a checkpoint for this backbone must agree with, see :mod:`liveedit.fingerprint`."""
@@ -301,86 +280,6 @@ class Backbone:
         """The vision encoder's output as the model takes it ready made."""
         return as_list(features)
 
-    def pictures(self, rows: Sequence[Sequence[Image.Image]]) -> list[list[Picture]]:
-        """The pictures of each row; one seen lately is not encoded again."""
-        keys = [
-            [(image_identity(one), self.minds_company and len(row) > 1) for one in row]
-            for row in rows
-        ]
-        images = {
-            key: image
-            for row, own in zip(rows, keys, strict=True)
-            for image, key in zip(row, own, strict=True)
-        }
-        found = {key: self._pictures[key] for key in images if key in self._pictures}
-        for together in (False, True):
-            fresh = [key for key in images if key not in self._pictures and key[1] is together]
-            for start in range(0, len(fresh), self._PICTURES_AT_ONCE):
-                some = fresh[start : start + self._PICTURES_AT_ONCE]
-                read = self.encode_images([images[key] for key in some], together=together)
-                found.update(zip(some, read, strict=True))
-        self._keep(found)
-        return [[found[key] for key in own] for own in keys]
-
-    def image_features(self, images: Sequence[Image.Image]) -> list[Float[Tensor, "tokens width"]]:
-        """Image tokens of pictures, each alone in its prompt."""
-        return [picture.features for (picture,) in self.pictures([[image] for image in images])]
-
-    def forget_images(self) -> None:
-        """Drop what is kept of pictures seen lately."""
-        self._pictures.clear()
-        self._features_size = 0
-
-    def read_images(
-        self, images: list[Image.Image], *, together: bool = False
-    ) -> tuple[Mapping[str, Any], list[str]]:
-        """What the processor makes of pictures: numbers for the vision tower, text for prompts.
-
-        Args:
-            images: The pictures.
-            together: Whether they stand in one prompt, which only some families mind.
-        """
-        options = getattr(self.processor, "images_kwargs", {})
-        grouped = self.grouped(images, together=together)
-        seen = self.processor.image_processor(grouped, return_tensors="pt", **options)
-        texts = [
-            self.processor.replace_image_token(seen, image_idx=index)
-            for index in range(len(images))
-        ]
-        return seen, texts
-
-    def grouped(
-        self, images: list[Image.Image], *, together: bool
-    ) -> list[Image.Image] | list[list[Image.Image]]:
-        """Pictures as the image processor takes them."""
-        return images
-
-    @torch.no_grad()
-    def encode_images(self, images: list[Image.Image], *, together: bool = False) -> list[Picture]:
-        """Pictures as the language model reads them."""
-        seen, texts = self.read_images(images, together=together)
-        known = inspect.signature(self.model.get_image_features).parameters
-        inputs = {
-            name: value.to(self.device) if isinstance(value, Tensor) else value
-            for name, value in seen.items()
-            if name in known
-        }
-        features = self.features_of(self.model.get_image_features(**inputs, return_dict=True))
-        placeholder = self.tokenizer.convert_ids_to_tokens(self.image_token_id)
-        counts = [text.count(placeholder) for text in texts]
-        return [
-            Picture(
-                text=text,
-                features=part.clone(),  # not a view of all that were encoded with it
-                inputs={name: inputs[name][index] for name in self.picture_inputs},
-            )
-            for index, (text, part) in enumerate(zip(texts, features.split(counts), strict=True))
-        ]
-
-    def features_of(self, output: ModelOutput) -> Float[Tensor, "tokens width"]:
-        """All image tokens that the vision encoder made, picture by picture."""
-        return flat(output.pooler_output)
-
     @torch.no_grad()
     def generate(self, query: Query, **options: Any) -> list[str]:
         """What the model says to each row, by its own ``generate``; greedy by default.
@@ -390,7 +289,7 @@ class Backbone:
                 is padded on the right.
         """
         _check_prefill(query, options)
-        options = {"do_sample": False, "eos_token_id": self._ends()} | options
+        options = {"do_sample": False, "eos_token_id": self.ends} | options
         ids = self.generated_ids(query, options)
         return self.tokenizer.batch_decode(
             ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
@@ -405,8 +304,11 @@ class Backbone:
     @torch.no_grad()
     def logits(self, query: Query) -> Float[Tensor, "batch length vocabulary"]:
         """Logits of a whole pass, at every position."""
-        inputs = query.model_inputs() | {"position_ids": query.position_ids, "use_cache": False}
-        return self.model(**inputs).logits
+        return self.forward(query, use_cache=False).logits
+
+    def forward(self, query: Query, **options: Any) -> ModelOutput:
+        """The model's own ``forward``."""
+        return self.model(**query.model_inputs(), position_ids=query.position_ids, **options)
 
     @torch.no_grad()
     def states(self, query: Query) -> Float[Tensor, "batch length width"]:
@@ -478,38 +380,6 @@ class Backbone:
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
         return (unit * target[..., None]).detach()
 
-    def _ends(self) -> list[int]:
-        """Ids that end an answer: the model's own, and the chat format's."""
-        own = self.model.generation_config.eos_token_id
-        ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
-        return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
-
-    def _keep(self, found: Mapping[tuple[str, bool], Picture]) -> None:
-        for key, picture in found.items():
-            if key not in self._pictures:
-                self._features_size += picture.features.nbytes
-            self._pictures[key] = picture
-            self._pictures.move_to_end(key)
-        while self._features_size > self._FEATURES_KEPT and len(self._pictures) > 1:
-            self._features_size -= self._pictures.popitem(last=False)[1].features.nbytes
-
-
-class TiledBackbone(Backbone):
-    """Families whose pictures are tiles with the same number of image tokens each."""
-
-    @property
-    def tile(self) -> int:
-        """Image tokens of a tile."""
-        return self.processor.image_seq_length
-
-    def pack(self, features: list[Tensor]) -> ModelOutput | None:
-        """One tensor (tiles, tokens, width) instead of a list."""
-        if not features:
-            return None
-        tiles = torch.cat(features)
-        tiles = tiles.reshape(-1, self.tile, tiles.shape[-1])
-        return BaseModelOutputWithPooling(pooler_output=tiles)
-
 
 class _StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
@@ -519,11 +389,6 @@ def _several(image: Pictures) -> Sequence[Image.Image]:
     if image is None:
         return ()
     return (image,) if isinstance(image, Image.Image) else image
-
-
-def flat(features: Iterable[Tensor]) -> Float[Tensor, "tokens width"]:
-    """Image tokens of several pictures or tiles as one list."""
-    return torch.cat([part.reshape(-1, part.shape[-1]) for part in features])
 
 
 def _check_prefill(query: Query, options: Mapping[str, Any]) -> None:

@@ -13,8 +13,8 @@ from torch import Tensor
 from transformers.models.blip_2.modeling_blip_2 import BaseModelOutputWithVisionQformerOutputs
 from transformers.utils import ModelOutput
 
-from liveedit.backbones.base import TiledBackbone
 from liveedit.backbones.query import Query
+from liveedit.backbones.tiles import TiledBackbone
 
 
 class Blip2Backbone(TiledBackbone):
@@ -66,6 +66,10 @@ class Blip2Backbone(TiledBackbone):
         return BaseModelOutputWithVisionQformerOutputs(
             pooler_output=tokens.reshape(-1, self.tile, self.width)
         )
+
+    def forward(self, query: Query, **options: Any) -> ModelOutput:
+        """The model's own ``forward``, which insists on being told of pixels."""
+        return super().forward(query, pixel_values=None, **options)
 
     def generated_ids(
         self, query: Query, options: Mapping[str, Any]

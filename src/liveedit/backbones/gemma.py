@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from liveedit.backbones.base import TiledBackbone
 from liveedit.backbones.query import Picture
+from liveedit.backbones.tiles import TiledBackbone
 from liveedit.representation import Spans
 
 

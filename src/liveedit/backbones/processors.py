@@ -24,7 +24,7 @@ def for_pictures(own: type[ProcessorMixin]) -> type[ProcessorMixin]:
     if "video_processor" not in own.get_attributes():
         return own
 
-    class ForPictures(own):  # type: ignore[misc, valid-type]
+    class ForPictures(own):
         video_processor = None
         # that of SmolVLM asks the video processor for its frames
         apply_chat_template = ProcessorMixin.apply_chat_template

@@ -60,7 +60,7 @@ class Query:
     attention_mask: Int[Tensor, "batch length"]
     position_ids: Int[Tensor, "*axes batch length"]
     spans: Spans
-    features: list[Float[Tensor, "tokens width"]] = field(repr=False)
+    features: list[Float[Tensor, "_tokens width"]] = field(repr=False)
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     per_token: Mapping[str, Tensor] = field(default_factory=dict)
     pack: Pack = as_list

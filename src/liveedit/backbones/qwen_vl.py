@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 from transformers.utils import ModelOutput
 
-from liveedit.backbones.base import Backbone, flat
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.eyes import flat
 from liveedit.backbones.query import Picture
 from liveedit.representation import Spans
 

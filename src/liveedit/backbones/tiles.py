@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from liveedit.backbones.base import Backbone, TiledBackbone
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
+
+from liveedit.backbones.base import Backbone
+
+
+class TiledBackbone(Backbone):
+    """Families whose pictures are tiles with the same number of image tokens each."""
+
+    @property
+    def tile(self) -> int:
+        """Image tokens of a tile."""
+        return self.processor.image_seq_length
+
+    def pack(self, features: list[Tensor]) -> ModelOutput | None:
+        """One tensor (tiles, tokens, width) instead of a list."""
+        if not features:
+            return None
+        tiles = torch.cat(features)
+        tiles = tiles.reshape(-1, self.tile, tiles.shape[-1])
+        return BaseModelOutputWithPooling(pooler_output=tiles)
 
 
 class InternVLBackbone(TiledBackbone):

@@ -139,8 +139,8 @@ def cache_views(
     """Read the states from the cache; compute those that are not there, each process its part.
 
     Files are ``DIGEST.safetensors``: ``states`` (positions, width) in the backbone's dtype, ``ids``
-    (positions), ``lengths`` and ``targets`` (views), and what else the layers read of every position.
-    A killed run loses one shard at most.
+    (positions), ``lengths`` and ``targets`` (views), and what else layers read of every position. A
+    killed run loses one shard at most.
 
     Args:
         backbone: The frozen model.
