@@ -3,9 +3,14 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import cpu_offload
+from transformers import TorchAoConfig
 
 from liveedit.backbones.registry import backbone_class, families, load_backbone
+from liveedit.config import EditorConfig
+from liveedit.editor import EditedModel
 from liveedit.errors import BadCheckpoint, UnknownFamily
+from liveedit.network import EditorNetwork
+from liveedit.representation import measure_scale
 from tests.backbones.families import FAMILIES, tiny
 
 PLUGIN = """
@@ -108,3 +113,29 @@ def test_without_weights_only_tokens(saved):
     backbone = load_backbone(saved, weights=False)
     assert backbone.device == torch.device("meta")
     assert backbone.encode("What?") == tiny("qwen2_vl").encode("What?")
+
+
+def test_a_quantised_model_is_edited_all_the_same(saved, pictures):
+    """Weights of 8 bits, by torchao; experts are as ever."""
+    pytest.importorskip("torchao")
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    backbone = load_backbone(
+        saved, dtype=torch.float32, quantization_config=TorchAoConfig(Int8WeightOnlyConfig())
+    )
+    assert "torchao" in str(backbone.fingerprint()["dtype"])
+    network = EditorNetwork(EditorConfig(width=16, heads=2, rank=4, dropout=0.0), backbone.width)
+    query = backbone.query(pictures, ["What is this?"] * 3)
+    exact = load_backbone(saved, dtype=torch.float32)
+    states = backbone.states(query)
+    assert not torch.equal(states, exact.states(query)), "nothing was quantised"
+    network.set_scale(measure_scale(states[query.attention_mask.bool()]))
+    network.router.margin.fill_(-100)
+    network.router.prompt_bias.data.fill_(5)
+    network.generator.v_gain.data.fill_(20)
+    model = EditedModel(backbone, network)
+    before = backbone.logits(query)
+    assert model.edit(pictures[0], "What is this?", "a red dog").reached
+    assert model.generate(pictures[0], "What is this?") == "a red dog"
+    with model.disabled():
+        assert torch.equal(backbone.logits(query), before)

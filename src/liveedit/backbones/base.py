@@ -99,7 +99,9 @@ class Backbone(Eyes):
     @property
     def edit_device(self) -> torch.device:
         """Where the edit layer computes, which may be another where a model is spread out."""
-        spread = getattr(getattr(self.layer, "_hf_hook", None), "execution_device", None)
+        hooks = (getattr(module, "_hf_hook", None) for module in self.layer.modules())
+        devices = (getattr(hook, "execution_device", None) for hook in hooks)
+        spread = next((device for device in devices if device is not None), None)
         return next(self.layer.parameters()).device if spread is None else torch.device(spread)
 
     @property
