@@ -117,7 +117,13 @@ def load_backbone(
             loaded = AutoModelForImageTextToText.from_config(config)
     if model == "pocket":  # half the time for convolutions on a CPU
         loaded.model.vision_tower.to(memory_format=torch.channels_last)
-    processor = processor_class(config).from_pretrained(folder, local_files_only=True)
+    try:
+        processor = processor_class(config).from_pretrained(folder, local_files_only=True)
+    except (ImportError, OSError, ValueError) as error:
+        raise BadCheckpoint(
+            f"the processor of {model} cannot be loaded ({_sentence(error)}); install what it asks "
+            "for, or copy the processor's files beside the model"
+        ) from error
     processor.tokenizer.padding_side = "left"
     layers = config.get_text_config().num_hidden_layers
     from_hub = model != "pocket" and folder != Path(model)
@@ -129,3 +135,8 @@ def load_backbone(
         source=str(model) if from_hub or model == "pocket" else str(folder.resolve()),
         revision=weights_revision(folder),
     )
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from liveedit import __version__
-from liveedit.cli import bench, data, demo, pocket, train
+from liveedit.cli import bench, data, demo, doctor, pocket, train
 from liveedit.errors import LiveEditError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")

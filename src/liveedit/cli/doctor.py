@@ -1,0 +1,76 @@
+"""``liveedit doctor``: what the editor makes of a model, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from liveedit.cli.common import EDITOR, JSON, quieten
+
+if TYPE_CHECKING:
+    from liveedit.checkup import Checkup
+
+
+def doctor(
+    model: str = typer.Argument(
+        "pocket", help="'pocket', the folder of a transformers model, or its id on the hub."
+    ),
+    edits: int = typer.Option(1000, min=1, help="Edits to tell the memory of."),
+    image: Path | None = typer.Option(None, help="Picture of the sample prompt; a drawing."),
+    out: Path | None = typer.Option(None, help="PNG file for the picture and its tokens."),
+    edit_layer: int | None = typer.Option(
+        None, min=0, help="Decoder layer to edit; the family's own choice."
+    ),
+    editor: Path | None = EDITOR,
+    as_json: bool = JSON,
+) -> None:
+    """Tell a model's family, edit layer, token spans and memory, and what is missing.
+
+    No weights are read. The exit status is 1 if something keeps the model from being edited.
+    """
+    quieten()
+    from liveedit.checkup import check_up, drawing, drawn
+    from liveedit.correction import open_image
+
+    picture = drawing() if image is None else open_image(image)
+    found = check_up(model, image=picture, editor=editor, edit_layer=edit_layer)
+    if out is not None:
+        drawn(picture, found.runs).save(out, format="PNG")
+    if as_json:
+        print(json.dumps(asdict(found) | {"bytes_of_edits": edits * found.bytes_per_edit}))
+    else:
+        _show(found, edits, out)
+    if not found.runs:
+        raise typer.Exit(1)
+
+
+def _show(found: Checkup, edits: int, out: Path | None) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from liveedit.checkup import COLOURS
+
+    console = Console()
+    billions, size = found.parameters / 1e9, found.bytes_per_edit
+    console.print(f"family      {found.family}, {billions:.2f} billion parameters")
+    console.print(f"edit layer  {found.edit_layer} of 0 to {found.layers - 1}, width {found.width}")
+    console.print(
+        f"memory      {size / 1e3:.0f} KB an edit, {edits * size / 1e6:.1f} MB for {edits}"
+    )
+    sample = Text("prompt      ")
+    for run in found.runs:
+        words = f"{run.text} × {run.tokens}" if run.kind == "vision" else run.text
+        sample.append(words, style=f"white on {COLOURS[run.kind]}")
+    console.print(sample)
+    legend = Text("            ")
+    for kind, colour in COLOURS.items():
+        legend.append(f" {kind} ", style=f"white on {colour}").append(" ")
+    console.print(legend)
+    for one in found.missing:
+        console.print(f"missing     {one}", markup=False)
+    if out is not None:
+        console.print(f"drawn in    {out}", markup=False)

@@ -1,0 +1,71 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from liveedit import cli
+from tests.backbones.families import FAMILIES, tiny
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    backbone = tiny(request.param)
+    backbone.model.save_pretrained(tmp_path / "model")
+    backbone.processor.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["liveedit", "doctor", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code or 0  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("folder", list(FAMILIES), indirect=True)
+def test_every_family_is_recognised(folder, request, monkeypatch, capsys) -> None:
+    assert run([str(folder), "--json", "--edits", "7"], monkeypatch) == 0
+    found = json.loads(capsys.readouterr().out)
+    backbone = tiny(request.node.callspec.params["folder"])
+    assert found["family"] == backbone.family
+    assert (found["layers"], found["edit_layer"], found["width"]) == (5, 3, 64)
+    assert found["parameters"] == sum(one.numel() for one in backbone.model.parameters())
+    # rank 8 of both matrices, 4 vectors of 384 for each of two features, in float32
+    assert found["bytes_of_edits"] == 7 * 4 * (2 * 8 * 64 + 2 * 4 * 384)
+    kinds = [run["kind"] for run in found["runs"]]
+    assert kinds[-2:] == ["prompt", "target"]
+    assert "vision" in kinds
+    assert "What is this?" in found["runs"][-2]["text"]
+    assert found["runs"][-1]["text"].strip().startswith("a red circle")
+    assert any("liveedit train" in one for one in found["missing"])
+
+
+@pytest.mark.parametrize("folder", ["llava_next"], indirect=True)
+def test_told_and_drawn(folder, tmp_path, monkeypatch, capsys) -> None:
+    Image.new("RGB", (100, 60), "blue").save(tmp_path / "blue.png")
+    arguments = [str(folder), "--image", str(tmp_path / "blue.png"), "--edit-layer", "2"]
+    assert run([*arguments, "--out", str(tmp_path / "drawn.png")], monkeypatch) == 0
+    told = capsys.readouterr().out
+    assert "llava_next" in told
+    assert "2 of 0 to 4" in told
+    with Image.open(tmp_path / "drawn.png") as drawn:
+        assert drawn.height > drawn.width * 60 // 100
+        assert drawn.getpixel((360, 200)) == (0, 0, 255)
+
+
+@pytest.mark.parametrize("folder", ["llava"], indirect=True)
+def test_a_processor_without_chat_template(folder, monkeypatch, capsys) -> None:
+    (folder / "chat_template.jinja").unlink()
+    assert run([str(folder)], monkeypatch) == 1
+    assert "chat template" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("folder", ["smolvlm"], indirect=True)
+def test_a_package_that_a_processor_asks_for(folder, monkeypatch, capsys) -> None:
+    from transformers.models.smolvlm import processing_smolvlm
+
+    monkeypatch.setattr(processing_smolvlm, "num2words", None)
+    assert run([str(folder)], monkeypatch) == 2
+    assert "num2words" in capsys.readouterr().err
