@@ -12,7 +12,8 @@ from torch import Tensor
 
 from liveedit.config import EditingConfig
 from liveedit.routing import EditFeatures
-from liveedit.store.memory import Edit, Pool
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.checkpoint import load_editor, shipped_editor
 from liveedit.config import EditingConfig
 from liveedit.correction import Correction, ImageSource, checked_text, open_image
+from liveedit.errors import DamagedEdit, PastRevision
 from liveedit.hub import (
     EDITS_FILE,
     hub_folder,
@@ -27,12 +28,17 @@ from liveedit.hub import (
     save_pretrained,
     saved_source,
 )
+from liveedit.identity import identity_of
 from liveedit.making import EditOutcome, make_edits
 from liveedit.network import EditorNetwork
 from liveedit.representation import Representation, standardise
-from liveedit.residual import RoutedExperts, edited_layer, fetch
+from liveedit.residual import RoutedExperts, edited_layer
+from liveedit.retrieval import choose_experts, route_in
 from liveedit.routing import Route
-from liveedit.store.memory import Edit, MemoryStore, Pool
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.memory import MemoryStore
+from liveedit.store.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +73,28 @@ class EditedModel:
     Args:
         backbone: The wrapped model.
         network: An editor trained for it.
-        store: Where edits are kept; a fresh one in memory by default.
+        store: Where edits are kept, or the file or URL of a store, which is made if it is not
+            there; in memory by default.
         config: What happens when a correction is made.
+
+    Raises:
+        StoreError: The store cannot be used, or was made with another backbone or editor.
     """
 
     def __init__(
         self,
         backbone: Backbone,
         network: EditorNetwork,
-        store: MemoryStore | None = None,
+        store: Store | str | Path | None = None,
         config: EditingConfig | None = None,
     ) -> None:
         self.backbone = backbone
         self.network = network.to(backbone.edit_device).eval()
-        self.store = store or MemoryStore(
-            width=network.state_width,
-            rank=network.config.rank,
-            features=network.features,
-            device=backbone.edit_device,
-        )
+        self.store = self._opened(store)
         self.config = config or EditingConfig()
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
         self._namespace: ContextVar[str] = ContextVar("namespace", default="")
+        self._revision: ContextVar[int | None] = ContextVar("revision", default=None)
 
     @classmethod
     def from_pretrained(
@@ -96,6 +102,7 @@ class EditedModel:
         model: str | Path = "pocket",
         *,
         editor: str | Path | None = None,
+        store: Store | str | Path | None = None,
         config: EditingConfig | None = None,
         **loading: Any,
     ) -> EditedModel:
@@ -106,6 +113,8 @@ class EditedModel:
                 one on the hub, or what :meth:`save_pretrained` wrote.
             editor: Folder that ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if
                 there are any; for the pocket VLM the shipped one by default.
+            store: Where edits are kept, or the file or URL of a store, which is made if it is not
+                there; in memory by default. A store of its own does not take up saved edits.
             config: What happens when a correction is made.
             loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
                 dtype, quantization_config, edit_layer, revision.
@@ -114,6 +123,7 @@ class EditedModel:
             BadCheckpoint: There is no such model or editor.
             BackboneMismatch: The editor was trained for another backbone or layer.
             UnknownFamily: The model is of no supported family.
+            StoreError: The store cannot be used, or was made with another backbone or editor.
         """
         saved = None if model == "pocket" else hub_folder(model, revision=loading.get("revision"))
         source = None if saved is None else saved_source(saved)
@@ -123,8 +133,8 @@ class EditedModel:
         backbone = load_backbone(model, **loading)
         folder = Path(editor or shipped_editor())
         network = load_editor(folder, backbone.fingerprint())
-        edited = cls(backbone, network, config=config)
-        if (folder / EDITS_FILE).is_file():
+        edited = cls(backbone, network, store, config)
+        if store is None and (folder / EDITS_FILE).is_file():
             load_edits(folder, edited.store)
         return edited
 
@@ -144,11 +154,18 @@ class EditedModel:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """The edits in force, oldest first."""
-        return self.store.edits
+        """The edits in force, oldest first; within :meth:`at`, those of that revision."""
+        return self.store.edits_at(self._revision.get())
 
     def edit(
-        self, image: ImageSource | None, prompt: str, target: str, *, preview: bool = False
+        self,
+        image: ImageSource | None,
+        prompt: str,
+        target: str,
+        *,
+        author: str = "",
+        reason: str = "",
+        preview: bool = False,
     ) -> EditOutcome:
         """Correct one answer: from now on, ``prompt`` about what ``image`` shows gives ``target``.
 
@@ -157,6 +174,8 @@ class EditedModel:
                 a picture alone.
             prompt: The question.
             target: The right answer.
+            author: Who corrects.
+            reason: Why.
             preview: Only say what would come of it; nothing is written.
 
         Raises:
@@ -164,8 +183,11 @@ class EditedModel:
             EmptyText: Prompt or target says nothing.
             ControlTokenInText: Prompt or target holds a control token of the model.
             TextOnlyCorrection: There is no picture, and the editor has no text router.
+            PastRevision: Within :meth:`at`.
+            StoreError: The store cannot be written.
         """
-        return self.edit_many([Correction.checked(image, prompt, target)], preview=preview)[0]
+        correction = Correction.checked(image, prompt, target)
+        return self.edit_many([correction], author=author, reason=reason, preview=preview)[0]
 
     def edit_many(
         self,
@@ -173,7 +195,10 @@ class EditedModel:
         *,
         namespaces: Sequence[str] | None = None,
         batch: int = 32,
+        author: str = "",
+        reason: str = "",
         preview: bool = False,
+        before_write: Callable[[list[EditOutcome]], None] | None = None,
         progress: bool = False,
     ) -> list[EditOutcome]:
         """Correct many answers at once; either all corrections become edits or none does.
@@ -182,13 +207,18 @@ class EditedModel:
             corrections: What to correct, the oldest first.
             namespaces: The set of edits that each belongs to; that of :meth:`namespace` by default.
             batch: How many are processed together.
+            author: Who corrects.
+            reason: Why.
             preview: Only say what would come of it; nothing is written.
+            before_write: Is shown the outcomes, conflicts with earlier edits among them, before
+                anything is written; if it raises, nothing is.
             progress: Show a progress bar.
 
         Raises:
             ValueError: There are not as many namespaces as corrections.
-            ControlTokenInText, TextOnlyCorrection: See :meth:`edit`.
+            ControlTokenInText, TextOnlyCorrection, PastRevision, StoreError: See :meth:`edit`.
         """
+        self._refuse_past()
         if namespaces is None:
             namespaces = [self._namespace.get()] * len(corrections)
         if len(namespaces) != len(corrections):
@@ -201,21 +231,40 @@ class EditedModel:
             for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
                 some, theirs = corrections[start : start + batch], namespaces[start : start + batch]
                 made = make_edits(
-                    self.backbone, self.network, self.store, some, theirs, self.config
-                )
-                self.store.add([one.edit for one in made.outcomes], made.experts, made.features)
+                    self.backbone, self.network, self.store, some, theirs, self.config,
+                    author=author, reason=reason,
+                )  # fmt: skip
+                edits = [one.edit for one in made.outcomes]
+                images = [correction.image for correction in some]
+                self.store.add(edits, made.experts, made.features, images)
                 outcomes += made.outcomes
+            if before_write is not None:
+                before_write(outcomes)
         return outcomes
 
-    def revoke(self, edit_id: str) -> Edit:
+    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take an edit back; the model answers as if it had never been made.
 
         What it alone superseded is in force again.
 
         Raises:
             UnknownEdit: There is none of that name, or it is revoked already.
+            PastRevision: Within :meth:`at`.
+            StoreError: The store cannot be written.
         """
-        return self.store.revoke(edit_id)
+        self._refuse_past()
+        return self.store.revoke(edit_id, author=author, reason=reason)
+
+    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Take a revocation back; what the edit supersedes is out of force again.
+
+        Raises:
+            UnknownEdit: There is none of that name that is revoked.
+            PastRevision: Within :meth:`at`.
+            StoreError: The store cannot be written.
+        """
+        self._refuse_past()
+        return self.store.restore(edit_id, author=author, reason=reason)
 
     @overload
     def generate(self, images: ImageSource | None, prompts: str, **options: Any) -> str: ...
@@ -263,7 +312,7 @@ class EditedModel:
             states: The unedited states at the edit layer, as ``backbone.states`` gives them: the
                 layers below the edit layer need not run again.
         """
-        routed = self._choose(self._represent(query, states))
+        routed = self._choose(self._represent(query, states), self._pool())
         edited = states if routed is None else routed.add_to(states, self.network.scale)
         return self.backbone.finish(
             edited, query.attention_mask, query.spans.predicts, query.per_token
@@ -272,15 +321,20 @@ class EditedModel:
     @torch.no_grad()
     def route(self, query: Query, states: Float[Tensor, "batch length width"]) -> Route:
         """Scores of every edit in force, for every row of a query."""
-        pool = self._pool()
         features = self.network.extractor(self._represent(query, states))
-        return self.network.router.route(features, pool.features, pool.eligible)
+        return route_in(self.network.router, features, self._pool())
 
+    @torch.no_grad()
     def explain(self, image: ImageSource | None, prompt: str) -> list[Explanation]:
-        """What the router thinks of each edit in force for one query, largest weight first."""
+        """What the router thinks of each edit in force for one query, largest weight first.
+
+        Of very many edits only those that the store's index proposes are told.
+        """
         query = self._query([image], [prompt])
-        route = self.route(query, self.backbone.states(query))
-        pool = self._pool()
+        represented = self._represent(query, self.backbone.states(query))
+        features = self.network.extractor(represented)
+        pool = self._pool().near(features)
+        route = route_in(self.network.router, features, pool)
         found = [
             Explanation(
                 edit=self.store.get(pool.ids[row]),
@@ -318,6 +372,20 @@ class EditedModel:
         finally:
             self._namespace.reset(token)
 
+    @contextmanager
+    def at(self, revision: int) -> Iterator[None]:
+        """Within this context the model answers as it did at a revision of the store.
+
+        Raises:
+            UnknownRevision: It is still to come.
+        """
+        self.store.pool((), revision=revision)
+        token = self._revision.set(revision)
+        try:
+            yield
+        finally:
+            self._revision.reset(token)
+
     def disabled(self) -> Any:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
@@ -327,7 +395,27 @@ class EditedModel:
         return self.backbone.query(opened, [checked_text(p, "prompt") for p in prompts])
 
     def _pool(self) -> Pool:
-        return self.store.pool(self._only.get(), namespaces=[self._namespace.get()])
+        return self.store.pool(
+            self._only.get(), namespaces=[self._namespace.get()], revision=self._revision.get()
+        )
+
+    def _opened(self, store: Store | str | Path | None) -> Store:
+        network, device = self.network, self.backbone.edit_device
+        if isinstance(store, (str, Path)):
+            from liveedit.store.sql import SqlStore
+
+            return SqlStore(store, identity_of(self.backbone, network), device=device)
+        return store or MemoryStore(
+            width=network.state_width,
+            rank=network.config.rank,
+            features=network.features,
+            device=device,
+        )
+
+    def _refuse_past(self) -> None:
+        revision = self._revision.get()
+        if revision is not None:
+            raise PastRevision(revision)
 
     def _represent(
         self, query: Query, states: Float[Tensor, "batch length width"]
@@ -336,14 +424,21 @@ class EditedModel:
         return Representation(states=states, spans=query.spans)
 
     def _edited(self, query: Query) -> Any:
-        if not self._pool().eligible.any():
-            return nullcontext()
-        return edited_layer(self.backbone.layer, query.spans, self.network.scale, self._choose)
-
-    def _choose(self, representation: Representation) -> RoutedExperts | None:
-        pool = self._pool()
+        pool = self._pool()  # the query sees this revision, whatever is written meanwhile
         if not pool.eligible.any():
-            return None
+            return nullcontext()
+        return edited_layer(
+            self.backbone.layer,
+            query.spans,
+            self.network.scale,
+            lambda representation: self._choose(representation, pool),
+        )
+
+    def _choose(self, representation: Representation, pool: Pool) -> RoutedExperts | None:
         features = self.network.extractor(representation)
-        route = self.network.router.route(features, pool.features, pool.eligible)
-        return fetch(route.weights, pool.experts)
+        while pool.eligible.any():
+            try:
+                return choose_experts(self.network.router, features, pool)
+            except DamagedEdit as error:
+                pool = pool.without(error.edit_id)
+        return None

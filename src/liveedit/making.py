@@ -19,8 +19,11 @@ from liveedit.network import EditorNetwork
 from liveedit.refine import Asked, verify_and_refine
 from liveedit.representation import Representation, standardise
 from liveedit.residual import fetch
+from liveedit.retrieval import fetch_from
 from liveedit.routing import EditFeatures, RoutingFeatures
-from liveedit.store.memory import Edit, MemoryStore, Pool
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
 
 # what an edit must not change about its own picture, and what a text-only edit must not change
 _NEIGHBOURS = ("Describe the picture in one sentence.", "What is in the background?")
@@ -62,10 +65,13 @@ class Made:
 def make_edits(
     backbone: Backbone,
     network: EditorNetwork,
-    store: MemoryStore,
+    store: Store,
     corrections: Sequence[Correction],
     namespaces: Sequence[str],
     config: EditingConfig,
+    *,
+    author: str = "",
+    reason: str = "",
 ) -> Made:
     """Make a batch of edits; the store is only read.
 
@@ -76,9 +82,12 @@ def make_edits(
         corrections: The batch, the oldest first.
         namespaces: The set of edits that each will belong to.
         config: Switches.
+        author: Who corrects.
+        reason: Why.
 
     Raises:
         TextOnlyCorrection: One has no picture, and the editor has no text router.
+        DamagedEdit: One of the store that concerns them is; the store leaves it out from now on.
     """
     if not network.config.text_router and any(c.image is None for c in corrections):
         raise TextOnlyCorrection
@@ -91,28 +100,29 @@ def make_edits(
         lexical=backbone.lexical(query.input_ids, query.spans.target),
     )
     experts, features = network.generator(representation), network.edit_features(representation)
-    pool = store.pool(namespaces=namespaces)
+    queries = network.extractor(representation)
+    pool = store.pool(namespaces=namespaces).near(queries)
     edits = [
         Edit(
             prompt=c.prompt,
             target=c.target,
             image=None if c.image is None else image_identity(c.image),
             namespace=namespace,
+            author=author,
+            reason=reason,
         )
         for c, namespace in zip(corrections, namespaces, strict=True)
     ]
     conflicts = find_conflicts(edits, features, pool, store.get, config)
     if config.supersede:
         edits = superseding(edits, conflicts)
-    in_force = _in_force(edits, pool, store)
-    queries = network.extractor(representation)
+    in_force = _in_force(edits, pool)
     own, others = _weights(network, pool, queries, features, in_force)
     residual = torch.zeros_like(representation.states)
-    for weights, there in (
-        (others[:, : -len(edits)], pool.experts),
-        (others[:, -len(edits) :], experts),
+    for routed in (
+        fetch_from(others[:, : -len(edits)], pool),
+        fetch(others[:, -len(edits) :], experts),
     ):
-        routed = fetch(weights, there)
         if routed is not None:
             residual += apply_experts(representation.states, routed.experts, routed.weights)
 
@@ -146,20 +156,20 @@ def make_edits(
     return Made(outcomes=outcomes, experts=refined.experts, features=features)
 
 
-def _in_force(
-    edits: Sequence[Edit], pool: Pool, store: MemoryStore
-) -> Bool[Tensor, "batch experts"]:
+def _in_force(edits: Sequence[Edit], pool: Pool) -> Bool[Tensor, "batch experts"]:
     """For each new edit what is in force with it: of the pool, then of the batch.
 
     That is what will be in force in the end; but one that a later one of the batch supersedes is
     looked at as if that were revoked.
     """
-    known, count = len(pool.ids), len(edits)
+    known, count = pool.eligible.shape[1], len(edits)
     device = pool.eligible.device
-    column = {edit.id: known + row for row, edit in enumerate(edits)}
+    wanted = {one for edit in edits for one in edit.supersedes}
+    column = {one: at for at, one in enumerate(pool.ids[:known]) if one in wanted}
+    column |= {edit.id: known + row for row, edit in enumerate(edits)}
     supersedes = torch.zeros(count, known + count, dtype=torch.bool, device=device)
     for row, edit in enumerate(edits):
-        gone = [column[one] if one in column else store.row(one) for one in edit.supersedes]
+        gone = [column[one] for one in edit.supersedes if one in column]  # others are not near
         supersedes[row, gone] = True
     spaces = [edit.namespace for edit in edits]
     together = torch.tensor([[one == other for other in spaces] for one in spaces], device=device)
@@ -183,8 +193,11 @@ def _weights(
         prompt=torch.cat([pool.features.prompt, edits.prompt]),
         sees=torch.cat([pool.features.sees, edits.sees]),
     )
-    weights = network.router.route(queries, both, in_force).weights
-    among = weights[:, len(pool.ids) :]
+    crowd = pool.crowd_of(queries)
+    if crowd is not None:
+        crowd = crowd + in_force[:, -len(queries.sees) :].sum(1, keepdim=True)
+    weights = network.router.route(queries, both, in_force, crowd).weights
+    among = weights[:, -len(queries.sees) :]
     own = among.diagonal().clone()
     among.fill_diagonal_(0)
     return own, weights

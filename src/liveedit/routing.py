@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -241,6 +241,7 @@ class Router(nn.Module):
         queries: RoutingFeatures,
         edits: EditFeatures,
         eligible: Bool[Tensor, "#batch experts"],
+        crowd: Int[Tensor, "batch 1"] | None = None,
     ) -> Route:
         """Filter and weigh the experts for every query.
 
@@ -248,14 +249,21 @@ class Router(nn.Module):
             queries: Input-side features.
             edits: Edit-side features of the experts.
             eligible: Experts that may be chosen at all, for each query or for all.
+            crowd: How many might have been chosen, where these are only the nearest of them.
         """
-        return self.decide(self.similarities(queries, edits), eligible)
+        return self.decide(self.similarities(queries, edits), eligible, crowd)
 
-    def decide(self, alike: Similarities, eligible: Bool[Tensor, "#batch experts"]) -> Route:
+    def decide(
+        self,
+        alike: Similarities,
+        eligible: Bool[Tensor, "#batch experts"],
+        crowd: Int[Tensor, "batch 1"] | None = None,
+    ) -> Route:
         """Filter and weigh by similarities that are known already."""
         allowed = eligible & (alike.alike if self.text else alike.sees)
-        crowd = allowed.sum(1, keepdim=True).clamp(min=1).log()
-        threshold = alike.sentinel + self.margin + self.crowding * crowd
+        if crowd is None:
+            crowd = allowed.sum(1, keepdim=True)
+        threshold = alike.sentinel + self.margin + self.crowding * crowd.clamp(min=1).log()
         asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
         passes = allowed
         if self.hard:

@@ -1,66 +1,28 @@
-"""Edits in memory: a contiguous pool that grows by doubling, so that an edit costs O(1)."""
+"""Edits of one process, in memory."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from uuid import uuid4
+from threading import RLock, get_ident
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Int
+from PIL import Image
 from torch import Tensor
 
 from liveedit.errors import UnknownEdit
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+from liveedit.store.shelf import Shelf, View
 
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """What is kept of a correction for people to read.
-
-    Args:
-        prompt: The corrected question.
-        target: The answer it now has.
-        image: Identity of the picture, see :func:`liveedit.correction.image_identity`; None for a
-            text-only edit.
-        namespace: The set of edits it belongs to; sets know nothing of each other.
-        supersedes: Names of the edits that are out of force as long as this one is not revoked.
-        id: Name of the edit, unique.
-        created: When it was made, UTC.
-    """
-
-    prompt: str
-    target: str
-    image: str | None
-    namespace: str = ""
-    supersedes: tuple[str, ...] = ()
-    id: str = field(default_factory=lambda: uuid4().hex[:12])
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    """All edits ever made, in order, as tensors; those not in force are not eligible.
-
-    Args:
-        ids: Their names.
-        experts: u and v, (edits, rank, width).
-        features: Edit-side routing features.
-        eligible: Which edits may be routed to, for each query or for all.
-    """
-
-    ids: Sequence[str]
-    experts: Experts
-    features: EditFeatures
-    eligible: Bool[Tensor, "queries edits"]
+__all__ = ["Edit", "MemoryStore", "Pool"]
 
 
 class MemoryStore:
-    """Edits of one process; gone with it.
+    """Edits of one process; gone with it. Pictures are not kept.
 
     An edit is in force unless it is revoked, or superseded by one that is not revoked.
 
@@ -74,28 +36,39 @@ class MemoryStore:
     def __init__(
         self, *, width: int, rank: int, features: int, device: str | torch.device = "cpu"
     ) -> None:
-        self._edits: dict[str, Edit] = {}
-        self._rows: dict[str, int] = {}
-        self._ids: list[str] = []
-        self._superseded: Counter[str] = Counter()
-        self._namespaces: dict[str, int] = {}
-        self._tensors = {
-            "u": torch.empty(0, rank, width, device=device),
-            "v": torch.empty(0, rank, width, device=device),
-            "vision": torch.empty(0, features, device=device),
-            "prompt": torch.empty(0, features, device=device),
-            "sees": torch.empty(0, dtype=torch.bool, device=device),
-            "namespace": torch.empty(0, dtype=torch.int32, device=device),
-            "eligible": torch.empty(0, dtype=torch.bool, device=device),
+        columns = {
+            "u": torch.empty(0, rank, width),
+            "v": torch.empty(0, rank, width),
+            "vision": torch.empty(0, features),
+            "prompt": torch.empty(0, features),
+            "sees": torch.empty(0, dtype=torch.bool),
         }
+        self._shelf = Shelf(columns, device=device)
+        self._edits: dict[str, Edit] = {}
+        self._lock = RLock()
+        self._writer: int | None = None  # the thread that is in a transaction
 
     def __len__(self) -> int:
         return len(self.edits)
 
     @property
+    def revision(self) -> int:
+        """How many times the store has been changed."""
+        return self._shelf.published.revision
+
+    @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in force, oldest first."""
-        return tuple(edit for edit in self._edits.values() if not self._superseded[edit.id])
+        return self.edits_at()
+
+    def edits_at(self, revision: int | None = None) -> tuple[Edit, ...]:
+        """The edits that were in force at a revision, or are now; oldest first.
+
+        Raises:
+            UnknownRevision: It is still to come.
+        """
+        rows = self._view(revision).in_force.nonzero().flatten().tolist()
+        return tuple(self._edits[self._shelf.ids[row]] for row in rows)
 
     def get(self, edit_id: str) -> Edit:
         """One edit that is not revoked, in force or superseded.
@@ -103,104 +76,130 @@ class MemoryStore:
         Raises:
             UnknownEdit: There is none of that name.
         """
-        if edit_id not in self._edits:
+        if self._shelf.revoked(edit_id):
             raise UnknownEdit(edit_id)
         return self._edits[edit_id]
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
-        return self._rows[edit_id]
+        return self._shelf.row(edit_id)
 
-    def add(self, edits: Sequence[Edit], experts: Experts, features: EditFeatures) -> None:
-        """Take up edits, one row of the tensors each, and put those they supersede out of force."""
-        first, last = len(self._rows), len(self._rows) + len(edits)
-        self._reserve(last)
-        for name, rows in (
-            ("u", experts.u),
-            ("v", experts.v),
-            ("vision", features.vision),
-            ("prompt", features.prompt),
-            ("sees", features.sees),
-        ):
-            self._tensors[name][first:last] = rows
-        spaces = [self._namespaces.setdefault(e.namespace, len(self._namespaces)) for e in edits]
-        self._tensors["namespace"][first:last] = torch.tensor(spaces, dtype=torch.int32)
-        self._tensors["eligible"][first:last] = True
-        for row, edit in enumerate(edits, first):
-            self._rows[edit.id] = row
-            self._ids.append(edit.id)
-            self._edits[edit.id] = edit
-            self._superseded.update(edit.supersedes)
-            self._settle(edit.supersedes)
+    def add(
+        self,
+        edits: Sequence[Edit],
+        experts: Experts,
+        features: EditFeatures,
+        pictures: Sequence[Image.Image | None] | None = None,
+    ) -> None:
+        """Take up edits, one row of the tensors each, and put those they supersede out of force.
 
-    def revoke(self, edit_id: str) -> Edit:
-        """Put an edit out of force for good; those that it alone superseded are in force again.
+        Args:
+            edits: What they are.
+            experts: Their experts.
+            features: Their routing features.
+            pictures: Their pictures, which only lasting stores keep.
+        """
+        with self.transaction():
+            self._shelf.append(
+                [edit.id for edit in edits],
+                [edit.namespace for edit in edits],
+                [edit.supersedes for edit in edits],
+                {
+                    "u": experts.u,
+                    "v": experts.v,
+                    "vision": features.vision,
+                    "prompt": features.prompt,
+                    "sees": features.sees,
+                    "revision": torch.full((len(edits),), self.revision + 1),
+                },
+            )
+            self._edits.update((edit.id, edit) for edit in edits)
+
+    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Put an edit out of force; those that it alone superseded are in force again.
+
+        Args:
+            edit_id: Its name.
+            author: Who takes it back; only lasting stores keep that.
+            reason: Why.
 
         Raises:
             UnknownEdit: There is none of that name, or it is revoked already.
         """
-        edit = self.get(edit_id)
-        del self._edits[edit_id]
-        self._superseded.subtract(edit.supersedes)
-        self._settle((edit_id, *edit.supersedes))
+        with self._lock:
+            edit = self.get(edit_id)
+            self._shelf.revoke(edit_id, self.revision + 1)
+            self._shelf.publish(self.revision + 1)
         return edit
+
+    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Take a revocation back: the edit is in force again, and what it supersedes is not.
+
+        Raises:
+            UnknownEdit: There is none of that name that is revoked.
+        """
+        with self._lock:
+            if not self._shelf.revoked(edit_id):
+                raise UnknownEdit(edit_id, "revoked edit")
+            self._shelf.restore(edit_id, self.revision + 1)
+            self._shelf.publish(self.revision + 1)
+        return self._edits[edit_id]
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """Edits added within stay if all goes well; after an exception none of them does.
+        """Edits added within become one revision if all goes well; else none of them stays.
+
+        Only this thread sees them before.
 
         Args:
             keep: False to take them back in any case.
         """
-        count = len(self._ids)
-        try:
-            yield
-        except BaseException:
-            keep = False
-            raise
-        finally:
-            if not keep:
-                for edit_id in reversed(self._ids[count:]):
-                    if edit_id in self._edits:
-                        self.revoke(edit_id)
-                    del self._rows[edit_id]
-                del self._ids[count:]
+        with self._lock:
+            outer, count = self._writer, len(self._shelf)
+            self._writer = get_ident()
+            try:
+                yield
+            except BaseException:
+                keep = False
+                raise
+            finally:
+                self._writer = outer
+                if not keep:
+                    for edit_id in self._shelf.ids[count:]:
+                        del self._edits[edit_id]
+                    self._shelf.truncate(count)
+                elif outer is None and len(self._shelf) > count:
+                    self._shelf.publish(self.revision + 1)
 
     def pool(
-        self, only: Collection[str] | None = None, *, namespaces: Sequence[str] = ("",)
+        self,
+        only: Collection[str] | None = None,
+        *,
+        namespaces: Sequence[str] = ("",),
+        revision: int | None = None,
     ) -> Pool:
         """Views of the tensors; experts and features are not copied.
 
         Args:
             only: Names of the edits that may be routed to; all in force by default.
             namespaces: The set of edits that each query is about; one for all of them.
+            revision: An earlier state of the store; the present one by default.
+
+        Raises:
+            UnknownEdit: One of those named is unknown or revoked.
+            UnknownRevision: It is still to come.
         """
-        count = len(self._rows)
-        views = {name: tensor[:count] for name, tensor in self._tensors.items()}
-        eligible = views["eligible"]
-        if only is not None:
-            chosen = torch.zeros_like(eligible)
-            chosen[[self._rows[self.get(edit_id).id] for edit_id in only]] = True
-            eligible = eligible & chosen
-        spaces = torch.tensor([self._namespaces.get(name, -1) for name in namespaces])
-        return Pool(
-            ids=self._ids,
-            experts=Experts(u=views["u"], v=views["v"]),
-            features=EditFeatures(
-                vision=views["vision"], prompt=views["prompt"], sees=views["sees"]
-            ),
-            eligible=eligible & (views["namespace"] == spaces.to(eligible.device)[:, None]),
-        )
+        view = self._view(revision)
+        u, v = view.tensors["u"], view.tensors["v"]
 
-    def _settle(self, edit_ids: Collection[str]) -> None:
-        for edit_id in edit_ids:
-            in_force = edit_id in self._edits and not self._superseded[edit_id]
-            self._tensors["eligible"][self._rows[edit_id]] = in_force
+        def take(rows: Int[Tensor, " some"] | None) -> Experts:
+            return Experts(u=u, v=v) if rows is None else Experts(u=u[rows], v=v[rows])
 
-    def _reserve(self, rows: int) -> None:
-        for name, tensor in self._tensors.items():
-            if len(tensor) < rows:
-                size = max(rows, 2 * len(tensor), 16)
-                grown = tensor.new_empty(size, *tensor.shape[1:])
-                grown[: len(tensor)] = tensor
-                self._tensors[name] = grown
+        return self._shelf.pool(view, take, only, namespaces)
+
+    def _view(self, revision: int | None) -> View:
+        if revision is not None:
+            return self._shelf.at(revision)
+        if self._writer == get_ident():
+            return self._shelf.now(self.revision + 1)
+        return self._shelf.published

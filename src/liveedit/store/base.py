@@ -1,0 +1,67 @@
+"""What every home of edits can do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+from PIL import Image
+
+from liveedit.expert import Experts
+from liveedit.routing import EditFeatures
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Edits, and what has become of them; every change makes a new revision.
+
+    The methods are told in :class:`liveedit.store.memory.MemoryStore` and
+    :class:`liveedit.store.sql.SqlStore`.
+    """
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest revision."""
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, oldest first."""
+
+    def edits_at(self, revision: int | None = None) -> tuple[Edit, ...]:
+        """The edits that were in force at a revision."""
+
+    def get(self, edit_id: str) -> Edit:
+        """One edit that is not revoked."""
+
+    def row(self, edit_id: str) -> int:
+        """Which row of the pool an edit has."""
+
+    def add(
+        self,
+        edits: Sequence[Edit],
+        experts: Experts,
+        features: EditFeatures,
+        pictures: Sequence[Image.Image | None] | None = None,
+    ) -> None:
+        """Take up edits."""
+
+    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Put an edit out of force."""
+
+    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Take a revocation back."""
+
+    def transaction(self, *, keep: bool = True) -> AbstractContextManager[None]:
+        """All that is added within stays, or nothing."""
+
+    def pool(
+        self,
+        only: Collection[str] | None = None,
+        *,
+        namespaces: Sequence[str] = ("",),
+        revision: int | None = None,
+    ) -> Pool:
+        """The edits of one revision, as tensors."""

@@ -1,0 +1,96 @@
+"""What a query is routed in: the edits of one revision, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from liveedit.expert import Experts
+from liveedit.routing import EditFeatures
+from liveedit.store.index import Index
+
+TakeExperts = Callable[[Int[Tensor, " some"] | None], Experts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The edits of one revision, in order, as tensors; those not in force are not eligible.
+
+    Nothing in it changes any more: whoever holds a pool sees this revision, whole.
+
+    Args:
+        ids: Their names; there may be more names than rows.
+        vision: Edit-side vision features, in any floating dtype.
+        prompt: Edit-side prompt features.
+        sees: Which edits have a picture.
+        eligible: Which edits may be routed to, for each query or for all.
+        take: The experts of some rows, in their order, or of all.
+        revision: The state of the store that this is.
+        index: Proposes rows where comparing all would take too long.
+        crowd: How many text-only edits, and how many with a picture, were eligible before the pool
+            was narrowed; None if it was not.
+    """
+
+    ids: Sequence[str]
+    vision: Float[Tensor, "edits features"]
+    prompt: Float[Tensor, "edits features"]
+    sees: Bool[Tensor, " edits"]
+    eligible: Bool[Tensor, "queries edits"]
+    take: TakeExperts
+    revision: int = 0
+    index: Index | None = None
+    crowd: Int[Tensor, "queries 2"] | None = None
+
+    @property
+    def features(self) -> EditFeatures:
+        """Edit-side routing features, float32."""
+        return EditFeatures(
+            vision=self.vision.float(), prompt=self.prompt.float(), sees=self.sees
+        )
+
+    @property
+    def experts(self) -> Experts:
+        """u and v of all edits, (edits, rank, width)."""
+        return self.take(None)
+
+    def near(self, queries: EditFeatures) -> Pool:
+        """The part of the pool that may concern some queries; itself if all can be compared.
+
+        Exact scores decide among what the index proposes. How many were eligible stays known,
+        because the threshold of the hard filter grows with that number.
+        """
+        if self.index is None:
+            return self
+        rows = self.index.propose(queries, self.eligible)
+        take = self.take
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows.tolist()],
+            vision=self.vision[rows],
+            prompt=self.prompt[rows],
+            sees=self.sees[rows],
+            eligible=self.eligible[:, rows],
+            take=lambda some: take(rows if some is None else rows[some]),
+            index=None,
+            crowd=self._crowd(),
+        )
+
+    def without(self, edit_id: str) -> Pool:
+        """The same, but one edit may not be routed to."""
+        eligible = self.eligible.clone()
+        eligible[:, self.ids.index(edit_id)] = False
+        return replace(self, eligible=eligible)
+
+    def crowd_of(self, queries: EditFeatures) -> Int[Tensor, "batch 1"] | None:
+        """How many edits of its kind each query could have been routed to; None: those here."""
+        if self.crowd is None:
+            return None
+        return self.crowd.expand(len(queries.sees), -1).gather(1, queries.sees.long()[:, None])
+
+    def _crowd(self) -> Int[Tensor, "queries 2"]:
+        seeing = (self.eligible & self.sees).sum(1)
+        return torch.stack([self.eligible.sum(1) - seeing, seeing], 1)

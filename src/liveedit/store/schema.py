@@ -1,0 +1,75 @@
+"""Tables of a store. Rows are added, never changed; each belongs to a revision."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+VERSION = "0002"  # the newest migration
+
+_Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+metadata = sa.MetaData()
+
+# One row: what the edits were made with, and the shapes of their tensors.
+stores = sa.Table(
+    "stores",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),  # JSON
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("features", sa.Integer, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+)
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    sa.Column("revision", _Number, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),  # add, revoke, restore
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+)
+edits = sa.Table(
+    "edits",
+    metadata,
+    sa.Column("number", _Number, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("revision", _Number, nullable=False, index=True),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("image", sa.Text),
+    sa.Column("prompt", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("supersedes", sa.Text, nullable=False),  # JSON
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),  # SHA-256 of the store's
+    sa.Column("features_checksum", sa.Text, nullable=False),
+    sa.Column("expert_checksum", sa.Text, nullable=False),
+    sa.Column("checksum", sa.Text, nullable=False),
+    sa.Column("features", sa.LargeBinary, nullable=False),  # safetensors; last, as it is long
+    sa.Index("edits_by_digest", "digest"),
+)
+# Apart from the edits, so that following them does not read the weights.
+experts = sa.Table(
+    "experts",
+    metadata,
+    sa.Column("number", _Number, primary_key=True, autoincrement=False),
+    sa.Column("tensors", sa.LargeBinary, nullable=False),  # safetensors
+)
+pictures = sa.Table(
+    "pictures",
+    metadata,
+    sa.Column("image", sa.Text, primary_key=True),
+    sa.Column("thumbnail", sa.LargeBinary, nullable=False),  # WEBP
+    sa.Column("checksum", sa.Text, nullable=False),
+)
+changes = sa.Table(
+    "changes",
+    metadata,
+    sa.Column("revision", _Number, primary_key=True, autoincrement=False),
+    sa.Column("edit", _Number, primary_key=True, autoincrement=False),
+    sa.Index("changes_by_edit", "edit"),
+)

@@ -1,0 +1,421 @@
+"""Edits that last: in a SQLite file or a PostgreSQL database, shared by threads and processes."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, RLock, get_ident
+
+import torch
+from jaxtyping import Int
+from PIL import Image
+from torch import Tensor
+
+from liveedit.errors import DamagedEdit, UnknownEdit
+from liveedit.expert import Experts
+from liveedit.routing import EditFeatures
+from liveedit.store.edit import Edit
+from liveedit.store.format import BadBytes, pack, thumbnail, unpack
+from liveedit.store.index import Index
+from liveedit.store.log import EditLog, Identity, NewEdit, StoredEdit
+from liveedit.store.pool import Pool
+from liveedit.store.shelf import Shelf, View
+
+_log = logging.getLogger(__name__)
+EXACT = 10_000  # so many edits are compared one by one; of more an index proposes some
+
+
+class SqlStore:
+    """A store that other processes may read and write at the same time.
+
+    Routing features are held in memory and follow the log by revision number whenever a pool is
+    asked for; experts are read when a query is routed to them. An edit whose bytes are not what
+    was written is left out, and named in :attr:`damaged`.
+
+    Args:
+        location: Path of a SQLite file, or URL of a PostgreSQL database.
+        identity: What edits will be made with; a store that is not there is made. By default the
+            store must exist, and its own identity is taken.
+        device: Where the tensors live.
+        dtype: What routing features are held in; half precision halves the memory.
+        exact: Up to so many edits a query is compared with all.
+        kept: Experts that are kept after they were read.
+
+    Raises:
+        StoreMismatch: The store's edits were made with something else.
+        StoreUnusable, StoreTooNew, StoreTooOld, MissingExtra: See
+            :class:`liveedit.store.log.EditLog`.
+    """
+
+    def __init__(
+        self,
+        location: str | Path,
+        identity: Identity | None = None,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        exact: int = EXACT,
+        kept: int = 1024,
+    ) -> None:
+        self.log = EditLog(location, identity)
+        self.damaged: dict[str, str] = {}
+        shapes = self.log.shapes()
+        self._feature_shapes, self._expert_shapes = shapes["features"], shapes["expert"]
+        columns = {
+            "vision": torch.empty(0, self.log.identity.features, dtype=dtype),
+            "prompt": torch.empty(0, self.log.identity.features, dtype=dtype),
+            "sees": torch.empty(0, dtype=torch.bool),
+            "number": torch.empty(0, dtype=torch.int64),
+        }
+        self._device = torch.device(device)
+        self._shelf = Shelf(columns, device=device)
+        self._experts = _Recent(kept)
+        self._exact, self._index = exact, _index_if_installed()
+        self._lock = RLock()
+        self._writer: int | None = None  # the thread that is in a transaction
+        self._staged: list[tuple[NewEdit, Image.Image | None]] = []
+        self.follow()
+
+    def __len__(self) -> int:
+        self.follow()
+        return int(self._view(None).in_force.sum())
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest revision that is followed; 0 if nothing was ever changed."""
+        self.follow()
+        return self._shelf.published.revision
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, oldest first."""
+        return self.edits_at()
+
+    def edits_at(self, revision: int | None = None) -> tuple[Edit, ...]:
+        """The edits that were in force at a revision, or are now; oldest first.
+
+        Raises:
+            UnknownRevision: It is still to come.
+        """
+        self.follow()
+        rows = self._view(revision).in_force.nonzero().flatten().tolist()
+        ids = [self._shelf.ids[row] for row in rows]
+        staged = {new.edit.id: new.edit for new, _ in self._staged}
+        found = {row.edit.id: row.edit for row in self.log.stored(ids)} | staged
+        return tuple(found[edit_id] for edit_id in ids)
+
+    def get(self, edit_id: str) -> Edit:
+        """One edit that is not revoked, in force or superseded.
+
+        Raises:
+            UnknownEdit: There is none of that name.
+            DamagedEdit: It is not what was written.
+        """
+        if edit_id in self.damaged:
+            raise DamagedEdit(edit_id, self.damaged[edit_id])
+        if self._shelf.revoked(edit_id):
+            raise UnknownEdit(edit_id)
+        for new, _ in self._staged:
+            if new.edit.id == edit_id:
+                return new.edit
+        return self.log.stored([edit_id])[0].edit
+
+    def row(self, edit_id: str) -> int:
+        """Which row of the pool an edit has, revoked or not."""
+        return self._shelf.row(edit_id)
+
+    def follow(self) -> None:
+        """Take up what others have written; not while a transaction of this process is open."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._writer is None:
+                self._follow()
+        finally:
+            self._lock.release()
+
+    def add(
+        self,
+        edits: Sequence[Edit],
+        experts: Experts,
+        features: EditFeatures,
+        pictures: Sequence[Image.Image | None] | None = None,
+    ) -> None:
+        """Write edits as one revision; when this returns they last.
+
+        Args:
+            edits: What they are.
+            experts: Their experts.
+            features: Their routing features.
+            pictures: Their pictures, of which thumbnails are kept.
+
+        Raises:
+            StoreError: It cannot be written; nothing of it was.
+        """
+        with self.transaction():
+            vision = torch.where(features.sees[:, None], features.vision, 0.0)
+            first = len(self._staged)
+            for row, edit in enumerate(edits):
+                told = {"vision": vision[row], "prompt": features.prompt[row]}
+                expert = {"u": experts.u[row], "v": experts.v[row]}
+                new = NewEdit(edit=edit, features=pack(told), expert=pack(expert))
+                self._staged.append((new, pictures[row] if pictures else None))
+            self._shelf.append(
+                [edit.id for edit in edits],
+                [edit.namespace for edit in edits],
+                [edit.supersedes for edit in edits],
+                {
+                    "vision": vision,
+                    "prompt": features.prompt,
+                    "sees": features.sees,
+                    "number": -1 - torch.arange(first, first + len(edits)),
+                    "revision": torch.full((len(edits),), self._shelf.published.revision + 1),
+                },
+            )
+
+    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Put an edit out of force; those that it alone superseded are in force again.
+
+        Args:
+            edit_id: Its name.
+            author: Who takes it back.
+            reason: Why.
+
+        Raises:
+            UnknownEdit: There is none of that name, or it is revoked already.
+        """
+        self.log.revoke([edit_id], author=author, reason=reason)
+        self._refresh()
+        return self.log.stored([edit_id])[0].edit
+
+    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
+        """Take a revocation back: the edit is in force again, and what it supersedes is not.
+
+        Raises:
+            UnknownEdit: There is none of that name that is revoked.
+        """
+        self.log.restore([edit_id], author=author, reason=reason)
+        self._refresh()
+        return self.log.stored([edit_id])[0].edit
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """Edits added within become one revision if all goes well; else none of them stays.
+
+        Only this thread sees them before. They are written when the transaction ends.
+
+        Args:
+            keep: False to take them back in any case.
+        """
+        with self._lock:
+            outer = self._writer
+            if outer is None:
+                self._follow()
+            count, staged = len(self._shelf), len(self._staged)
+            self._writer = get_ident()
+            try:
+                yield
+                if keep and outer is None:
+                    self._write()
+            except BaseException:
+                keep = False
+                raise
+            finally:
+                self._writer = outer
+                if outer is None or not keep:
+                    self._shelf.truncate(count)
+                    del self._staged[staged:]
+            if outer is None:
+                self._follow()
+
+    def pool(
+        self,
+        only: Collection[str] | None = None,
+        *,
+        namespaces: Sequence[str] = ("",),
+        revision: int | None = None,
+    ) -> Pool:
+        """The edits of the newest revision, or an earlier one; experts are read when taken.
+
+        Args:
+            only: Names of the edits that may be routed to; all in force by default.
+            namespaces: The set of edits that each query is about; one for all of them.
+            revision: An earlier state of the store; the present one by default.
+
+        Raises:
+            UnknownEdit: One of those named is unknown, revoked or damaged.
+            UnknownRevision: It is still to come.
+        """
+        self.follow()
+        view = self._view(revision)
+        numbers, staged = view.tensors["number"], [new for new, _ in self._staged]
+
+        def take(rows: Int[Tensor, " some"] | None) -> Experts:
+            return self._take(numbers if rows is None else numbers[rows], staged)
+
+        indexed = len(numbers) > self._exact
+        return self._shelf.pool(view, take, only, namespaces, self._index if indexed else None)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.log.close()
+
+    def _view(self, revision: int | None) -> View:
+        if revision is not None:
+            return self._shelf.at(revision)
+        if self._writer == get_ident():
+            return self._shelf.now(self._shelf.published.revision + 1)
+        return self._shelf.published
+
+    def _write(self) -> None:
+        if self._staged:
+            news = [new for new, _ in self._staged]
+            pictures = {
+                new.edit.image: thumbnail(picture)
+                for new, picture in self._staged
+                if new.edit.image is not None and picture is not None
+            }
+            authors = {new.edit.author for new in news}
+            self.log.append(news, pictures, author=authors.pop() if len(authors) == 1 else "")
+
+    def _refresh(self) -> None:
+        """Follow even if another thread is at it just now."""
+        with self._lock:
+            if self._writer is None:
+                self._follow()
+
+    def _follow(self) -> None:
+        shelf = self._shelf
+        with self.log.since(shelf.published.revision) as news:
+            if news is None:
+                return
+            count = len(shelf)
+            try:
+                for batch in news.batches:
+                    self._take_up(batch)
+            except BaseException:
+                shelf.truncate(count)
+                raise
+            for revision, kind, number in news.events:
+                edit_id = self._name(number)
+                if edit_id is not None:
+                    change = shelf.revoke if kind == "revoke" else shelf.restore
+                    change(edit_id, revision)
+            shelf.publish(news.revision)
+        if self._index is not None and len(shelf) > self._exact:
+            told = shelf.published.tensors
+            # a search looks at a few rows more sooner than the index takes up each
+            if len(shelf) - self._index.count > self._exact // 20:
+                self._index.follow(
+                    EditFeatures(vision=told["vision"], prompt=told["prompt"], sees=told["sees"])
+                )
+
+    def _take_up(self, batch: Sequence[StoredEdit]) -> None:
+        nothing = {name: torch.zeros(shape) for name, shape in self._feature_shapes.items()}
+        names, tensors, problems = [], [], {}
+        for row in batch:
+            problem, told = row.problem, nothing
+            if problem is None:
+                try:
+                    told = unpack(row.features, self._feature_shapes)
+                except BadBytes as error:
+                    problem = f"features: {error}"
+            name = row.edit.id
+            if problem is not None:
+                name = f"number {row.number}" if name in self._shelf or name in names else name
+                problems[name] = problem
+            names.append(name)
+            tensors.append(told)
+        self._shelf.append(
+            names,
+            [row.edit.namespace for row in batch],
+            [row.edit.supersedes for row in batch],
+            {
+                "vision": torch.stack([told["vision"] for told in tensors]),
+                "prompt": torch.stack([told["prompt"] for told in tensors]),
+                "sees": torch.tensor([row.edit.image is not None for row in batch]),
+                "number": torch.tensor([row.number for row in batch]),
+                "revision": torch.tensor([row.revision for row in batch]),
+            },
+        )
+        for name, problem in problems.items():
+            self._leave_out(name, problem)
+
+    def _name(self, number: int) -> str | None:
+        """Name of an edit in the pool by its number; None if there is none."""
+        numbers = self._shelf.now(0).tensors["number"]
+        row = int(torch.searchsorted(numbers, number))
+        found = row < len(numbers) and int(numbers[row]) == number
+        return self._shelf.ids[row] if found else None
+
+    def _take(self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]) -> Experts:
+        """Experts by number; negative ones are not written yet.
+
+        Raises:
+            DamagedEdit: One is not what was written; from now on it is left out.
+        """
+        wanted = numbers.tolist()
+        found = self._experts.some(wanted)
+        missing = [number for number in wanted if number >= 0 and number not in found]
+        try:
+            fresh = self.log.experts(missing) if missing else {}
+        except DamagedEdit as error:
+            self._leave_out(error.edit_id, error.problem)
+            raise
+        for number in wanted:
+            if number in found:
+                continue
+            data = fresh[number] if number >= 0 else staged[-1 - number].expert
+            try:
+                tensors = unpack(data, self._expert_shapes)
+            except BadBytes as error:
+                name = self._name(number) or f"number {number}"
+                self._leave_out(name, str(error))
+                raise DamagedEdit(name, str(error)) from error
+            found[number] = torch.stack([tensors["u"], tensors["v"]])
+        self._experts.keep({number: found[number] for number in fresh})
+        shape = (0, 2, *self._expert_shapes["u"])
+        both = torch.stack([found[n] for n in wanted]) if wanted else torch.empty(shape)
+        both = both.to(self._device)
+        return Experts(u=both[:, 0], v=both[:, 1])
+
+    def _leave_out(self, edit_id: str, problem: str) -> None:
+        self._shelf.drop(edit_id)
+        self.damaged[edit_id] = problem
+        _log.error("%s", DamagedEdit(edit_id, problem))
+
+
+class _Recent:
+    """Experts that were read lately, at most so many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: OrderedDict[int, Tensor] = OrderedDict()
+        self._lock = Lock()
+
+    def some(self, numbers: Sequence[int]) -> dict[int, Tensor]:
+        """Those of some numbers that are known."""
+        with self._lock:
+            found = {number: self._known[number] for number in numbers if number in self._known}
+            for number in found:
+                self._known.move_to_end(number)
+        return found
+
+    def keep(self, experts: dict[int, Tensor]) -> None:
+        """Keep experts, and forget those that were not asked for the longest."""
+        with self._lock:
+            self._known.update(experts)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+
+
+def _index_if_installed() -> Index | None:
+    from importlib.util import find_spec
+
+    if find_spec("faiss") is None:
+        _log.info("without faiss-cpu (extra 'scale') every query is compared with all edits")
+        return None
+    return Index()

@@ -1,0 +1,75 @@
+"""Small made-up edits, and stores for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from liveedit.expert import Experts
+from liveedit.routing import EditFeatures
+from liveedit.store.edit import Edit
+from liveedit.store.log import Identity
+from liveedit.store.memory import MemoryStore
+from liveedit.store.sql import SqlStore
+
+RANK, WIDTH, FEATURES = 2, 6, 4
+IDENTITY = Identity(
+    fingerprint={"backbone": "tiny", "edit_layer": 1, "dtype": "float32", "editor": "abc"},
+    rank=RANK,
+    width=WIDTH,
+    features=FEATURES,
+)
+
+
+def memory_store() -> MemoryStore:
+    return MemoryStore(width=WIDTH, rank=RANK, features=FEATURES)
+
+
+def sql_store(location: str | Path, **options: object) -> SqlStore:
+    return SqlStore(location, IDENTITY, **options)  # type: ignore[arg-type]
+
+
+def edit_of(number: int, **fields: object) -> Edit:
+    """A made-up edit; every third is text-only."""
+    told = {
+        "id": f"edit-{number}",
+        "prompt": f"question {number}?",
+        "target": f"answer {number}",
+        "image": None if number % 3 == 2 else f"{number:064d}",
+        "author": "ann",
+        "reason": "it was wrong",
+    }
+    return Edit(**(told | fields))  # type: ignore[arg-type]
+
+
+def tensors_of(numbers: Sequence[int]) -> tuple[Experts, EditFeatures]:
+    """What belongs to made-up edits, the same for the same number."""
+    rows = []
+    for number in numbers:
+        random = torch.Generator().manual_seed(number)
+        rows.append(
+            [
+                torch.randn(*shape, generator=random)
+                for shape in ((RANK, WIDTH), (RANK, WIDTH), (FEATURES,), (FEATURES,))
+            ]
+        )
+    u, v, vision, prompt = (torch.stack(parts) for parts in zip(*rows, strict=True))
+    sees = torch.tensor([number % 3 != 2 for number in numbers])
+    vision = torch.where(sees[:, None], vision, 0.0)
+    return Experts(u=u, v=v), EditFeatures(vision=vision, prompt=prompt, sees=sees)
+
+
+def add(store: MemoryStore | SqlStore, *numbers: int, **fields: object) -> list[Edit]:
+    """Add made-up edits as one revision."""
+    edits = [edit_of(number, **fields) for number in numbers]
+    picture = Image.new("RGB", (4, 3), "red")
+    pictures = [None if edit.image is None else picture for edit in edits]
+    store.add(edits, *tensors_of(numbers), pictures)
+    return edits
+
+
+def in_force(store: MemoryStore | SqlStore) -> list[str]:
+    return [edit.id for edit in store.edits]
