@@ -74,7 +74,7 @@ class Database:
             engine = self._engine
             if self.file is None:
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
-            with engine.begin() as connection:
+            with engine.connect() as connection:  # rolled back in the end: nothing was written
                 yield connection
 
     @contextmanager

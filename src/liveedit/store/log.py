@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -452,39 +453,59 @@ class EditLog:
         Args:
             progress: Told of the rows that were read.
         """
+        report = CheckReport()
+        with self.database.read() as connection:
+            for look in (self._check_file, self._check_edits, self._check_pictures):
+                try:
+                    look(connection, report, progress)
+                except DBAPIError as error:
+                    report.problems.append(f"the database: {error.orig}")
+        return report
+
+    def _check_file(
+        self, connection: sa.Connection, report: CheckReport, _: Callable[[int], object]
+    ) -> None:
+        if self.database.file is not None:
+            found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+            report.problems += [f"the database: {line}" for line in found if line != "ok"]
+        newest = _newest(connection)
+        report.revisions = connection.scalar(sa.select(sa.func.count(_revisions.c.revision))) or 0
+        if report.revisions != newest:
+            report.problems.append(f"{report.revisions} revisions, of which the last is {newest}")
+
+    def _check_edits(
+        self, connection: sa.Connection, report: CheckReport, progress: Callable[[int], object]
+    ) -> None:
         from liveedit.store.format import BadBytes, unpack
 
-        report = CheckReport()
         shapes = self.shapes()
-        with self.database.read() as connection:
-            if self.database.file is not None:
-                found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-                report.problems += [f"the file: {line}" for line in found if line != "ok"]
-            newest = _newest(connection)
-            report.revisions = connection.scalar(sa.select(sa.func.count(_revisions.c.revision)))
-            if report.revisions != newest:
-                report.problems.append(f"{report.revisions} revisions, of which the last is {newest}")
-            known = set(connection.scalars(sa.select(_pictures.c.image)))
-            last = connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0
-            for batch in self._batches(connection, sa.true()):
-                for row in batch:
-                    report.edits += 1
-                    problem = row.problem or self._expert_problem(row, shapes["expert"])
-                    try:
+        known = set(connection.scalars(sa.select(_pictures.c.image)))
+        last = connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0
+        for batch in self._batches(connection, sa.true()):
+            for row in batch:
+                report.edits += 1
+                problem = row.problem
+                try:
+                    if problem is None:
                         unpack(row.features, shapes["features"])
-                    except BadBytes as error:
-                        problem = problem or f"features: {error}"
-                    if problem is None and row.edit.image and row.edit.image not in known:
-                        problem = "its picture is missing"
-                    if problem:
-                        report.problems.append(f"edit {row.edit.id}: {problem}")
-                progress(len(batch))
-            if report.edits != last:
-                report.problems.append(f"{report.edits} edits, of which the last is number {last}")
-            for image, data, wanted in connection.execute(sa.select(_pictures)):
-                if checksum(data) != wanted:
-                    report.problems.append(f"picture {image}: differs from what was written")
-        return report
+                except BadBytes as error:
+                    problem = f"features: {error}"
+                if problem is None:
+                    problem = self._expert_problem(row, shapes["expert"])
+                if problem is None and row.edit.image and row.edit.image not in known:
+                    problem = "its picture is missing"
+                if problem:
+                    report.problems.append(f"edit {row.edit.id}: {problem}")
+            progress(len(batch))
+        if report.edits != last:
+            report.problems.append(f"{report.edits} edits, of which the last is number {last}")
+
+    def _check_pictures(
+        self, connection: sa.Connection, report: CheckReport, _: Callable[[int], object]
+    ) -> None:
+        for image, data, wanted in connection.execute(sa.select(_pictures)):
+            if checksum(data) != wanted:
+                report.problems.append(f"picture {image}: differs from what was written")
 
     def shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:
         """Tensors of an edit: routing features, and expert."""
@@ -712,7 +733,8 @@ class EditLog:
                 supersedes=tuple(json.loads(row.supersedes)),
             )
         except (ValueError, TypeError) as error:
-            edit = Edit(id=str(row.id), prompt="", target="", image=None)
+            gone = tuple(re.findall(r'"([^"]*)"', str(row.supersedes)))
+            edit = Edit(id=str(row.id), prompt="", target="", image=None, supersedes=gone)
             problem = f"cannot be read: {error}"
         if problem is None:
             sums = row.features_checksum, row.expert_checksum
