@@ -195,8 +195,8 @@ class EditedModel:
         *,
         namespaces: Sequence[str] | None = None,
         batch: int = 32,
-        author: str = "",
-        reason: str = "",
+        author: str | Sequence[str] = "",
+        reason: str | Sequence[str] = "",
         preview: bool = False,
         before_write: Callable[[list[EditOutcome]], None] | None = None,
         progress: bool = False,
@@ -207,8 +207,8 @@ class EditedModel:
             corrections: What to correct, the oldest first.
             namespaces: The set of edits that each belongs to; that of :meth:`namespace` by default.
             batch: How many are processed together.
-            author: Who corrects.
-            reason: Why.
+            author: Who corrects, all or each.
+            reason: Why, all or each.
             preview: Only say what would come of it; nothing is written.
             before_write: Is shown the outcomes, conflicts with earlier edits among them, before
                 anything is written; if it raises, nothing is.
@@ -225,17 +225,27 @@ class EditedModel:
             raise ValueError(
                 f"{len(corrections)} corrections, {len(namespaces)} namespaces: give one for each"
             )
+        authors, reasons = (
+            [told] * len(corrections) if isinstance(told, str) else told
+            for told in (author, reason)
+        )
         outcomes: list[EditOutcome] = []
         starts = range(0, len(corrections), batch)
         with self.store.transaction(keep=not preview):
             for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-                some, theirs = corrections[start : start + batch], namespaces[start : start + batch]
+                rows = slice(start, start + batch)
                 made = make_edits(
-                    self.backbone, self.network, self.store, some, theirs, self.config,
-                    author=author, reason=reason,
-                )  # fmt: skip
+                    self.backbone,
+                    self.network,
+                    self.store,
+                    corrections[rows],
+                    namespaces[rows],
+                    self.config,
+                    authors=authors[rows],
+                    reasons=reasons[rows],
+                )
                 edits = [one.edit for one in made.outcomes]
-                images = [correction.image for correction in some]
+                images = [correction.image for correction in corrections[rows]]
                 self.store.add(edits, made.experts, made.features, images)
                 outcomes += made.outcomes
             if before_write is not None:

@@ -70,8 +70,8 @@ def make_edits(
     namespaces: Sequence[str],
     config: EditingConfig,
     *,
-    author: str = "",
-    reason: str = "",
+    authors: Sequence[str],
+    reasons: Sequence[str],
 ) -> Made:
     """Make a batch of edits; the store is only read.
 
@@ -82,8 +82,8 @@ def make_edits(
         corrections: The batch, the oldest first.
         namespaces: The set of edits that each will belong to.
         config: Switches.
-        author: Who corrects.
-        reason: Why.
+        authors: Who corrects.
+        reasons: Why.
 
     Raises:
         TextOnlyCorrection: One has no picture, and the editor has no text router.
@@ -111,7 +111,9 @@ def make_edits(
             author=author,
             reason=reason,
         )
-        for c, namespace in zip(corrections, namespaces, strict=True)
+        for c, namespace, author, reason in zip(
+            corrections, namespaces, authors, reasons, strict=True
+        )
     ]
     conflicts = find_conflicts(edits, features, pool, store.get, config)
     if config.supersede:

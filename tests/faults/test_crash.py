@@ -25,13 +25,19 @@ POINTS = {
 def work(store: SqlStore) -> Iterator[Callable[[], object]]:
     """Changes, one after the other: add, supersede, revoke, restore, compact, import."""
     for first in range(0, 2000, 20):
-        newer = f"edit-{first + 2}"
-        yield lambda: add(store, first, first + 1)
-        yield lambda: add(store, first + 2, supersedes=(f"edit-{first}",))
-        yield lambda: store.revoke(newer)
-        yield lambda: store.restore(newer)
-        yield lambda: store.log.database.compact()
-        yield lambda: add(store, *range(first + 3, first + 19), namespace="imported")
+        yield from round_of(store, first)
+
+
+def round_of(store: SqlStore, first: int) -> list[Callable[[], object]]:
+    newer = f"edit-{first + 2}"
+    return [
+        lambda: add(store, first, first + 1),
+        lambda: add(store, first + 2, supersedes=(f"edit-{first}",)),
+        lambda: store.revoke(newer),
+        lambda: store.restore(newer),
+        lambda: store.log.database.compact(),
+        lambda: add(store, *range(first + 3, first + 19), namespace="imported"),
+    ]
 
 
 def expected(done: int) -> list[str]:
@@ -157,7 +163,7 @@ def moments(count: int) -> list[float]:
 @pytest.mark.parametrize(
     "count", [10, pytest.param(200, marks=pytest.mark.thorough)], ids=["few", "many"]
 )
-def test_killed_at_random_moments(location: str, tmp_path: Path, count: int, request) -> None:
+def test_killed_at_random_moments(location: str, count: int) -> None:
     """Each time the store is a new one, or in PostgreSQL a new schema of the same database."""
     for number, moment in enumerate(moments(count)):
         where = location_of(location, number)

@@ -172,7 +172,9 @@ def edit_checksum_of(location: Path, number: int, *sums: str) -> str:
 def test_features_of_another_length_are_refused(location: Path) -> None:
     data = save({"vision": torch.ones(FEATURES + 1), "prompt": torch.ones(FEATURES)})
     with sqlite3.connect(location) as connection:
-        weights = connection.execute("SELECT expert_checksum FROM edits WHERE number = 5").fetchone()
+        weights = connection.execute(
+            "SELECT expert_checksum FROM edits WHERE number = 5"
+        ).fetchone()
     whole = edit_checksum_of(location, 5, checksum(data), weights[0])
     change(
         location,
@@ -242,9 +244,14 @@ def test_a_file_that_may_not_grow_leaves_the_store_as_it_was(tmp_path: Path) -> 
 def fill(location: Path) -> None:
     store = sql_store(location)
     number = 0
-    with pytest.raises(StoreFull, match="nothing was changed"):
+
+    def go_on() -> None:
+        nonlocal number
         for number in range(0, 10_000, 5):
             add(store, *range(number, number + 5))
+
+    with pytest.raises(StoreFull, match="nothing was changed"):
+        go_on()
     assert number > 0
     known = [f"edit-{one}" for one in range(number)]
     assert in_force(store) == known

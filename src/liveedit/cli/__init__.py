@@ -8,8 +8,8 @@ import sys
 import typer
 
 from liveedit import __version__
-from liveedit.cli import bench, data, demo, doctor, pocket, train
-from liveedit.errors import LiveEditError
+from liveedit.cli import ask, bench, data, demo, doctor, edit, pocket, store, train
+from liveedit.errors import ConflictingEdit, LiveEditError
 
 app = typer.Typer(
     help="Correct a vision-language model one answer at a time, without touching its weights.",
@@ -20,9 +20,12 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("ask")(ask.ask)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(edit.app, name="edit")
 app.add_typer(pocket.app, name="pocket")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:
@@ -42,9 +45,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; an error of ours is one sentence and exit status 2."""
+    """Run the command; an error of ours is one sentence and exit status 2.
+
+    A correction that is refused because it contradicts or repeats another is exit status 3.
+    """
     try:
         app()
+    except ConflictingEdit as error:
+        print(f"liveedit: {error}", file=sys.stderr)
+        sys.exit(3)
     except LiveEditError as error:
         print(f"liveedit: {error}", file=sys.stderr)
         sys.exit(2)

@@ -48,13 +48,11 @@ class Pool:
     @property
     def features(self) -> EditFeatures:
         """Edit-side routing features, float32."""
-        return EditFeatures(
-            vision=self.vision.float(), prompt=self.prompt.float(), sees=self.sees
-        )
+        return EditFeatures(vision=self.vision.float(), prompt=self.prompt.float(), sees=self.sees)
 
     @property
     def experts(self) -> Experts:
-        """u and v of all edits, (edits, rank, width)."""
+        """U and v of all edits, (edits, rank, width)."""
         return self.take(None)
 
     def near(self, queries: EditFeatures) -> Pool:

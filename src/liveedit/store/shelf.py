@@ -112,10 +112,10 @@ class Shelf:
         for row, (edit_id, gone) in enumerate(zip(ids, supersedes, strict=True), first):
             self._rows[edit_id] = row
             self.ids.append(edit_id)
-            rows = tuple(self._rows[one] for one in gone if one in self._rows)
-            if rows:
-                self._supersedes[row] = rows
-                self._settle(self._force.add(row, rows))
+            others = tuple(self._rows[one] for one in gone if one in self._rows)
+            if others:
+                self._supersedes[row] = others
+                self._settle(self._force.add(row, others))
 
     def truncate(self, count: int) -> None:
         """Forget all rows but the first; they must not have been published."""
@@ -143,9 +143,7 @@ class Shelf:
             last = self.published
             in_force = last.in_force.clone()
             in_force[row : row + 1] = False
-            self.published = View(
-                revision=last.revision, tensors=last.tensors, in_force=in_force
-            )
+            self.published = View(revision=last.revision, tensors=last.tensors, in_force=in_force)
 
     def publish(self, revision: int) -> None:
         """From now on readers see the rows as they are."""
@@ -156,9 +154,7 @@ class Shelf:
         """The rows as they are, published or not."""
         count = len(self.ids)
         tensors = {name: tensor[:count] for name, tensor in self._tensors.items()}
-        return View(
-            revision=revision, tensors=tensors, in_force=tensors.pop("in_force").clone()
-        )
+        return View(revision=revision, tensors=tensors, in_force=tensors.pop("in_force").clone())
 
     def at(self, revision: int) -> View:
         """The rows as they were.

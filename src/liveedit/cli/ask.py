@@ -1,0 +1,63 @@
+"""``liveedit ask``: a question to the edited model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from liveedit.cli.common import AS_OF, EDITOR, JSON, MODEL, STORE, load
+
+
+def ask(
+    image: str = typer.Argument(help="PNG, JPEG or WEBP file; - for a question without a picture."),
+    question: str = typer.Argument(help="What to ask."),
+    store: str = STORE,
+    as_of: int | None = AS_OF,
+    namespace: str = typer.Option("", help="The set of edits that may answer."),
+    explain: bool = typer.Option(False, "--explain", help="Say which edits were weighed, and how."),
+    max_new_tokens: int = typer.Option(32, min=1, help="Longest answer."),
+    model: str = MODEL,
+    editor: Path | None = EDITOR,
+    as_json: bool = JSON,
+) -> None:
+    """Ask about a picture, with the edits of a store in force."""
+    edited = load(model, editor, store)
+    picture = None if image == "-" else image
+    revision = edited.store.revision if as_of is None else as_of
+    with edited.at(revision), edited.namespace(namespace):
+        answer = edited.generate(picture, question, max_new_tokens=max_new_tokens)
+        found = edited.explain(picture, question)
+    used = [one for one in found if one.weight > 0]
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "answer": answer,
+                    "revision": revision,
+                    "edits": [
+                        {
+                            "id": one.edit.id,
+                            "weight": one.weight,
+                            "vision": one.vision,
+                            "threshold": one.threshold,
+                            "prompt": one.prompt,
+                            "passes": one.passes,
+                        }
+                        for one in (found if explain else used)
+                    ],
+                },
+                ensure_ascii=False,
+            )
+        )
+        return
+    print(answer)
+    if explain:
+        print(f"revision {revision}, {len(used)} of {len(found)} edits pass")
+        for one in found[:10]:
+            print(
+                f"  {one.edit.id}  weight {one.weight:.2f}  picture {one.vision:.2f} "
+                f"(must exceed {one.threshold:.2f})  question {one.prompt:.2f}  "
+                f"{one.edit.prompt} -> {one.edit.target}"
+            )

@@ -1,0 +1,305 @@
+"""``liveedit edit``: corrections of a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from liveedit.cli.common import AS_OF, EDITOR, JSON, MODEL, STORE, load, show_edits
+
+if TYPE_CHECKING:
+    from liveedit.making import EditOutcome
+    from liveedit.store.log import Entry
+
+app = typer.Typer(
+    help="Add, import, look at, revoke, restore and export edits.", no_args_is_help=True
+)
+AUTHOR = typer.Option("", help="Who does it.")
+REASON = typer.Option("", help="Why.")
+NAMESPACE = typer.Option(None, help="Only this set of edits.")
+REFUSE = typer.Option(
+    False,
+    "--refuse-conflicts",
+    help="Write nothing that contradicts or repeats an edit in force: exit status 3.",
+)
+
+
+@app.command()
+def add(
+    prompt: str = typer.Option(..., help="The question."),
+    target: str = typer.Option(..., help="The right answer."),
+    image: Path | None = typer.Option(None, help="The picture; none for a text-only correction."),
+    store: str = STORE,
+    author: str = AUTHOR,
+    reason: str = REASON,
+    namespace: str = typer.Option("", help="The set of edits it will belong to."),
+    preview: bool = typer.Option(False, "--preview", help="Only say what would come of it."),
+    refuse_conflicts: bool = REFUSE,
+    model: str = MODEL,
+    editor: Path | None = EDITOR,
+    as_json: bool = JSON,
+) -> None:
+    """Correct one answer. The store is made if it is not there."""
+    edited = load(model, editor, store)
+    from liveedit.correction import Correction
+    from liveedit.importing import no_contradiction
+
+    def before_write(outcomes: list[EditOutcome]) -> None:
+        if not as_json:
+            _show_conflicts(outcomes)
+        if refuse_conflicts:
+            no_contradiction(outcomes)
+
+    with edited.namespace(namespace):
+        (made,) = edited.edit_many(
+            [Correction.checked(image, prompt, target)],
+            author=author,
+            reason=reason,
+            preview=preview,
+            before_write=before_write,
+        )
+    if as_json:
+        print(json.dumps({**_outcome(made), "written": not preview}, ensure_ascii=False))
+        return
+    reached = f"after {made.steps} steps of refinement" if made.steps else "at once"
+    how = f"the target is given {reached}" if made.reached else "THE TARGET IS NOT REACHED"
+    print(f"{'would be written' if preview else made.id}: {how}")
+
+
+@app.command("import")
+def import_(
+    file: Path = typer.Argument(help="JSONL or CSV file, or a folder that `export` wrote."),
+    store: str = STORE,
+    images: Path | None = typer.Option(None, help="Where paths of pictures start; at the file."),
+    author: str = typer.Option("", help="Author of lines that name none."),
+    reason: str = typer.Option("", help="Reason of lines that name none."),
+    namespace: str = typer.Option("", help="Set of edits for lines that name none."),
+    batch: int = typer.Option(32, min=1, help="Corrections made and written together."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out lines that are no use."),
+    refuse_conflicts: bool = REFUSE,
+    model: str = MODEL,
+    editor: Path | None = EDITOR,
+    as_json: bool = JSON,
+) -> None:
+    """Import many corrections; started again it goes on, and doubles nothing.
+
+    Fields of a line: image (a path, or empty), prompt, target; author, reason, namespace.
+    """
+    from liveedit.store.export import is_export
+
+    if is_export(file):
+        _import_folder(file, store, as_json)
+        return
+    from liveedit.importing import import_stated, read_stated, refuse_bad
+
+    stated, bad = read_stated(file, images, namespace=namespace, author=author, reason=reason)
+    if not skip_bad:
+        refuse_bad(bad)
+    report = import_stated(
+        load(model, editor, store),
+        stated,
+        batch=batch,
+        skip_bad=skip_bad,
+        refuse_conflicts=refuse_conflicts,
+        progress=True,
+    )
+    report.bad[:0] = bad
+    short = [one for one in report.added if not one.reached]
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "added": len(report.added),
+                    "known": report.known,
+                    "bad": report.bad,
+                    "edits": [_outcome(one) for one in report.added],
+                },
+                ensure_ascii=False,
+            )
+        )
+        return
+    _show_conflicts(report.added)
+    for line in report.bad:
+        print(f"left out: {line}")
+    print(f"{len(report.added)} added, {report.known} known before, {len(report.bad)} left out")
+    if short:
+        print(f"{len(short)} do not reach their target: {', '.join(one.id for one in short[:20])}")
+
+
+@app.command("list")
+def list_(
+    store: str = STORE,
+    as_of: int | None = AS_OF,
+    namespace: str | None = NAMESPACE,
+    everything: bool = typer.Option(False, "--all", help="Also what is superseded or revoked."),
+    as_json: bool = JSON,
+) -> None:
+    """Show the edits in force."""
+    entries = _log(store).entries(as_of=as_of, namespace=namespace)
+    _print([one for one in entries if everything or one.state == "in force"], as_json)
+
+
+@app.command()
+def show(
+    edit: str = typer.Argument(help="Its id."),
+    store: str = STORE,
+    as_of: int | None = AS_OF,
+    picture: Path | None = typer.Option(None, help="Where its thumbnail (WEBP) goes."),
+    as_json: bool = JSON,
+) -> None:
+    """Show all there is about an edit, and what has been done with it."""
+    log = _log(store)
+    (entry,) = log.entries(as_of=as_of, ids=[edit])
+    told: dict[str, Any] = entry.as_json()
+    told["history"] = [
+        {
+            "revision": one.revision,
+            "kind": one.kind,
+            "author": one.author,
+            "reason": one.reason,
+            "created": one.created.isoformat(),
+        }
+        for one in log.history()
+        if edit in one.edits and (as_of is None or one.revision <= as_of)
+    ]
+    if picture is not None:
+        data = log.picture(entry.edit.image) if entry.edit.image else None
+        if data is None:
+            print(f"edit {edit} has no picture")
+            raise typer.Exit(1)
+        picture.write_bytes(data)
+    if as_json:
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    for name, value in told.items():
+        if name != "history":
+            print(f"{name:11} {', '.join(value) if isinstance(value, list) else value}")
+    for one in told["history"]:
+        print(
+            f"revision {one['revision']}: {one['kind']} {one['created']} "
+            f"{one['author']} {one['reason']}"
+        )
+
+
+@app.command()
+def search(
+    text: str = typer.Argument(help="In question, answer, author or reason, in any case."),
+    store: str = STORE,
+    as_of: int | None = AS_OF,
+    namespace: str | None = NAMESPACE,
+    as_json: bool = JSON,
+) -> None:
+    """Find edits by their text; exit status 1 if there are none."""
+    found = _log(store).entries(as_of=as_of, namespace=namespace, text=text)
+    _print(found, as_json)
+    if not found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def revoke(
+    edits: list[str] = typer.Argument(help="Their ids."),
+    store: str = STORE,
+    author: str = AUTHOR,
+    reason: str = REASON,
+    as_json: bool = JSON,
+) -> None:
+    """Take edits back: the model answers as if they had never been made."""
+    revision = _log(store).revoke(edits, author=author, reason=reason)
+    _changed("revoked", edits, revision, as_json)
+
+
+@app.command()
+def restore(
+    edits: list[str] = typer.Argument(help="Their ids."),
+    store: str = STORE,
+    author: str = AUTHOR,
+    reason: str = REASON,
+    as_json: bool = JSON,
+) -> None:
+    """Put edits that were revoked in force again."""
+    revision = _log(store).restore(edits, author=author, reason=reason)
+    _changed("restored", edits, revision, as_json)
+
+
+@app.command()
+def export(
+    out: Path = typer.Option(..., "--out", help="A folder that is not there yet."),
+    store: str = STORE,
+    as_of: int | None = AS_OF,
+    namespace: str | None = NAMESPACE,
+    as_json: bool = JSON,
+) -> None:
+    """Write the edits that are not revoked as a folder that `import` takes up elsewhere."""
+    from tqdm import tqdm
+
+    from liveedit.store.export import export_edits
+
+    log = _log(store)
+    with tqdm(desc="exporting", unit="edit", disable=None) as bar:
+        written = export_edits(log, out, as_of=as_of, namespace=namespace, progress=bar.update)
+    if as_json:
+        print(json.dumps({"exported": len(written), "folder": str(out)}))
+    else:
+        print(f"{len(written)} edits in {out}")
+
+
+def _log(store: str) -> Any:
+    from liveedit.store.log import EditLog
+
+    return EditLog(store)
+
+
+def _import_folder(folder: Path, store: str, as_json: bool) -> None:
+    from tqdm import tqdm
+
+    from liveedit.store.export import identity_of_export, import_edits
+    from liveedit.store.log import EditLog
+
+    log = EditLog(store, identity_of_export(folder))
+    with tqdm(desc="importing", unit="edit", disable=None) as bar:
+        added, known = import_edits(log, folder, progress=bar.update)
+    if as_json:
+        print(json.dumps({"added": added, "known": known, "bad": []}))
+    else:
+        print(f"{added} added, {known} known before")
+
+
+def _outcome(made: EditOutcome) -> dict[str, object]:
+    return {
+        **made.edit.as_json(),
+        "reached": made.reached,
+        "steps": made.steps,
+        "conflicts": [
+            {"id": one.edit.id, "kind": one.kind, "similarity": one.similarity}
+            for one in made.conflicts
+        ],
+    }
+
+
+def _show_conflicts(outcomes: Sequence[EditOutcome]) -> None:
+    for made in outcomes:
+        for one in made.conflicts:
+            what = "supersedes" if one.edit.id in made.edit.supersedes else one.kind
+            print(
+                f"{made.edit.prompt} -> {made.edit.target}: {what} {one.edit.id} "
+                f"({one.edit.prompt} -> {one.edit.target})"
+            )
+
+
+def _print(entries: Sequence[Entry], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([entry.as_json() for entry in entries], ensure_ascii=False))
+    else:
+        show_edits(entries)
+
+
+def _changed(done: str, edits: Sequence[str], revision: int, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"revision": revision, done: list(edits)}))
+    else:
+        print(f"revision {revision}: {done} {', '.join(edits)}")
