@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -18,7 +19,8 @@ from liveedit.errors import BadCheckpoint, UnknownEdit
 from liveedit.expert import Experts
 from liveedit.fingerprint import weights_revision
 from liveedit.routing import EditFeatures
-from liveedit.store.memory import Edit, MemoryStore
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
 
 if TYPE_CHECKING:
     from liveedit.editor import EditedModel
@@ -60,7 +62,7 @@ def hub_folder(model: str | Path, *, revision: str | None = None) -> Path:
         ) from error
 
 
-def save_edits(store: MemoryStore, folder: Path) -> None:
+def save_edits(store: Store, folder: Path) -> None:
     """Write all edits that are not revoked; files appear whole or not at all.
 
     Args:
@@ -71,15 +73,16 @@ def save_edits(store: MemoryStore, folder: Path) -> None:
     known = {name for name in pool.ids if _is_kept(store, name)}
     rows = [row for row, name in enumerate(pool.ids) if name in known]
     edits = [store.get(pool.ids[row]) for row in rows]
+    experts, features = pool.take(torch.tensor(rows, dtype=torch.long)), pool.features
     tensors = {
-        "u": pool.experts.u,
-        "v": pool.experts.v,
-        "vision": pool.features.vision,
-        "prompt": pool.features.prompt,
-        "sees": pool.features.sees,
+        "u": experts.u,
+        "v": experts.v,
+        "vision": features.vision[rows],
+        "prompt": features.prompt[rows],
+        "sees": features.sees[rows],
     }
     part = folder / (EXPERTS_FILE + ".part")
-    save_file({name: value[rows].contiguous().cpu() for name, value in tensors.items()}, part)
+    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, part)
     described = {
         "format": _FORMAT,
         "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
@@ -95,7 +98,7 @@ def save_edits(store: MemoryStore, folder: Path) -> None:
     part.replace(folder / EDITS_FILE)
 
 
-def load_edits(folder: Path, store: MemoryStore) -> None:
+def load_edits(folder: Path, store: Store) -> None:
     """Add what `save_edits` wrote to a store.
 
     Raises:
@@ -198,7 +201,7 @@ def push_to_hub(
         return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **more))
 
 
-def _is_kept(store: MemoryStore, edit_id: str) -> bool:
+def _is_kept(store: Store, edit_id: str) -> bool:
     try:
         store.get(edit_id)
     except UnknownEdit:
