@@ -483,13 +483,10 @@ FAMILIES = {
 }
 
 
-@cache
-def tiny(family: str) -> Backbone:
-    """A tiny model of a family behind its backbone, shared: do not change it."""
-    torch.manual_seed(0)
-    model, processor = FAMILIES[family].build()
+def shaken(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with weights so large that layers and pictures make a difference."""
     with torch.no_grad():
-        for module in model.modules():  # so that layers and pictures make a difference
+        for module in model.modules():
             if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
                 module.weight.normal_(std=module.weight[0].numel() ** -0.5)
             elif isinstance(module, nn.Embedding):
@@ -497,5 +494,13 @@ def tiny(family: str) -> Backbone:
         for name, value in model.named_parameters():
             if name.endswith(("query_tokens", "image_newline", "mm_input_projection_weight")):
                 value.normal_(std=0.3)
-    model.requires_grad_(False)
-    return backbone_class(family)(model, processor, edit_layer=EDIT_LAYER, name=f"tiny-{family}")
+    return model.requires_grad_(False)
+
+
+@cache
+def tiny(family: str) -> Backbone:
+    """A tiny model of a family behind its backbone, shared: do not change it."""
+    torch.manual_seed(0)
+    model, processor = FAMILIES[family].build()
+    name = f"tiny-{family}"
+    return backbone_class(family)(shaken(model), processor, edit_layer=EDIT_LAYER, name=name)

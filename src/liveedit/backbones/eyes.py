@@ -94,9 +94,9 @@ class Eyes:
             images: The pictures.
             together: Whether they stand in one prompt, which only some families mind.
         """
-        options = getattr(self.processor, "images_kwargs", {})
+        options = getattr(self.processor, "images_kwargs", {}) | {"return_tensors": "pt"}
         grouped = self.grouped(images, together=together)
-        seen = self.processor.image_processor(grouped, return_tensors="pt", **options)
+        seen = self.processor.image_processor(grouped, **options)
         texts = [
             self.processor.replace_image_token(seen, image_idx=index)
             for index in range(len(images))

@@ -110,11 +110,11 @@ def minigpt4_state(
 
 def convert_minigpt4(
     *,
-    eva: Path,
-    qformer: Path,
-    linear: Path,
-    vicuna: Path,
-    out: Path,
+    eva: str | Path,
+    qformer: str | Path,
+    linear: str | Path,
+    vicuna: str | Path,
+    out: str | Path,
     vision: Blip2VisionConfig | None = None,
     query: Blip2QFormerConfig | None = None,
 ) -> Path:
@@ -171,10 +171,10 @@ def convert_minigpt4(
     )
     model.save_pretrained(out)
     processor.save_pretrained(out)
-    return out
+    return Path(out)
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _tensors(path: str | Path) -> dict[str, Tensor]:
     """A published file; tensors alone are read, no code."""
     loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     return loaded.get("model", loaded)
