@@ -211,7 +211,8 @@ def test_decoding_with_a_cache_says_what_the_whole_sequence_says(family, model, 
     backbone = model.backbone
     query = backbone.query(images[2:], QUESTIONS[2:])
     ids = edited_ids(model, query)
-    routed = model._choose(model._represent(query, backbone.states(query)))
+    representation = model._represent(query, backbone.states(query))
+    routed = model._choose(representation, model._pool())
     whole = answering(backbone, ids[0]).query(images[2:], QUESTIONS[2:], ["this"])
     with edited_layer(backbone.layer, whole.spans, model.network.scale, lambda _: routed):
         expected = backbone.logits(whole)[whole.spans.predicts]
