@@ -212,6 +212,10 @@ class BadCheckpoint(LiveEditError):
     """A file or folder that is not an editor checkpoint."""
 
 
+class BadConfig(LiveEditError):
+    """A file of settings that cannot be read, or holds what is not known."""
+
+
 class UnknownFamily(LiveEditError):
     """A model of a family that is not supported."""
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from liveedit.editor import EditedModel
     from liveedit.store.log import Entry
 
-MODEL = typer.Option("pocket", "--model", help="'pocket', or the folder of a LLaVA model.")
+MODEL = typer.Option(
+    "pocket", "--model", help="'pocket', the folder of a model, or its id on the hub."
+)
 EDITOR = typer.Option(
     None, "--editor", help="Folder that `liveedit train` wrote; the shipped one for 'pocket'."
 )

@@ -39,6 +39,12 @@ def train(
     router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
     generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
     steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
+    config: Path | None = typer.Option(
+        None, "--config", help="Backbone and settings, with --recipe published: see configs/."
+    ),
+    edit_layer: int | None = typer.Option(
+        None, min=0, help="Decoder layer to edit; the family's own choice."
+    ),
     seed: int = typer.Option(0, help="Seed of everything random."),
     states: Path | None = typer.Option(
         None, help="Cache of hidden states, which runs may share.", show_default="OUT/states"
@@ -53,7 +59,11 @@ def train(
     """
     published = recipe is Recipe.published
     ours_only = {"--router-steps": router_steps, "--generator-steps": generator_steps}
-    theirs_only = {"--steps": steps, "--variant": variant if variant is not Variant.full else None}
+    theirs_only = {
+        "--steps": steps,
+        "--variant": variant if variant is not Variant.full else None,
+        "--config": config,
+    }
     for name, value in (ours_only if published else theirs_only).items():
         if value is not None:
             raise typer.BadParameter(f"does not go with --recipe {recipe}", param_hint=name)
@@ -66,10 +76,18 @@ def train(
     changes: dict[str, object] = {"seed": seed}
     if corrections is not None:
         changes["corrections"] = corrections
-    backbone = load_backbone(model)
+    theirs = PublishedTraining()
+    if config is not None:
+        from liveedit.recipes import read_recipe
+
+        recipe_read = read_recipe(config)
+        theirs = recipe_read.training
+        model = recipe_read.backbone if model == "pocket" else model
+        edit_layer = recipe_read.edit_layer if edit_layer is None else edit_layer
+    backbone = load_backbone(model, edit_layer=edit_layer)
     limit = int(states_limit * 1e9)
     if published:
-        theirs = PublishedTraining().variant(variant)
+        theirs = theirs.variant(variant)
         if steps is not None:
             changes["loop"] = theirs.loop.model_copy(update={"steps": steps})
         theirs = theirs.model_copy(update=changes)
