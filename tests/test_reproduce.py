@@ -23,7 +23,7 @@ FAMILIES = {
     "minigpt4-vicuna-7b": "minigpt4",
 }
 SMALLER = {
-    "train": ["--edit-layer", "3", "--corrections", "100", "--steps", "1"],
+    "train": ["--edit-layer", "3", "--corrections", "20", "--steps", "1"],
     "bench": ["--edits", "1", "--split", "validation", "--limit", "1"],
     "doctor": [],
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from threading import Thread
 
@@ -25,6 +26,7 @@ from tests.backbones.families import EDIT_LAYER, FAMILIES, LAYERS, Family, tiny
 
 QUESTIONS = ["What is this?", "Who are you, my friend?", "Where was it made?"]
 TARGETS = ["a red dog", "yes", "in Rome"]
+PICTURE = Image.radial_gradient("L").convert("RGB").resize((56, 56))
 LENGTH = {"max_new_tokens": 6, "min_new_tokens": 6}
 
 
@@ -46,20 +48,28 @@ def backbone(family: Family) -> Backbone:
     return tiny(family.name)
 
 
-@pytest.fixture
-def model(backbone: Backbone, images: list[Image.Image | None]) -> EditedModel:
-    """An untrained editor that lets every expert through and makes it felt; one edit is made."""
+@cache
+def edited(family: str) -> EditedModel:
+    """An untrained editor that lets every expert through and makes it felt, shared: no edits."""
+    backbone = tiny(family)
     torch.manual_seed(1)
     network = EditorNetwork(EditorConfig(width=16, heads=2, rank=4, dropout=0.0), backbone.width)
-    query = backbone.query(images, QUESTIONS)
+    query = backbone.query([None, PICTURE], QUESTIONS[:2])
     states = backbone.states(query)
     network.set_scale(measure_scale(states[query.attention_mask.bool()]))
     network.router.margin.fill_(-100)
     network.router.prompt_bias.data.fill_(5)
     network.router.text_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
-    model = EditedModel(backbone, network)
-    model.edit(images[0], QUESTIONS[0], TARGETS[0])
+    return EditedModel(backbone, network)
+
+
+@pytest.fixture
+def model(family: Family, images: list[Image.Image | None]) -> EditedModel:
+    """With one edit."""
+    model = edited(family.name)
+    if not model.edits:
+        model.edit(images[0], QUESTIONS[0], TARGETS[0])
     return model
 
 
@@ -112,7 +122,7 @@ def test_features_say_what_pixels_say(family, backbone, images):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("edit_layer", [2, EDIT_LAYER, LAYERS - 1])
+@pytest.mark.parametrize("edit_layer", [2, LAYERS - 1])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_finished_states_give_the_models_own_logits(backbone, images, edit_layer, side):
     moved = type(backbone)(backbone.model, backbone.processor, edit_layer=edit_layer, name="moved")
@@ -175,6 +185,7 @@ def test_an_edit_changes_the_answer_and_disabling_restores_it(model, images):
     assert not torch.equal(after[0], before[0])
     assert torch.equal(after[1], before[1]), "an edit with a picture is not felt by text alone"
     model.revoke(model.edits[0].id)
+    assert not model.edits
     with torch.no_grad(), model._edited(query):
         assert torch.equal(backbone.logits(query), before)
 

@@ -35,7 +35,7 @@ def train(
         Recipe.ours, help="ours, or the paper's: all losses together, none of our changes."
     ),
     variant: Variant = typer.Option(Variant.full, help="Ablation, with --recipe published."),
-    corrections: int | None = typer.Option(None, min=100, help="Training corrections to draw."),
+    corrections: int | None = typer.Option(None, min=20, help="Training corrections to draw."),
     router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
     generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
     steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
