@@ -347,7 +347,9 @@ class EditedModel:
         route = route_in(self.network.router, features, pool)
         found = [
             Explanation(
-                edit=self.store.get(pool.ids[row]),
+                edit=self.store.get(
+                    pool.ids[row], revoked=True
+                ),  # since the revision that is looked at
                 vision=route.vision[0, row].item(),
                 threshold=route.threshold[0, 0].item(),
                 passes=bool(route.passes[0, row]),

@@ -33,8 +33,8 @@ class Store(Protocol):
     def edits_at(self, revision: int | None = None) -> tuple[Edit, ...]:
         """The edits that were in force at a revision."""
 
-    def get(self, edit_id: str) -> Edit:
-        """One edit that is not revoked."""
+    def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
+        """One edit that is not revoked, or may be."""
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has."""

@@ -20,7 +20,7 @@ from liveedit.routing import EditFeatures
 
 _log = logging.getLogger(__name__)
 _WIDTH = 128  # dimensions that are kept
-_SAMPLE = 16384  # rows that projection and lists are fitted to
+_SAMPLE = 32768  # rows that projection and lists are fitted to
 _REFIT = 8  # fitted anew when there are so many times more rows
 
 

@@ -70,13 +70,17 @@ class MemoryStore:
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
         return tuple(self._edits[self._shelf.ids[row]] for row in rows)
 
-    def get(self, edit_id: str) -> Edit:
+    def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
         """One edit that is not revoked, in force or superseded.
+
+        Args:
+            edit_id: Its name.
+            revoked: Whether it may be revoked.
 
         Raises:
             UnknownEdit: There is none of that name.
         """
-        if self._shelf.revoked(edit_id):
+        if self._shelf.revoked(edit_id) and not revoked:
             raise UnknownEdit(edit_id)
         return self._edits[edit_id]
 

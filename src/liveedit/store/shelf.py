@@ -193,9 +193,8 @@ class Shelf:
         Raises:
             UnknownEdit: One is unknown, or revoked now.
         """
-        eligible = torch.cat([self._mask(view, name) for name in namespaces])
-        if len(namespaces) == 1:
-            eligible = self._mask(view, namespaces[0])
+        masks = [self._mask(view, name) for name in namespaces]
+        eligible = masks[0] if len(masks) == 1 else torch.cat(masks)  # never a needless copy
         if only is not None:
             chosen = torch.zeros_like(view.in_force)
             rows = [self.row(edit_id) for edit_id in only]

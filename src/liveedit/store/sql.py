@@ -107,8 +107,12 @@ class SqlStore:
         found = {row.edit.id: row.edit for row in self.log.stored(ids)} | staged
         return tuple(found[edit_id] for edit_id in ids)
 
-    def get(self, edit_id: str) -> Edit:
+    def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
         """One edit that is not revoked, in force or superseded.
+
+        Args:
+            edit_id: Its name.
+            revoked: Whether it may be revoked.
 
         Raises:
             UnknownEdit: There is none of that name.
@@ -116,7 +120,7 @@ class SqlStore:
         """
         if edit_id in self.damaged:
             raise DamagedEdit(edit_id, self.damaged[edit_id])
-        if self._shelf.revoked(edit_id):
+        if self._shelf.revoked(edit_id) and not revoked:
             raise UnknownEdit(edit_id)
         for new, _ in self._staged:
             if new.edit.id == edit_id:
