@@ -110,8 +110,7 @@ class _Part:
 
     def fit(self, sample: Float[Tensor, "some both"], rows: int) -> None:
         """Directions that hold most of the features, and centres of the lists."""
-        import faiss
-
+        faiss = _faiss()
         width = min(_WIDTH, *sample.shape)
         _, _, directions = torch.svd_lowrank(sample, q=width, niter=2)
         self._project = directions
@@ -129,17 +128,20 @@ class _Part:
         self, queries: Float[Tensor, "some both"], selector: Any, index: Index
     ) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Numbers of the rows proposed; -1 where there are none left."""
-        import faiss
-
-        how = faiss.SearchParametersIVF(sel=selector, nprobe=index.probes)
+        how = _faiss().SearchParametersIVF(sel=selector, nprobe=index.probes)
         found = self._lists.search((queries @ self._project).numpy(), index.proposals, params=how)
         return found[1].ravel()
 
 
-def _selector(eligible: Bool[Tensor, " edits"]) -> Any:
-    import faiss
+def _faiss() -> Any:
+    """FAISS, whose own annotations do not know what its Python layer accepts."""
+    from importlib import import_module
 
-    return faiss.IDSelectorBitmap(np.packbits(eligible.cpu().numpy(), bitorder="little"))
+    return import_module("faiss")
+
+
+def _selector(eligible: Bool[Tensor, " edits"]) -> Any:
+    return _faiss().IDSelectorBitmap(np.packbits(eligible.cpu().numpy(), bitorder="little"))
 
 
 def _both(features: EditFeatures, rows: Int[Tensor, " some"]) -> Float[Tensor, "some both"]:

@@ -228,7 +228,7 @@ class EditLog:
         *,
         author: str = "",
         reason: str = "",
-    ) -> int:
+    ) -> tuple[int, int]:
         """Write edits as one revision; they are there when this returns, whatever happens then.
 
         Args:
@@ -238,7 +238,7 @@ class EditLog:
             reason: What for.
 
         Returns:
-            The revision.
+            The revision, and the number of the first edit; the others follow it.
 
         Raises:
             BadText: A text holds what a database cannot.
@@ -269,7 +269,7 @@ class EditLog:
             self._write_pictures(connection, pictures or {})
             reached("pictures")
         reached("committed")
-        return revision
+        return revision, first
 
     def revoke(self, edit_ids: Sequence[str], *, author: str = "", reason: str = "") -> int:
         """Take edits back, as one revision.

@@ -117,6 +117,10 @@ class Shelf:
                 self._supersedes[row] = others
                 self._settle(self._force.add(row, others))
 
+    def fill(self, column: str, first: int, values: Tensor) -> None:
+        """Set what was not known yet of rows that are not published."""
+        self._tensors[column][first : first + len(values)] = values
+
     def truncate(self, count: int) -> None:
         """Forget all rows but the first; they must not have been published."""
         for row in range(len(self.ids) - 1, count - 1, -1):

@@ -220,17 +220,19 @@ class SqlStore:
                 self._follow()
             count, staged = len(self._shelf), len(self._staged)
             self._writer = get_ident()
+            final = False
             try:
                 yield
-                if keep and outer is None:
-                    self._write()
+                if keep and outer is None and self._staged:
+                    final = self._write(count)
             except BaseException:
                 keep = False
                 raise
             finally:
                 self._writer = outer
-                if outer is None or not keep:
+                if not keep or (outer is None and not final):
                     self._shelf.truncate(count)
+                if not keep or outer is None:
                     del self._staged[staged:]
             if outer is None:
                 self._follow()
@@ -274,16 +276,25 @@ class SqlStore:
             return self._shelf.now(self._shelf.published.revision + 1)
         return self._shelf.published
 
-    def _write(self) -> None:
-        if self._staged:
-            news = [new for new, _ in self._staged]
-            pictures = {
-                new.edit.image: thumbnail(picture)
-                for new, picture in self._staged
-                if new.edit.image is not None and picture is not None
-            }
-            authors = {new.edit.author for new in news}
-            self.log.append(news, pictures, author=authors.pop() if len(authors) == 1 else "")
+    def _write(self, row: int) -> bool:
+        """Write what is staged, which begins at a row; whether the rows can stay as they are.
+
+        They cannot if another process has written meanwhile: then its edits come first.
+        """
+        news = [new for new, _ in self._staged]
+        pictures = {
+            new.edit.image: thumbnail(picture)
+            for new, picture in self._staged
+            if new.edit.image is not None and picture is not None
+        }
+        authors = {new.edit.author for new in news}
+        author = authors.pop() if len(authors) == 1 else ""
+        revision, first = self.log.append(news, pictures, author=author)
+        if revision != self._shelf.published.revision + 1:
+            return False
+        self._shelf.fill("number", row, torch.arange(first, first + len(news)))
+        self._shelf.publish(revision)
+        return True
 
     def _refresh(self) -> None:
         """Follow even if another thread is at it just now."""
@@ -292,6 +303,16 @@ class SqlStore:
                 self._follow()
 
     def _follow(self) -> None:
+        self._read_news()
+        shelf, index = self._shelf, self._index
+        # a search looks at a few rows more sooner than the index takes up each
+        if index is not None and len(shelf) > max(self._exact, index.count + self._exact // 20):
+            told = shelf.published.tensors
+            index.follow(
+                EditFeatures(vision=told["vision"], prompt=told["prompt"], sees=told["sees"])
+            )
+
+    def _read_news(self) -> None:
         shelf = self._shelf
         with self.log.since(shelf.published.revision) as news:
             if news is None:
@@ -309,13 +330,6 @@ class SqlStore:
                     change = shelf.revoke if kind == "revoke" else shelf.restore
                     change(edit_id, revision)
             shelf.publish(news.revision)
-        if self._index is not None and len(shelf) > self._exact:
-            told = shelf.published.tensors
-            # a search looks at a few rows more sooner than the index takes up each
-            if len(shelf) - self._index.count > self._exact // 20:
-                self._index.follow(
-                    EditFeatures(vision=told["vision"], prompt=told["prompt"], sees=told["sees"])
-                )
 
     def _take_up(self, batch: Sequence[StoredEdit]) -> None:
         nothing = {name: torch.zeros(shape) for name, shape in self._feature_shapes.items()}
