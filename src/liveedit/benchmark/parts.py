@@ -66,14 +66,16 @@ def run_parts(
     mine = parts[processes().process_index :: processes().num_processes]
     running = _Running()
     with tqdm(
-        total=sum(_corrections(part) for part in mine),
+        total=sum(protocol.probes(part.groups) for part in mine),
         desc=title,
-        unit="correction",
+        unit="probe",
         disable=not processes().is_main_process,
     ) as bar:
         for part in mine:
             path = folder / f"{part.name}.json"
-            if not path.exists():
+            if path.exists():
+                bar.update(protocol.probes(part.groups))
+            else:
                 began = time.perf_counter()
                 records = list(running.watch(protocol.run(part.groups, first=part.first), bar))
                 seconds = round(time.perf_counter() - began, 2)
@@ -82,7 +84,6 @@ def run_parts(
                     json.dumps({"seconds": seconds, "records": records}), encoding="utf-8"
                 )
                 half.replace(path)
-            bar.update(_corrections(part))
     every_process()
     found = [
         json.loads((folder / f"{part.name}.json").read_text(encoding="utf-8")) for part in parts
@@ -90,10 +91,6 @@ def run_parts(
     return [record for part in found for record in part["records"]], sum(
         part["seconds"] for part in found
     )
-
-
-def _corrections(part: Part) -> int:
-    return sum(len(group.edited) for group in part.groups)
 
 
 class _Running:
@@ -112,4 +109,5 @@ class _Running:
                 bar.set_postfix_str(
                     " ".join(f"{m} {100 * s / n:.1f}" for m, (s, n) in self._sums.items() if n)
                 )
+            bar.update()
             yield record

@@ -95,13 +95,7 @@ class Protocol:
         """
         model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
         made = self._edit(model, groups)
-        for reading, members in (
-            (self._pictured, [group.probed for group in groups]),
-            (self._texts, [group.texts for group in groups]),
-            (self._hops, [group.hops for group in groups]),
-        ):
-            if reading is None:
-                continue
+        for reading, members in self._asked(groups):
             width = len(reading.metrics)
             rows = [
                 (number, case * width + metric)
@@ -115,6 +109,22 @@ class Protocol:
                     some_rows, self._ask(model, reading, some_rows, made), strict=True
                 ):
                     yield {"group": first + number, **record}
+
+    def probes(self, groups: Sequence[Group]) -> int:
+        """How many records ``run`` yields."""
+        return sum(
+            len(reading.metrics) * sum(map(len, members))
+            for reading, members in self._asked(groups)
+        )
+
+    def _asked(self, groups: Sequence[Group]) -> list[tuple[Reading, list[Sequence[int]]]]:
+        """What is asked of which corrections of each group."""
+        asked = (
+            (self._pictured, [group.probed for group in groups]),
+            (self._texts, [group.texts for group in groups]),
+            (self._hops, [group.hops for group in groups]),
+        )
+        return [(reading, members) for reading, members in asked if reading is not None]
 
     def _edit(self, model: EditedModel, groups: Sequence[Group]) -> dict[_Edited, int]:
         """Rows of the edits in the store."""
