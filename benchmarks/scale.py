@@ -113,7 +113,9 @@ def shipped_router() -> Router:
     return router.requires_grad_(False)
 
 
-def batches(made: Made, count: int, width: int) -> Iterator[tuple[list[Edit], Experts, EditFeatures]]:
+def batches(
+    made: Made, count: int, width: int
+) -> Iterator[tuple[list[Edit], Experts, EditFeatures]]:
     for first in range(0, count, BATCH):
         some = min(BATCH, count - first)
         random = torch.Generator().manual_seed(first)
@@ -159,9 +161,7 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
     some = made.edits(0, min(count, BATCH))
     chosen = torch.arange(options.queries) % len(some.sees)
     queries = made.queries(
-        EditFeatures(
-            vision=some.vision[chosen], prompt=some.prompt[chosen], sees=some.sees[chosen]
-        )
+        EditFeatures(vision=some.vision[chosen], prompt=some.prompt[chosen], sees=some.sees[chosen])
     )
     times, fetches, wanted, found, silent = [], [], 0, 0, 0
     for row in tqdm(range(options.queries), desc="asking", unit="query"):
