@@ -413,16 +413,23 @@ class EditedModel:
 
     def _opened(self, store: Store | str | Path | None) -> Store:
         network, device = self.network, self.backbone.edit_device
-        if isinstance(store, (str, Path)):
-            from liveedit.store.sql import SqlStore
+        if store is None:
+            return MemoryStore(
+                width=network.state_width,
+                rank=network.config.rank,
+                features=network.features,
+                device=device,
+            )
+        if isinstance(store, MemoryStore):
+            return store
+        from liveedit.store.sql import SqlStore
 
-            return SqlStore(store, identity_of(self.backbone, network), device=device)
-        return store or MemoryStore(
-            width=network.state_width,
-            rank=network.config.rank,
-            features=network.features,
-            device=device,
-        )
+        identity = identity_of(self.backbone, network)
+        if isinstance(store, (str, Path)):
+            return SqlStore(store, identity, device=device)
+        if isinstance(store, SqlStore):
+            store.log.require(identity)
+        return store
 
     def _refuse_past(self) -> None:
         revision = self._revision.get()

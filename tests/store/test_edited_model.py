@@ -14,6 +14,7 @@ from liveedit.editor import EditedModel
 from liveedit.errors import PastRevision, StoreMismatch, UnknownRevision
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
+from liveedit.store.sql import SqlStore
 
 ASKED = "What is this?"
 
@@ -166,6 +167,10 @@ def test_another_editor_or_layer_is_refused(
     other = EditorNetwork(network.config, backbone.width)
     with pytest.raises(StoreMismatch, match="editor"):
         EditedModel(backbone, other, location)
+    with pytest.raises(StoreMismatch, match="editor"):
+        EditedModel(backbone, other, SqlStore(location))
+    empty = SqlStore(location.with_name("empty.db"), model.store.log.identity)
+    assert EditedModel(backbone, network, empty).store is empty
     lower = LlavaBackbone(backbone.model, backbone.processor, edit_layer=2, name="tiny")
     with pytest.raises(StoreMismatch, match="edit_layer: store 1, here 2"):
         EditedModel(lower, network, location)

@@ -206,7 +206,16 @@ class EditLog:
         elif found != schema.VERSION:
             self._migrate(found, allowed=migrate)
         self.identity = self._identity()
-        if identity is not None and identity != self.identity:
+        if identity is not None:
+            self.require(identity)
+
+    def require(self, identity: Identity) -> None:
+        """Make sure that the store's edits were made with this.
+
+        Raises:
+            StoreMismatch: They were not.
+        """
+        if identity != self.identity:
             raise StoreMismatch(
                 self.location, expected=_described(self.identity), found=_described(identity)
             )

@@ -16,6 +16,7 @@ from liveedit.store.index import Index
 from liveedit.store.pool import Pool, TakeExperts
 
 _PASTS = 8  # earlier revisions whose masks are kept
+_MASKS = 64  # namespaces whose masks are kept for a revision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,10 +219,14 @@ class Shelf:
         )
 
     def _mask(self, view: View, namespace: str) -> Bool[Tensor, "1 rows"]:
-        if namespace not in view.masks:
+        mask = view.masks.get(namespace)
+        if mask is None:
+            if len(view.masks) >= _MASKS:
+                view.masks.clear()
             number = self._namespaces.get(namespace, -1)
-            view.masks[namespace] = (view.in_force & (view.tensors["namespace"] == number))[None]
-        return view.masks[namespace]
+            mask = (view.in_force & (view.tensors["namespace"] == number))[None]
+            view.masks[namespace] = mask
+        return mask
 
     def _past(self, revision: int, newest: View) -> View:
         force: Force[int] = Force()
