@@ -1,0 +1,281 @@
+"""One edit and one answer of a model at its true width, with random weights, on this machine.
+
+What it shows is that the size works, how long it takes and what it needs; not what an edit is
+worth, for weights and editor are random. Nothing is fetched.
+
+    python benchmarks/true_size.py llava-1.5-7b --json
+    python benchmarks/true_size.py minigpt4-vicuna-7b --layers 16
+    python benchmarks/true_size.py blip2-opt-2.7b --narrow   # a trial of the script, in seconds
+
+LLaVA-1.5-7B takes about 14 GB in bfloat16, MiniGPT-4 with Vicuna-7B 16 GB, BLIP-2 with OPT-2.7B
+8 GB. Without --layers there are as many decoder layers as fit into the memory that is free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from torch import nn
+from transformers import (
+    AutoModelForImageTextToText,
+    Blip2Config,
+    Blip2Processor,
+    BlipImageProcessor,
+    CLIPImageProcessor,
+    LlavaConfig,
+    LlavaProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    ProcessorMixin,
+)
+from transformers.initialization import no_init_weights
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.registry import backbone_class
+from liveedit.checkup import drawing
+from liveedit.config import EditingConfig, EditorConfig
+from liveedit.editor import EditedModel
+from liveedit.network import EditorNetwork
+from liveedit.representation import measure_scale
+
+PAPER = EditorConfig(
+    width=1024, heads=8, rank=4, vectors=4, dropout=0.0, shared_extractor=False,
+    unit_features=False, aligned_slots=False, prompt_filter=False, joint_relative=False,
+    text_router=False,
+)  # fmt: skip
+CHAT = (
+    "{% for m in messages %}{{ 'USER: ' }}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}{{ '<image>\\n' }}{% else %}{{ c['text'] + ' ' }}{% endif %}"
+    "{% endfor %}{% endfor %}{{ 'ASSISTANT:' }}"
+)
+SPARE = 2 * 10**9  # bytes of memory for all but the weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """A model's sizes.
+
+    Args:
+        family: Of the backbone.
+        text: Configuration of the language model.
+        narrow: What makes it small enough for a trial.
+    """
+
+    family: str
+    text: dict[str, object]
+    narrow: dict[str, object]
+
+
+_LLAMA = {
+    "model_type": "llama", "vocab_size": 32064, "hidden_size": 4096, "intermediate_size": 11008,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+    "max_position_embeddings": 4096,
+}  # fmt: skip
+_OPT = {
+    "model_type": "opt", "vocab_size": 50304, "hidden_size": 2560, "word_embed_proj_dim": 2560,
+    "ffn_dim": 10240, "num_hidden_layers": 32, "num_attention_heads": 32,
+}  # fmt: skip
+_NARROW = {"hidden_size": 64, "num_attention_heads": 4, "vocab_size": 320, "num_hidden_layers": 6}
+SIZES = {
+    "llava-1.5-7b": Size(
+        family="llava",
+        text=_LLAMA,
+        narrow=_NARROW | {"intermediate_size": 96, "num_key_value_heads": 4},
+    ),
+    "blip2-opt-2.7b": Size(
+        family="blip-2", text=_OPT, narrow=_NARROW | {"word_embed_proj_dim": 64, "ffn_dim": 96}
+    ),
+    "minigpt4-vicuna-7b": Size(
+        family="minigpt4",
+        text=_LLAMA,
+        narrow=_NARROW | {"intermediate_size": 96, "num_key_value_heads": 4},
+    ),
+}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A token for every byte: the true vocabularies are not at hand, and their size is."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<unk>", "<s>", "</s>", "<image>", "<pad>", *alphabet]
+    made = Tokenizer(models.BPE({word: number for number, word in enumerate(words)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    made.add_special_tokens(words[:5])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        extra_special_tokens=["<image>"],
+    )  # fmt: skip
+
+
+def parts(size: Size, *, narrow: bool, layers: int) -> tuple[PreTrainedConfig, ProcessorMixin]:
+    """Configuration and processor."""
+    words = tokenizer()
+    ids = {name: getattr(words, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    text = {**size.text, **(size.narrow if narrow else {}), **ids, "num_hidden_layers": layers}
+    image = words.convert_tokens_to_ids("<image>")
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    eyes = {**small, "num_attention_heads": 2} if narrow else {}
+    if size.family == "llava":
+        vision = {
+            "model_type": "clip_vision_model", "hidden_size": 1024, "intermediate_size": 4096,
+            "num_hidden_layers": 24, "num_attention_heads": 16, "image_size": 336,
+            "patch_size": 14, **eyes,
+        }  # fmt: skip
+        config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=image)
+        square = {"height": 336, "width": 336}
+        processor = LlavaProcessor(
+            CLIPImageProcessor(size={"shortest_edge": 336}, crop_size=square), words,
+            patch_size=14, vision_feature_select_strategy="default",
+            num_additional_image_tokens=1, chat_template=CHAT,
+        )  # fmt: skip
+        return config, processor
+    qformer = {**small, "num_attention_heads": 2} if narrow else {}
+    config = Blip2Config(
+        vision_config=eyes, qformer_config=qformer, text_config=text, image_token_index=image,
+        liveedit_family=size.family,
+    )  # fmt: skip
+    images = BlipImageProcessor(size={"height": 224, "width": 224})
+    return config, Blip2Processor(images, words, num_query_tokens=config.num_query_tokens)
+
+
+def count(config: PreTrainedConfig) -> int:
+    """Parameters of a model."""
+    with torch.device("meta"):
+        made = AutoModelForImageTextToText.from_config(config)
+    return sum(one.numel() for one in made.parameters())
+
+
+def fitting(size: Size, *, narrow: bool, dtype: torch.dtype, free: int) -> int:
+    """As many decoder layers as fit, at most those of the true model."""
+    most = int((size.narrow if narrow else size.text)["num_hidden_layers"])  # type: ignore[call-overload]
+    one, two = (count(parts(size, narrow=narrow, layers=number)[0]) for number in (1, 2))
+    room = (free - SPARE) // dtype.itemsize - one
+    return max(min(most, 1 + room // (two - one)), 3)
+
+
+def free_memory() -> int:
+    """Bytes that can be had without swapping."""
+    with open("/proc/meminfo") as file:
+        known = dict(line.split(":") for line in file)
+    return int(known["MemAvailable"].split()[0]) * 1024
+
+
+@torch.no_grad()
+def random_model(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    """Weights that are copies of one random block: drawing billions of numbers takes minutes."""
+    with no_init_weights():
+        model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+    block = (0.02 * torch.randn(2**20)).to(dtype)
+    for name, value in model.named_parameters():
+        flat = value.view(-1)
+        if value.ndim == 1:
+            flat.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
+            continue
+        for start in range(0, len(flat), len(block)):
+            piece = flat[start : start + len(block)]
+            piece.copy_(block[: len(piece)])
+    return model.requires_grad_(False)
+
+
+def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
+    """An untrained editor of the paper's size that lets every expert through."""
+    network = EditorNetwork(PAPER, backbone.width)
+    query = backbone.query([drawing()], ["What is this?"])
+    network.set_scale(measure_scale(backbone.states(query)[query.attention_mask.bool()]))
+    network.router.margin.fill_(-1e6)
+    nn.init.constant_(network.router.prompt_bias, 5.0)
+    nn.init.normal_(network.generator.v_attention.output.bias, std=100.0)  # or nothing is felt
+    return EditedModel(backbone, network, config=EditingConfig(refine_steps=refine))
+
+
+def timed(what: Callable[[], object]) -> tuple[object, float]:
+    """The result, and seconds."""
+    began = time.perf_counter()
+    return what(), round(time.perf_counter() - began, 2)
+
+
+def measure(
+    name: str, *, layers: int | None, narrow: bool, dtype: torch.dtype, refine: int, tokens: int
+) -> dict[str, object]:
+    """Build the model, make one edit, generate one answer."""
+    torch.manual_seed(0)
+    size = SIZES[name]
+    layers = layers or fitting(size, narrow=narrow, dtype=dtype, free=free_memory())
+    config, processor = parts(size, narrow=narrow, layers=layers)
+    family = backbone_class(size.family)
+    model, building = timed(lambda: random_model(config, dtype))
+    backbone = family(
+        model,  # type: ignore[arg-type]
+        processor,
+        edit_layer=family.default_edit_layer(layers),
+        name=f"random {name}",
+    )
+    edited, preparing = timed(lambda: edited_model(backbone, refine=refine))
+    assert isinstance(edited, EditedModel)
+    picture, question = drawing(), "What is this?"
+    options = {"max_new_tokens": tokens, "min_new_tokens": tokens}
+    with edited.disabled():
+        before, answering = timed(lambda: edited.generate(picture, question, **options))
+    _, editing = timed(lambda: edited.edit(picture, question, "a red circle"))
+    after, edited_answering = timed(lambda: edited.generate(picture, question, **options))
+    (routed,) = edited.explain(picture, question)
+    return {
+        "model": name,
+        "narrow": narrow,
+        "dtype": str(dtype).removeprefix("torch."),
+        "layers": layers,
+        "edit_layer": backbone.edit_layer,
+        "parameters": sum(one.numel() for one in backbone.model.parameters()),
+        "editor_parameters": sum(one.numel() for one in edited.network.parameters()),
+        "image_tokens": len(backbone.image_features([picture])[0]),
+        "threads": torch.get_num_threads(),
+        "tokens": tokens,
+        "refine_steps": refine,
+        "seconds": {
+            "model": building,
+            "editor": preparing,
+            "answer_before": answering,
+            "edit": editing,
+            "answer": edited_answering,
+        },
+        "weight": routed.weight,
+        "changed": before != after,
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])  # type: ignore[union-attr]
+    asked.add_argument("model", choices=list(SIZES))
+    asked.add_argument("--layers", type=int, help="decoder layers; as many as fit")
+    asked.add_argument("--narrow", action="store_true", help="a tiny width, to try the script")
+    asked.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16")
+    asked.add_argument("--refine-steps", type=int, default=0, help="gradient steps of the edit")
+    asked.add_argument("--tokens", type=int, default=8, help="of the answer")
+    asked.add_argument("--json", action="store_true", help="print JSON for programs")
+    args = asked.parse_args()
+    found = measure(
+        args.model,
+        layers=args.layers,
+        narrow=args.narrow,
+        dtype=getattr(torch, args.dtype),
+        refine=args.refine_steps,
+        tokens=args.tokens,
+    )
+    if args.json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        print(f"{name:18} {value}")
+
+
+if __name__ == "__main__":
+    main()
