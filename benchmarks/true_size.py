@@ -222,10 +222,14 @@ def measure(
     assert isinstance(edited, EditedModel)
     picture, question = drawing(), "What is this?"
     options = {"max_new_tokens": tokens, "min_new_tokens": tokens}
-    with edited.disabled():
-        before, answering = timed(lambda: edited.generate(picture, question, **options))
+    _, answering = timed(lambda: edited.generate(picture, question, **options))
     _, editing = timed(lambda: edited.edit(picture, question, "a red circle"))
-    after, edited_answering = timed(lambda: edited.generate(picture, question, **options))
+    _, edited_answering = timed(lambda: edited.generate(picture, question, **options))
+    query = backbone.query([picture], [question], ["a red circle"])
+    states = backbone.states(query)
+    after = edited.target_logits(query, states)
+    with edited.disabled():
+        before = edited.target_logits(query, states)
     (routed,) = edited.explain(picture, question)
     return {
         "model": name,
@@ -247,7 +251,7 @@ def measure(
             "answer": edited_answering,
         },
         "weight": routed.weight,
-        "changed": before != after,
+        "logits_moved": (after - before).abs().max().item(),
         "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
