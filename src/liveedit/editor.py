@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.backbones.base import Backbone, Query
+from liveedit.backbones.base import Backbone, Pictures, Query
 from liveedit.backbones.registry import load_backbone
 from liveedit.checkpoint import load_editor, shipped_editor
 from liveedit.config import EditingConfig
@@ -277,16 +277,21 @@ class EditedModel:
         return self.store.restore(edit_id, author=author, reason=reason)
 
     @overload
-    def generate(self, images: ImageSource | None, prompts: str, **options: Any) -> str: ...
+    def generate(
+        self, images: ImageSource | Sequence[ImageSource] | None, prompts: str, **options: Any
+    ) -> str: ...
 
     @overload
     def generate(
-        self, images: Sequence[ImageSource | None], prompts: Sequence[str], **options: Any
+        self,
+        images: Sequence[ImageSource | Sequence[ImageSource] | None],
+        prompts: Sequence[str],
+        **options: Any,
     ) -> list[str]: ...
 
     def generate(
         self,
-        images: ImageSource | Sequence[ImageSource | None] | None,
+        images: ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None,
         prompts: str | Sequence[str],
         *,
         max_new_tokens: int = 32,
@@ -295,7 +300,7 @@ class EditedModel:
         """Answer questions about pictures, with the edits that concern them.
 
         Args:
-            images: One picture, or one (or None) for each prompt.
+            images: One picture, or one (several, or None) for each prompt.
             prompts: One question, or several.
             max_new_tokens: Longest answer.
             options: Passed on to the model's ``generate`` (beams, sampling, streamer, ...); greedy
@@ -402,8 +407,19 @@ class EditedModel:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
 
-    def _query(self, images: Sequence[ImageSource | None], prompts: Sequence[str]) -> Query:
-        opened = [None if image is None else open_image(image) for image in images]
+    def _query(
+        self,
+        images: Sequence[ImageSource | Sequence[ImageSource] | None],
+        prompts: Sequence[str],
+    ) -> Query:
+        opened: list[Pictures] = [
+            [open_image(one) for one in image]
+            if isinstance(image, list | tuple)
+            else None
+            if image is None
+            else open_image(image)  # type: ignore[arg-type]
+            for image in images
+        ]
         return self.backbone.query(opened, [checked_text(p, "prompt") for p in prompts])
 
     def _pool(self) -> Pool:

@@ -251,6 +251,15 @@ def test_beams_and_sampling_keep_their_routes(model, images):
     assert not torch.equal(plain[0], greedy[0])
 
 
+def test_an_answer_about_several_pictures(model, images):
+    first, _, second = images
+    asked = [[first, second], None]
+    said = model.generate(asked, QUESTIONS[:2], **LENGTH)
+    assert said[0] == model.generate([first, second], QUESTIONS[0], **LENGTH)
+    with model.disabled():
+        assert said[0] != model.generate([first, second], QUESTIONS[0], **LENGTH)
+
+
 def test_streaming(model, images):
     streamer = TextIteratorStreamer(
         model.backbone.tokenizer, skip_prompt=True, skip_special_tokens=True
