@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.states import weights_digest
 from liveedit.benchmark.views import Case, digest, views_of
+from liveedit.files import write_whole
 from liveedit.processes import every_process, processes
 
 _SHARD = 128
@@ -58,9 +58,7 @@ def answers_before(
         for index in mine:
             if not paths[index].exists():
                 answers = _ask(backbone, shards[index], names, texts, max_new_tokens)
-                part = paths[index].with_suffix(f".{os.getpid()}.part")
-                part.write_text(json.dumps(answers), encoding="utf-8")
-                part.replace(paths[index])
+                write_whole(paths[index], json.dumps(answers))
             bar.update(len(shards[index]))
     every_process()
     return [row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))]

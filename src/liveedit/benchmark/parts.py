@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.suite import Group
+from liveedit.files import write_whole
 from liveedit.processes import every_process, processes
 
 _CORRECTIONS = 250  # edits of a part, at least: enough for full batches
@@ -79,11 +79,7 @@ def run_parts(
                 began = time.perf_counter()
                 records = list(running.watch(protocol.run(part.groups, first=part.first), bar))
                 seconds = round(time.perf_counter() - began, 2)
-                half = path.with_suffix(f".{os.getpid()}.part")
-                half.write_text(
-                    json.dumps({"seconds": seconds, "records": records}), encoding="utf-8"
-                )
-                half.replace(path)
+                write_whole(path, json.dumps({"seconds": seconds, "records": records}))
     every_process()
     found = [
         json.loads((folder / f"{part.name}.json").read_text(encoding="utf-8")) for part in parts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,8 @@ from liveedit.benchmark.views import Case, digest
 from liveedit.cache import cache_folder
 from liveedit.editor import EditedModel
 from liveedit.errors import OtherRun
-from liveedit.processes import processes
+from liveedit.files import write_whole
+from liveedit.processes import every_process, processes
 
 _PARTS = "parts"
 SUMMARY_FILE, SETTINGS_FILE = "summary.json", "run.json"
@@ -119,15 +119,16 @@ def run_benchmark(
         summary["runs"] = dict(sorted(summary["runs"].items(), key=lambda run: int(run[0])))
         if processes().is_main_process:
             lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-            _write(folder / f"records-{size}.jsonl", "".join(lines))
-            _write(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+            write_whole(folder / f"records-{size}.jsonl", "".join(lines))
+            write_whole(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
     if more:
         parts = parts_of(list(more.values()), "retention")
         records, seconds = run_parts(protocol, parts, folder / _PARTS, "retention")
         summary["retention"] = summarise_retention(records, list(more))
         summary["seconds_retention"] = round(seconds, 1)
         if processes().is_main_process:
-            _write(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+            write_whole(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    every_process()  # all have read the parts
     if processes().is_main_process:
         shutil.rmtree(folder / _PARTS, ignore_errors=True)
     return summary
@@ -148,11 +149,5 @@ def _begin(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             found: dict[str, Any] = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
             return found
     elif processes().is_main_process:
-        _write(path, json.dumps(settings, indent=2) + "\n")
+        write_whole(path, json.dumps(settings, indent=2) + "\n")
     return {**settings, "seconds_before": 0.0, "runs": {}}
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
