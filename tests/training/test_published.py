@@ -93,13 +93,18 @@ def test_edit_losses_mix_the_whole_batchs_experts(backbone, views, variant, monk
     network = EditorNetwork(config.editor, backbone.width)
     network.set_scale(measure_scale(views.all_states))
     monkeypatch.setattr(PlainGenerator, "_SCALE", 2.0)  # so that experts matter
-    drawn = torch.zeros(3, 3, dtype=torch.long)
+    drawn = torch.zeros(3, 5, dtype=torch.long)
     monkeypatch.setattr(published.torch, "randint", lambda _low, high, shape: (
         drawn if shape else torch.tensor(1)
     ))  # fmt: skip
     chosen, elsewhere = torch.tensor([5, 0, 3]), torch.tensor([1, 4, 2])
+    # two more corrections that routing alone is learned on
+    chosen_too, elsewhere_too = torch.tensor([1, 2]), torch.tensor([0, 5])
     with torch.no_grad():
-        found = published_losses(backbone, network, views, chosen, elsewhere)
+        found = published_losses(
+            backbone, network, views,
+            torch.cat([chosen, chosen_too]), torch.cat([elsewhere, elsewhere_too]), batch=3,
+        )  # fmt: skip
 
     def features_of(case: int, view: int):
         batch = views.batch(torch.tensor([case]), torch.tensor([view]))

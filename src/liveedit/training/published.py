@@ -14,6 +14,7 @@ trained on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -24,13 +25,14 @@ from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.emoji_edit import training_cases
-from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, cache_views
+from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
 from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
 from liveedit.expert import Experts
 from liveedit.network import EditorNetwork
 from liveedit.processes import gather, processes, share
+from liveedit.representation import Representation
 from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import losses_with
@@ -69,15 +71,20 @@ class PublishedTraining(Config):
         editor: Architecture.
         corrections: Training corrections to draw.
         loop: Steps, rate, checkpoints.
-        batch: Corrections in a batch.
+        batch: Corrections in a batch that experts are made for.
+        routing_batch: Corrections that routing is learned on in a step, those of the batch among
+            them: extracting features is cheap beside the pass through the layers above.
+        routing_rate: Learning rate of the two extractors relative to the generator's.
         reliability, generality, locality, hard, absolute, relative: Weights of the losses.
         seed: Seed of everything random.
     """
 
     editor: EditorConfig = EDITOR
     corrections: int = 4480
-    loop: LoopConfig = LoopConfig(steps=1500, learning_rate=3e-4)
+    loop: LoopConfig = LoopConfig(steps=1200, learning_rate=5e-4)
     batch: int = 12
+    routing_batch: int = 48
+    routing_rate: float = 2.0
     reliability: float = 1.0
     generality: float = 1.0
     locality: float = 1.0
@@ -108,14 +115,18 @@ def train_published(
     where = states or folder / "states"
     views = cache_views(backbone, some, where, names=_TAUGHT, limit=states_limit)
     network = new_network(config.editor, backbone, views, config.seed)
+    routed = max(config.batch, min(config.routing_batch, len(views) // 2))
 
     def losses(step: int) -> dict[str, Tensor]:
-        chosen, elsewhere = torch.randperm(len(views))[: 2 * config.batch].chunk(2)
-        return published_losses(backbone, network, views, chosen, elsewhere)
+        chosen, elsewhere = torch.randperm(len(views))[: 2 * routed].chunk(2)
+        return published_losses(backbone, network, views, chosen, elsewhere, config.batch)
 
     weights = {name: getattr(config, name) for name in LOSSES}
     learned = parameters(network, "")
-    train(losses, weights, learned, config.loop, folder / "published", seed=config.seed)
+    rates = {name: config.routing_rate for name in learned if "extractor" in name}
+    train(
+        losses, weights, learned, config.loop, folder / "published", rates=rates, seed=config.seed
+    )
     if processes().is_main_process:
         save_editor(network, backbone.fingerprint(), folder / "editor")
         (folder / "training.json").write_text(config.model_dump_json(indent=2))
@@ -126,8 +137,9 @@ def published_losses(
     backbone: Backbone,
     network: EditorNetwork,
     views: CachedViews,
-    chosen: Int[Tensor, " batch"],
-    elsewhere: Int[Tensor, " batch"],
+    chosen: Int[Tensor, " routed"],
+    elsewhere: Int[Tensor, " routed"],
+    batch: int,
 ) -> dict[str, Tensor]:
     """Unweighted losses of a batch of corrections, of which each process computes its part.
 
@@ -135,8 +147,9 @@ def published_losses(
         backbone: The frozen model.
         network: The editor.
         views: All corrections.
-        chosen: Those of the batch.
+        chosen: Those that routing is learned on.
         elsewhere: Others, whose pictures and questions are the locality samples.
+        batch: The first so many of both are edited.
 
     Returns:
         ``reliability``, ``generality``: cross-entropy of the target's tokens, for the correction
@@ -145,48 +158,46 @@ def published_losses(
         :func:`routing_losses`. ``rel``, ``loc``: tokens right in the first, and unchanged in the
         third, for the log.
     """
-    count = len(chosen)
-    coin = torch.randint(0, 2, (3, count))
+    routed = len(chosen)
+    coin = torch.randint(0, 2, (3, routed))
     general = torch.where(coin[0] == 0, REPHRASE, REDRAWN)
-    itself = torch.full((count,), EDIT)
+    itself = torch.full((routed,), EDIT)
     kinds = torch.stack([itself, general, itself])
     whose = torch.stack([chosen, chosen, elsewhere])
     # either end of routing gets the correction itself or its generality sample, independently
     ends = coin[1:] == 0
-    negative = (torch.arange(count) + torch.randint(1, count, ()).item()) % count
-    mine = share(torch.arange(count))
-    batch = len(mine)
-    seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
-    whole = seen.representation(backbone, network.scale, lexical=network.config.aligned_slots)
+    negative = (torch.arange(routed) + torch.randint(1, routed, ()).item()) % routed
 
-    made = network.generator(whole.rows(slice(0, batch)))
-    every = Experts(u=gather(made.u), v=gather(made.v))
-    inputs = network.extractor(whole)
-    edits = network.edit_features(whole)
-    edit_end = _ends(edits, ends[0, mine]).map(gather)
-    input_end = _ends(inputs, ends[1, mine]).map(gather)
-    away = slice(2 * batch, None)
-    routed = routing_losses(
-        input_end,
-        edit_end,
-        inputs.rows(away).map(gather),
-        edits.rows(away).map(gather),
-        negative,
+    def part(first: int, last: int) -> _Part:
+        mine = share(torch.arange(first, last))
+        seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
+        whole = seen.representation(backbone, network.scale, lexical=network.config.aligned_slots)
+        return _Part(
+            seen, whole, network.extractor(whole), network.edit_features(whole), ends[:, mine]
+        )
+
+    edited = part(0, batch)
+    sides = [edited.sides()] if routed == batch else [edited.sides(), part(batch, routed).sides()]
+    inputs, edits, local_inputs, local_edits = (
+        RoutingFeatures.join(side) for side in zip(*sides, strict=True)
     )
-
+    losses = routing_losses(inputs, edits, local_inputs, local_edits, negative)
+    rows = len(edited.inputs.sees)
+    made = network.generator(edited.whole.rows(slice(0, rows // 3)))
+    every = Experts(u=gather(made.u), v=gather(made.v))
     if network.config.soft_routing:
-        asked = inputs.prompt @ gather(edits.prompt[:batch]).T
+        asked = edited.inputs.prompt @ gather(edited.edits.prompt[: rows // 3]).T
         weights = asked.sigmoid() * asked.softmax(1)
     else:
-        weights = torch.ones(3 * batch, count)
+        weights = torch.ones(rows, batch)
     mixed = RoutedExperts(
         experts=Experts(
-            u=every.u.flatten(0, 1).expand(3 * batch, -1, -1),
-            v=every.v.flatten(0, 1).expand(3 * batch, -1, -1),
+            u=every.u.flatten(0, 1).expand(rows, -1, -1),
+            v=every.v.flatten(0, 1).expand(rows, -1, -1),
         ),
         weights=weights,
     )
-    return routed | losses_with(backbone, network.scale, seen, whole.spans, mixed)
+    return losses | losses_with(backbone, network.scale, edited.seen, edited.whole.spans, mixed)
 
 
 def routing_losses(
@@ -225,6 +236,35 @@ def routing_losses(
         "absolute": (F.softplus(-asked[own, own]) + F.softplus(asked[own, other])).mean(),
         "relative": F.cross_entropy(asked, own),
     }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """This process's rows of some corrections: themselves, generality, then locality samples.
+
+    Args:
+        seen: Cached states.
+        whole: The same, standardised.
+        inputs, edits: Features of all rows on either side.
+        ends: For input and edit end of routing, whether it gets the correction itself.
+    """
+
+    seen: ViewBatch
+    whole: Representation
+    inputs: RoutingFeatures
+    edits: RoutingFeatures
+    ends: Bool[Tensor, "2 corrections"]
+
+    def sides(self) -> tuple[RoutingFeatures, ...]:
+        """What routing is learned on, from all processes; see :func:`routing_losses`."""
+        away = slice(2 * self.ends.shape[1], None)
+        chosen = (
+            _ends(self.inputs, self.ends[1]),
+            _ends(self.edits, self.ends[0]),
+            self.inputs.rows(away),
+            self.edits.rows(away),
+        )
+        return tuple(side.map(gather) for side in chosen)
 
 
 def _ends(features: RoutingFeatures, own: Bool[Tensor, " batch"]) -> RoutingFeatures:
