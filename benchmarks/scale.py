@@ -11,15 +11,16 @@ size (rank 8, width 576), so that bytes on disk are those of real ones.
 
     python benchmarks/scale.py --edits 1000 10000 100000 --json
 
-A million edits with full features need about 8 GB of memory (in half precision) and 50 GB of disk;
---width and --features make all of it smaller, and say so in what is printed.
+A million edits take 56 GB of disk: 37 of experts, 12 of features, and 6 of features in half
+precision, mapped into memory (--half). --width and --features make all of it smaller, and say so
+in what is printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -127,10 +128,16 @@ def batches(
         yield edits, Experts(u=weights[0], v=weights[1]), made.edits(first, some)
 
 
-def memory() -> float:
-    """Resident memory now, MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+def memory() -> dict[str, int]:
+    """Memory of this process now, MB: its own, and of files that are mapped."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    held = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    return {"own": held["RssAnon"] // 1000, "mapped": held["RssFile"] // 1000}
+
+
+def features_of(location: Path) -> list[Path]:
+    """Files of features and index that are kept beside a store."""
+    return [*Path(f"{location}-features").glob("*")]
 
 
 def milliseconds(times: list[float]) -> dict[str, float]:
@@ -145,7 +152,8 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
     )
     location = folder / f"{count}.db"
     began = time.perf_counter()
-    store = SqlStore(location, identity, exact=2**40)  # while filling, no index is needed
+    dtype = torch.float16 if options.half else torch.float32
+    store = SqlStore(location, identity, dtype=dtype)
     with tqdm(total=count, desc=f"filling {count}", unit="edit") as bar:
         for edits, experts, features in batches(made, count, options.width):
             store.add(edits, experts, features)
@@ -153,10 +161,10 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
     seconds = time.perf_counter() - began
     store.close()
     del store
-    dtype = torch.float16 if options.half else torch.float32
     before, began = memory(), time.perf_counter()
     store = SqlStore(location, dtype=dtype)
-    opened, grown = time.perf_counter() - began, memory() - before
+    opened = time.perf_counter() - began
+    grown = {kind: size - before[kind] for kind, size in memory().items()}
 
     some = made.edits(0, min(count, BATCH))
     chosen = torch.arange(options.queries) % len(some.sees)
@@ -198,8 +206,11 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         "found": found,
         "agreement_percent": round(100 * found / wanted, 3) if wanted else None,
         "queries_routed_to_nothing": silent,
-        "memory_mb": round(grown),
-        "disk_mb": round(store.log.database.size() / 1e6),
+        "memory_mb": grown,
+        "disk_mb": {
+            "store": round(store.log.database.size() / 1e6),
+            "features": round(sum(path.stat().st_size for path in features_of(location)) / 1e6),
+        },
         "open_seconds": round(opened, 2),
         "add_one_ms": milliseconds(adding),
         "fill_edits_per_second": round(count / seconds),
@@ -212,15 +223,12 @@ def exactly(router: Router, query: RoutingFeatures, pool) -> set[str]:  # type: 
     """Names that are routed to when all are compared, a part of the pool at a time."""
     names: set[str] = set()
     crowd = pool.eligible.sum(1, keepdim=True)
-    for start in range(0, len(pool.sees), 50_000):
-        part = slice(start, start + 50_000)
-        features = EditFeatures(
-            vision=pool.vision[part].float(),
-            prompt=pool.prompt[part].float(),
-            sees=pool.sees[part],
-        )
-        route = router.route(query, features, pool.eligible[:, part], crowd)
-        names |= {pool.ids[start + c] for c in route.passes[0].nonzero().flatten().tolist()}
+    first = 0
+    for features in pool.told.parts():
+        last = first + len(features.sees)
+        route = router.route(query, features, pool.eligible[:, first:last], crowd)
+        names |= {pool.ids[first + c] for c in route.passes[0].nonzero().flatten().tolist()}
+        first = last
     return names
 
 
@@ -240,6 +248,7 @@ def main() -> None:
         for count in options.edits:
             figures = measure(count, Path(folder), options)
             (Path(folder) / f"{count}.db").unlink()
+            shutil.rmtree(f"{folder}/{count}.db-features", ignore_errors=True)
             if options.json:
                 print(json.dumps(figures), flush=True)
             else:

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.residual import RoutedExperts, fetch
-from liveedit.routing import Route, Router, RoutingFeatures
+from liveedit.routing import Route, Router, RoutingFeatures, Similarities
 from liveedit.store.pool import Pool
 
 
@@ -18,7 +18,8 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
         queries: Input-side features.
         pool: See :meth:`liveedit.store.pool.Pool.near`.
     """
-    return router.route(queries, pool.features, pool.eligible, pool.crowd_of(queries))
+    alike = [router.similarities(queries, part) for part in pool.told.parts()]
+    return router.decide(Similarities.join(alike), pool.eligible, pool.crowd_of(queries))
 
 
 def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> RoutedExperts | None:

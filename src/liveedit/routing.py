@@ -88,6 +88,17 @@ class Similarities:
     sees: Bool[Tensor, "batch experts"]
     alike: Bool[Tensor, "batch experts"]
 
+    @staticmethod
+    def join(parts: Sequence[Similarities]) -> Similarities:
+        """The same queries compared with some edits, and with others."""
+        return Similarities(
+            vision=torch.cat([part.vision for part in parts], 1),
+            sentinel=parts[0].sentinel,
+            prompt=torch.cat([part.prompt for part in parts], 1),
+            sees=torch.cat([part.sees for part in parts], 1),
+            alike=torch.cat([part.alike for part in parts], 1),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:

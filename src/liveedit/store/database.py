@@ -6,6 +6,7 @@ revisions are numbered without gaps and appear in their order.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from liveedit.cache import cache_folder
 from liveedit.errors import (
     LiveEditError,
     MissingExtra,
@@ -115,6 +117,20 @@ class Database:
             return sum(part.stat().st_size for part in parts if part.exists())
         with self.read() as connection:
             return connection.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0
+
+    def companion(self, name: str, store: str) -> Path:
+        """Folder for what can be made again from the store, whether or not there is one.
+
+        It is beside the file of SQLite, and in the user's cache folder for a server.
+
+        Args:
+            name: What the folder is for.
+            store: What else the store is known by; digits and letters.
+        """
+        if self.file is not None:
+            return Path(f"{self.file}-{name}")
+        place = hashlib.sha256(self.location.encode()).hexdigest()[:16]
+        return cache_folder() / name / f"{place}-{store[:16]}"
 
     def close(self) -> None:
         """Close all connections."""

@@ -8,6 +8,7 @@ as a bitmap, so that nothing else takes a proposal's place.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -17,10 +18,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from liveedit.routing import EditFeatures
+from liveedit.store.rows import FeatureRows
 
 _log = logging.getLogger(__name__)
 _WIDTH = 128  # dimensions that are kept
 _SAMPLE = 32768  # rows that projection and lists are fitted to
+_KINDS = {True: "picture", False: "text"}
 _REFIT = 8  # fitted anew when there are so many times more rows
 
 
@@ -39,15 +42,15 @@ class Index:
         self._lock = Lock()  # FAISS may not search while rows are added
         self.count = 0
 
-    def follow(self, features: EditFeatures) -> None:
+    def follow(self, told: FeatureRows) -> None:
         """Take up the rows that have come since.
 
         Args:
-            features: Of all rows, the known ones first.
+            told: Of all rows, the known ones first.
         """
         with self._lock:
-            fresh = torch.arange(self.count, len(features.sees))
-            kinds = features.sees.cpu()
+            fresh = torch.arange(self.count, len(told))
+            kinds = told.sees.cpu()
             for sees in (True, False):
                 rows = fresh[kinds[fresh] == sees]
                 if len(rows):
@@ -55,16 +58,40 @@ class Index:
                     part.rows += len(rows)
                     if part.rows > _REFIT * part.fitted:
                         rows = (kinds == sees).nonzero().flatten()
-                        part.fit(_both(features, rows[_sample(len(rows))]), len(rows))
+                        part.fit(_both(told[rows[_sample(len(rows))]].whole), len(rows))
                     for some in rows.split(_SAMPLE):
-                        part.add(_both(features, some), some)
-            self.count = len(features.sees)
+                        part.add(_both(told[some].whole), some)
+            self.count = len(told)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """All of it, as tensors and texts, for :meth:`restored`."""
+        with self._lock:
+            tensors, told = {}, {"count": str(self.count)}
+            for sees, part in self._parts.items():
+                for name, tensor in part.state().items():
+                    tensors[f"{_KINDS[sees]}.{name}"] = tensor
+        return tensors, told
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> Index:
+        """From what :meth:`state` gave."""
+        index = cls()
+        index.count = int(told["count"])
+        for sees, kind in _KINDS.items():
+            mine = {
+                name.removeprefix(f"{kind}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{kind}.")
+            }
+            if mine:
+                index._parts[sees] = _Part.restored(mine)
+        return index
 
     def propose(
         self, queries: EditFeatures, eligible: Bool[Tensor, "queries edits"]
     ) -> Int[Tensor, " rows"]:
         """Rows that may concern any of the queries, in order; all that are not taken up yet do."""
-        asked = _both(queries, torch.arange(len(queries.sees)))
+        asked = _both(queries)
         with self._lock:
             found = self._search(asked, queries.sees.cpu(), eligible)
             found.append(np.arange(self.count, eligible.shape[1]))
@@ -124,6 +151,23 @@ class _Part:
         """Rows by their numbers."""
         self._lists.add_with_ids((both @ self._project).numpy(), rows.numpy())
 
+    def state(self) -> dict[str, Tensor]:
+        """For :meth:`restored`."""
+        return {
+            "lists": torch.from_numpy(_faiss().serialize_index(self._lists)),
+            "project": self._project,
+            "rows": torch.tensor([self.rows, self.fitted]),
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Tensor]) -> _Part:
+        """From what :meth:`state` gave."""
+        part = cls()
+        part.rows, part.fitted = state["rows"].tolist()
+        part._project = state["project"]
+        part._lists = _faiss().deserialize_index(state["lists"].numpy())
+        return part
+
     def search(
         self, queries: Float[Tensor, "some both"], selector: Any, index: Index
     ) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -144,10 +188,10 @@ def _selector(eligible: Bool[Tensor, " edits"]) -> Any:
     return _faiss().IDSelectorBitmap(np.packbits(eligible.cpu().numpy(), bitorder="little"))
 
 
-def _both(features: EditFeatures, rows: Int[Tensor, " some"]) -> Float[Tensor, "some both"]:
+def _both(features: EditFeatures) -> Float[Tensor, "some both"]:
     """Vision and prompt features side by side; text-only rows have no vision."""
-    vision = torch.where(features.sees[rows, None], features.vision[rows].float(), 0.0)
-    return torch.cat([vision, features.prompt[rows].float()], 1).cpu()
+    vision = torch.where(features.sees[:, None], features.vision, 0.0)
+    return torch.cat([vision, features.prompt], 1).float().cpu()
 
 
 def _sample(count: int) -> Int[Tensor, " some"]:

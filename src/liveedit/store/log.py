@@ -297,8 +297,13 @@ class EditLog:
         return self._change("restore", edit_ids, author, reason)
 
     @contextmanager
-    def since(self, revision: int) -> Iterator[News | None]:
-        """What has come since a revision, of one snapshot; None if nothing has."""
+    def since(self, revision: int, number: int) -> Iterator[News | None]:
+        """What has come since a revision, of one snapshot; None if nothing has.
+
+        Args:
+            revision: What was revoked and restored later is told.
+            number: Edits behind this one are read.
+        """
         with self.database.read() as connection:
             newest = _newest(connection)
             if newest == revision:
@@ -313,8 +318,13 @@ class EditLog:
             yield News(
                 revision=newest,
                 events=[(when, kind, number) for when, kind, number in events],
-                batches=self._batches(connection, _edits.c.revision > revision),
+                batches=self._batches(connection, _edits.c.number > number),
             )
+
+    def checksum_of(self, number: int) -> str | None:
+        """Checksum of all that was written of an edit; None if there is none."""
+        with self.database.read() as connection:
+            return connection.scalar(sa.select(_edits.c.checksum).where(_edits.c.number == number))
 
     def experts(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Experts by the number of the edit.

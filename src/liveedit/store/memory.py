@@ -182,7 +182,7 @@ class MemoryStore:
         namespaces: Sequence[str] = ("",),
         revision: int | None = None,
     ) -> Pool:
-        """Views of the tensors; experts and features are not copied.
+        """What may be routed to; experts and features are not copied.
 
         Args:
             only: Names of the edits that may be routed to; all in force by default.
@@ -194,10 +194,12 @@ class MemoryStore:
             UnknownRevision: It is still to come.
         """
         view = self._view(revision)
-        u, v = view.tensors["u"], view.tensors["v"]
+        u, v = view.rows["u"], view.rows["v"]
 
         def take(rows: Int[Tensor, " some"] | None) -> Experts:
-            return Experts(u=u, v=v) if rows is None else Experts(u=u[rows], v=v[rows])
+            if rows is None:
+                return Experts(u=u.whole, v=v.whole)
+            return Experts(u=u[rows], v=v[rows])
 
         return self._shelf.pool(view, take, only, namespaces)
 

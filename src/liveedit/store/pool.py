@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
 from liveedit.store.index import Index
+from liveedit.store.rows import FeatureRows
 
 TakeExperts = Callable[[Int[Tensor, " some"] | None], Experts]
 
@@ -24,9 +25,7 @@ class Pool:
 
     Args:
         ids: Their names; there may be more names than rows.
-        vision: Edit-side vision features, in any floating dtype.
-        prompt: Edit-side prompt features.
-        sees: Which edits have a picture.
+        told: Edit-side routing features.
         eligible: Which edits may be routed to, for each query or for all.
         take: The experts of some rows, in their order, or of all.
         revision: The state of the store that this is.
@@ -36,9 +35,7 @@ class Pool:
     """
 
     ids: Sequence[str]
-    vision: Float[Tensor, "edits features"]
-    prompt: Float[Tensor, "edits features"]
-    sees: Bool[Tensor, " edits"]
+    told: FeatureRows
     eligible: Bool[Tensor, "queries edits"]
     take: TakeExperts
     revision: int = 0
@@ -47,8 +44,8 @@ class Pool:
 
     @property
     def features(self) -> EditFeatures:
-        """Edit-side routing features, float32."""
-        return EditFeatures(vision=self.vision.float(), prompt=self.prompt.float(), sees=self.sees)
+        """Edit-side routing features, float32, in one piece; of very many edits a copy."""
+        return self.told.whole
 
     @property
     def experts(self) -> Experts:
@@ -68,9 +65,7 @@ class Pool:
         return replace(
             self,
             ids=[self.ids[row] for row in rows.tolist()],
-            vision=self.vision[rows],
-            prompt=self.prompt[rows],
-            sees=self.sees[rows],
+            told=self.told[rows],
             eligible=self.eligible[:, rows],
             take=lambda some: take(rows if some is None else rows[some]),
             index=None,
@@ -90,5 +85,5 @@ class Pool:
         return self.crowd.expand(len(queries.sees), -1).gather(1, queries.sees.long()[:, None])
 
     def _crowd(self) -> Int[Tensor, "queries 2"]:
-        seeing = (self.eligible & self.sees).sum(1)
+        seeing = (self.eligible & self.told.sees).sum(1)
         return torch.stack([self.eligible.sum(1) - seeing, seeing], 1)

@@ -1,9 +1,9 @@
-"""Routing features of all edits of a store: contiguous tensors that grow by doubling."""
+"""Rows of all edits of a store, and which of them are in force, revision by revision."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import torch
@@ -14,6 +14,7 @@ from liveedit.errors import UnknownEdit, UnknownRevision
 from liveedit.store.force import Force
 from liveedit.store.index import Index
 from liveedit.store.pool import Pool, TakeExperts
+from liveedit.store.rows import SEGMENT, FeatureRows, GrowingRows, Rows
 
 _PASTS = 8  # earlier revisions whose masks are kept
 _MASKS = 64  # namespaces whose masks are kept for a revision
@@ -25,25 +26,45 @@ class View:
 
     Args:
         revision: Its number.
-        tensors: The rows, by the name of the column.
+        rows: Of the columns that hold a vector or matrix for each edit, by name.
+        tensors: The columns that hold one number for each edit.
         in_force: A copy of its own.
         masks: What is in force, by namespace, where it has been asked for.
     """
 
     revision: int
+    rows: Mapping[str, Rows]
     tensors: Mapping[str, Tensor]
     in_force: Bool[Tensor, " rows"]
     masks: dict[str, Bool[Tensor, "1 rows"]] = field(default_factory=dict)
 
+    @property
+    def features(self) -> FeatureRows:
+        """Routing features of all rows."""
+        return FeatureRows(
+            vision=self.rows["vision"], prompt=self.rows["prompt"], sees=self.tensors["sees"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """``SEGMENT`` rows that were published, as :meth:`Shelf.append` takes them."""
+
+    ids: list[str]
+    namespaces: list[str]
+    supersedes: list[list[str]]
+    columns: dict[str, Tensor]
+
 
 class Shelf:
-    """Rows are only ever appended, so that views of them stay good; growing costs O(1) a row.
+    """Rows are only ever appended, so that views of them stay good.
 
     Writers must exclude each other. Readers need not wait: they get the view of the last revision
     that was published, while those who write see :meth:`now`.
 
     Args:
-        columns: An empty tensor for each column, (0, ...).
+        columns: An empty tensor for each column, (0, ...). Those of vectors and matrices are kept
+            in segments; those of single numbers double when they are full.
         device: Where they live.
     """
 
@@ -51,8 +72,11 @@ class Shelf:
         def bare(dtype: torch.dtype) -> Tensor:
             return torch.empty(0, dtype=dtype, device=device)
 
-        self._tensors = {name: tensor.to(device) for name, tensor in columns.items()}
-        self._tensors |= {
+        empty = {name: tensor.to(device) for name, tensor in columns.items()}
+        self._grown = {
+            name: GrowingRows(tensor) for name, tensor in empty.items() if tensor.ndim > 1
+        }
+        self._tensors = {name: tensor for name, tensor in empty.items() if tensor.ndim == 1} | {
             "namespace": bare(torch.int32),
             "revision": bare(torch.int64),
             "in_force": bare(torch.bool),
@@ -84,6 +108,10 @@ class Shelf:
             raise UnknownEdit(edit_id)
         return self._rows[edit_id]
 
+    def last(self, column: str) -> int:
+        """What the last row has in a column of whole numbers; 0 if there is none."""
+        return int(self._tensors[column][len(self.ids) - 1]) if self.ids else 0
+
     def revoked(self, edit_id: str) -> bool:
         """Whether an edit has been taken back."""
         return self.row(edit_id) in self._force.revoked
@@ -106,7 +134,10 @@ class Shelf:
         first, last = len(self.ids), len(self.ids) + len(ids)
         self._reserve(last)
         for name, rows in columns.items():
-            self._tensors[name][first:last] = rows
+            if name in self._grown:
+                self._grown[name].write(first, rows)
+            else:
+                self._tensors[name][first:last] = rows
         spaces = [self._namespaces.setdefault(n, len(self._namespaces)) for n in namespaces]
         self._tensors["namespace"][first:last] = torch.tensor(spaces, dtype=torch.int32)
         self._tensors["in_force"][first:last] = True
@@ -148,18 +179,42 @@ class Shelf:
             last = self.published
             in_force = last.in_force.clone()
             in_force[row : row + 1] = False
-            self.published = View(revision=last.revision, tensors=last.tensors, in_force=in_force)
+            self.published = replace(last, in_force=in_force, masks={})
 
     def publish(self, revision: int) -> None:
         """From now on readers see the rows as they are."""
         with self._swap:
             self.published = self.now(revision)
 
+    def segment(self, number: int) -> Segment:
+        """Rows that fill a segment of those that were published."""
+        start, end = SEGMENT * number, SEGMENT * (number + 1)
+        spaces = list(self._namespaces)
+        columns = {name: tensor[start:end] for name, tensor in self.published.tensors.items()}
+        return Segment(
+            ids=self.ids[start:end],
+            namespaces=[spaces[row] for row in columns.pop("namespace").tolist()],
+            supersedes=[
+                [self.ids[one] for one in self._supersedes.get(row, ())]
+                for row in range(start, end)
+            ],
+            columns=columns
+            | {name: rows.segments[number] for name, rows in self.published.rows.items()},
+        )
+
+    def replace(self, number: int, columns: Mapping[str, Tensor]) -> None:
+        """Put tensors of the same content in place of a segment, so that its memory is freed."""
+        for name, grown in self._grown.items():
+            grown.replace(number, columns[name].to(self._tensors["sees"].device))
+        self.publish(self.published.revision)
+
     def now(self, revision: int) -> View:
         """The rows as they are, published or not."""
         count = len(self.ids)
         tensors = {name: tensor[:count] for name, tensor in self._tensors.items()}
-        return View(revision=revision, tensors=tensors, in_force=tensors.pop("in_force").clone())
+        rows = {name: grown.first(count) for name, grown in self._grown.items()}
+        in_force = tensors.pop("in_force").clone()
+        return View(revision=revision, rows=rows, tensors=tensors, in_force=in_force)
 
     def at(self, revision: int) -> View:
         """The rows as they were.
@@ -209,9 +264,7 @@ class Shelf:
             eligible = eligible & chosen
         return Pool(
             ids=self.ids,
-            vision=view.tensors["vision"],
-            prompt=view.tensors["prompt"],
-            sees=view.tensors["sees"],
+            told=view.features,
             eligible=eligible,
             take=take,
             revision=view.revision,
@@ -242,7 +295,7 @@ class Shelf:
         for row in changed:
             in_force[row] &= row in force
         in_force[list(self._dropped)] = False
-        return View(revision=revision, tensors=newest.tensors, in_force=in_force)
+        return replace(newest, revision=revision, in_force=in_force, masks={})
 
     def _event(self, edit_id: str, restored: bool, revision: int) -> None:
         row = self.row(edit_id)

@@ -22,6 +22,7 @@ from liveedit.store.format import BadBytes, pack, thumbnail, unpack
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog, Identity, NewEdit, StoredEdit
 from liveedit.store.pool import Pool
+from liveedit.store.segments import Segments
 from liveedit.store.shelf import Shelf, View
 
 _log = logging.getLogger(__name__)
@@ -72,12 +73,19 @@ class SqlStore:
         }
         self._device = torch.device(device)
         self._shelf = Shelf(columns, device=device)
+        folder = self.log.database.companion("features", self.log.identity.digest)
+        self._segments = Segments(folder, self.log, str(dtype).removeprefix("torch."))
+        self._segments.load(self._shelf)
         self._experts = _Recent(kept)
-        self._exact, self._index = exact, _index_if_installed()
+        self._exact = exact
+        self._index: Index | None = None
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
         self._staged: list[tuple[NewEdit, Image.Image | None]] = []
         self.follow()
+        if _can_index():
+            self._index = self._segments.load_index(self._shelf)
+            self.follow()
 
     def __len__(self) -> int:
         self.follow()
@@ -267,6 +275,8 @@ class SqlStore:
 
     def close(self) -> None:
         """Close all connections."""
+        if self._index is not None:
+            self._segments.keep_index(self._index, self._shelf, closing=True)
         self.log.close()
 
     def _view(self, revision: int | None) -> View:
@@ -305,16 +315,15 @@ class SqlStore:
     def _follow(self) -> None:
         self._read_news()
         shelf, index = self._shelf, self._index
+        self._segments.keep(shelf, self.damaged)
         # a search looks at a few rows more sooner than the index takes up each
         if index is not None and len(shelf) > max(self._exact, index.count + self._exact // 20):
-            told = shelf.published.tensors
-            index.follow(
-                EditFeatures(vision=told["vision"], prompt=told["prompt"], sees=told["sees"])
-            )
+            index.follow(shelf.published.features)
+            self._segments.keep_index(index, shelf)
 
     def _read_news(self) -> None:
         shelf = self._shelf
-        with self.log.since(shelf.published.revision) as news:
+        with self.log.since(shelf.published.revision, shelf.last("number")) as news:
             if news is None:
                 return
             count = len(shelf)
@@ -430,10 +439,10 @@ class _Recent:
                 self._known.popitem(last=False)
 
 
-def _index_if_installed() -> Index | None:
+def _can_index() -> bool:
     from importlib.util import find_spec
 
     if find_spec("faiss") is None:
         _log.info("without faiss-cpu (extra 'scale') every query is compared with all edits")
-        return None
-    return Index()
+        return False
+    return True
