@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -115,9 +116,9 @@ def shipped_router() -> Router:
 
 
 def batches(
-    made: Made, count: int, width: int
+    made: Made, done: int, count: int, width: int
 ) -> Iterator[tuple[list[Edit], Experts, EditFeatures]]:
-    for first in range(0, count, BATCH):
+    for first in range(done, count, BATCH):
         some = min(BATCH, count - first)
         random = torch.Generator().manual_seed(first)
         weights = torch.randn(2, some, RANK, width, generator=random)
@@ -145,22 +146,24 @@ def milliseconds(times: list[float]) -> dict[str, float]:
     return {"p50": round(float(found[0]), 2), "p99": round(float(found[1]), 2)}
 
 
-def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, object]:
-    made, router = Made(options.features), shipped_router()
-    identity = Identity(
-        fingerprint={"made": "up"}, rank=RANK, width=options.width, features=options.features
-    )
-    location = folder / f"{count}.db"
-    began = time.perf_counter()
-    dtype = torch.float16 if options.half else torch.float32
+def fill(location: Path, made: Made, count: int, dtype: torch.dtype, width: int) -> int | None:
+    """Make a store; the edits added a second, None if it was there already."""
+    identity = Identity(fingerprint={"made": "up"}, rank=RANK, width=width, features=made.length)
     store = SqlStore(location, identity, dtype=dtype)
-    with tqdm(total=count, desc=f"filling {count}", unit="edit") as bar:
-        for edits, experts, features in batches(made, count, options.width):
+    began, first = time.perf_counter(), len(store)
+    with tqdm(total=count, initial=first, desc=f"filling {count}", unit="edit") as bar:
+        for edits, experts, features in batches(made, first, count, width):
             store.add(edits, experts, features)
             bar.update(len(edits))
-    seconds = time.perf_counter() - began
     store.close()
-    del store
+    return round((count - first) / (time.perf_counter() - began)) if first < count else None
+
+
+def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    made, router = Made(options.features), shipped_router()
+    dtype = torch.float16 if options.half else torch.float32
+    location = folder / f"{count}.db"
+    filled = fill(location, made, count, dtype, options.width)
     before, began = memory(), time.perf_counter()
     store = SqlStore(location, dtype=dtype)
     opened = time.perf_counter() - began
@@ -188,9 +191,9 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         assert got <= exact, "the index must not add experts"
 
     adding = []
-    for number in tqdm(range(20), desc="adding", unit="edit"):
-        (one,) = batches(made, 1, options.width)
-        edit = Edit(id=f"new-{number}", prompt="new", target="t", image="new")
+    for _ in tqdm(range(20), desc="adding", unit="edit"):
+        (one,) = batches(made, 0, 1, options.width)
+        edit = Edit(id=uuid4().hex, prompt="new", target="t", image="new")
         began = time.perf_counter()
         store.add([edit], one[1], one[2])
         store.pool()
@@ -213,7 +216,7 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         },
         "open_seconds": round(opened, 2),
         "add_one_ms": milliseconds(adding),
-        "fill_edits_per_second": round(count / seconds),
+        "fill_edits_per_second": filled,
     }
     store.close()
     return figures
@@ -240,15 +243,17 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=576, help="of the backbone's states")
     parser.add_argument("--half", action="store_true", help="hold features in half precision")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--folder", type=Path, help="where the stores go; a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where stores are kept and used again; a temporary folder"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for count in options.edits:
-            figures = measure(count, Path(folder), options)
-            (Path(folder) / f"{count}.db").unlink()
-            shutil.rmtree(f"{folder}/{count}.db-features", ignore_errors=True)
+            figures = measure(count, options.folder or Path(folder), options)
+            for path in Path(folder).glob("*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             if options.json:
                 print(json.dumps(figures), flush=True)
             else:

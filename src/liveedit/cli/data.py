@@ -1,10 +1,11 @@
-"""``liveedit data``: check the public datasets, and what training and evaluation share."""
+"""``liveedit data``: check the public datasets and leaks between them; write emoji-edit."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from liveedit.benchmark.annotations.datasets import Dataset
 
 app = typer.Typer(
-    help="Check the public datasets, and what training and evaluation share.",
+    help="Check the public datasets, and what training and evaluation share; write emoji-edit.",
     no_args_is_help=True,
 )
 _SHOWN = 20  # lines of one kind; --json has them all
@@ -102,6 +103,35 @@ def audit_(
         _show_audit(found, trained.dataset, evaluated.dataset)
         if write:
             print(f"{written} rows that share nothing with training written to {write}")
+
+
+class _Part(StrEnum):
+    """Splits of emoji-edit."""
+
+    train = "train"
+    validation = "validation"
+    evaluation = "evaluation"
+
+
+@app.command("write")
+def write_(
+    out: Path = typer.Option(..., "--out", help="Folder for the files and pictures."),
+    split: _Part = typer.Option(_Part.evaluation, help="Which corrections."),
+    limit: int | None = typer.Option(None, min=1, help="Only the first so many."),
+    as_json: bool = JSON,
+) -> None:
+    """Write emoji-edit as files: corrections to import, and probes for other editing toolkits.
+
+    OUT/corrections.jsonl is for liveedit edit import, OUT/emoji-edit.json has the format of E-VQA.
+    """
+    from liveedit.benchmark.annotations.written import ANNOTATIONS, CORRECTIONS, write_emoji_edit
+
+    count = write_emoji_edit(split.value, out, limit)
+    if as_json:
+        files = {"corrections_file": CORRECTIONS, "annotations_file": ANNOTATIONS}
+        print(json.dumps({"corrections": count, "folder": str(out), **files}))
+    else:
+        print(f"{count} corrections in {out / CORRECTIONS}, with probes in {out / ANNOTATIONS}")
 
 
 def _refuse_to_overwrite(write: Path | None, sources: Sequence[str]) -> None:
