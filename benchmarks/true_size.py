@@ -9,6 +9,11 @@ worth, for weights and editor are random. Nothing is fetched.
 
 LLaVA-1.5-7B takes about 14 GB in bfloat16, MiniGPT-4 with Vicuna-7B 16 GB, BLIP-2 with OPT-2.7B
 8 GB. Without --layers there are as many decoder layers as fit into the memory that is free.
+
+On a CPU without instructions for the weights' dtype a matrix product of many rows is emulated,
+seven times slower than in float32. There each layer's weights are converted when they are needed,
+and its product is computed in float32 ("products" in what is printed); they stay as they are in
+memory.
 """
 
 from __future__ import annotations
@@ -19,10 +24,12 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MethodType
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import (
     AutoModelForImageTextToText,
     Blip2Config,
@@ -44,6 +51,7 @@ from liveedit.checkup import drawing
 from liveedit.config import EditingConfig, EditorConfig
 from liveedit.editor import EditedModel
 from liveedit.network import EditorNetwork
+from liveedit.precision import fast_dtype
 from liveedit.representation import measure_scale
 
 PAPER = EditorConfig(
@@ -56,6 +64,7 @@ CHAT = (
     "{% if c['type'] == 'image' %}{{ '<image>\\n' }}{% else %}{{ c['text'] + ' ' }}{% endif %}"
     "{% endfor %}{% endfor %}{{ 'ASSISTANT:' }}"
 )
+FEW = 16  # rows for which reading the weights takes longer than multiplying
 SPARE = 2 * 10**9  # bytes of memory for all but the weights
 
 
@@ -185,6 +194,20 @@ def random_model(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedMode
     return model.requires_grad_(False)
 
 
+def multiply_in_float32(model: nn.Module) -> None:
+    """Linear layers convert their weights to float32 for products of many rows, one at a time."""
+
+    def product(layer: nn.Linear, rows: Tensor) -> Tensor:
+        if rows[..., 0].numel() < FEW:
+            return F.linear(rows, layer.weight, layer.bias)
+        bias = None if layer.bias is None else layer.bias.float()
+        return F.linear(rows.float(), layer.weight.float(), bias).to(rows.dtype)
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            layer.forward = MethodType(product, layer)  # type: ignore[method-assign]
+
+
 def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
     """An untrained editor of the paper's size that lets every expert through."""
     network = EditorNetwork(PAPER, backbone.width)
@@ -212,6 +235,9 @@ def measure(
     config, processor = parts(size, narrow=narrow, layers=layers)
     family = backbone_class(size.family)
     model, building = timed(lambda: random_model(config, dtype))
+    emulated = dtype.itemsize < 4 and fast_dtype("cpu") == torch.float32
+    if emulated:
+        multiply_in_float32(model)
     backbone = family(
         model,  # type: ignore[arg-type]
         processor,
@@ -235,6 +261,7 @@ def measure(
         "model": name,
         "narrow": narrow,
         "dtype": str(dtype).removeprefix("torch."),
+        "products": "float32" if emulated else str(dtype).removeprefix("torch."),
         "layers": layers,
         "edit_layer": backbone.edit_layer,
         "parameters": sum(one.numel() for one in backbone.model.parameters()),
