@@ -23,7 +23,7 @@ import torch
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
-from liveedit.store.log import Identity
+from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
 
 RANK, WIDTH, FEATURES = 4, 64, 128

@@ -37,7 +37,7 @@ from liveedit.expert import Experts
 from liveedit.retrieval import choose_experts, route_in
 from liveedit.routing import EditFeatures, Router, RoutingFeatures
 from liveedit.store.edit import Edit
-from liveedit.store.log import Identity
+from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
 
 VECTORS, RANK, BATCH = 4, 8, 1000

@@ -6,7 +6,7 @@ import hashlib
 
 from liveedit.backbones.base import Backbone
 from liveedit.network import EditorNetwork
-from liveedit.store.log import Identity
+from liveedit.store.records import Identity
 
 
 def identity_of(backbone: Backbone, network: EditorNetwork) -> Identity:

@@ -11,8 +11,8 @@ from PIL import Image
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
-from liveedit.store.log import Identity
 from liveedit.store.memory import MemoryStore
+from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
 
 RANK, WIDTH, FEATURES = 2, 6, 4

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from liveedit.retrieval import choose_experts, route_in
 from liveedit.routing import EditFeatures, Router, RoutingFeatures
 from liveedit.store.edit import Edit
-from liveedit.store.log import Identity
+from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
 
 COUNT, FEATURES = 1000, 64

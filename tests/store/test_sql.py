@@ -193,7 +193,7 @@ def test_an_edit_is_written_once(location: str) -> None:
 
 def replace_of(store: SqlStore):
     from liveedit.store.format import pack
-    from liveedit.store.log import NewEdit
+    from liveedit.store.records import NewEdit
 
     experts, features = tensors_of([7])
     return NewEdit(

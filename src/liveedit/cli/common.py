@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from liveedit.editor import EditedModel
-    from liveedit.store.log import Entry
+    from liveedit.store.records import Entry
 
 MODEL = typer.Option(
     "pocket", "--model", help="'pocket', the folder of a model, or its id on the hub."

@@ -13,7 +13,7 @@ from liveedit.cli.common import AS_OF, EDITOR, JSON, MODEL, STORE, load, show_ed
 
 if TYPE_CHECKING:
     from liveedit.making import EditOutcome
-    from liveedit.store.log import Entry
+    from liveedit.store.records import Entry
 
 app = typer.Typer(
     help="Add, import, look at, revoke, restore and export edits.", no_args_is_help=True

@@ -18,7 +18,8 @@ from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
 from liveedit.store.format import BadBytes, pack, unpack
-from liveedit.store.log import EditLog, Entry, Identity, NewEdit
+from liveedit.store.log import EditLog
+from liveedit.store.records import Entry, Identity, NewEdit
 
 _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"

@@ -10,10 +10,9 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -35,143 +34,26 @@ from liveedit.store.checksums import checksum, edit_checksum
 from liveedit.store.database import Database
 from liveedit.store.edit import Edit
 from liveedit.store.force import Force
+from liveedit.store.records import (
+    CheckReport,
+    Entry,
+    Identity,
+    Kind,
+    NewEdit,
+    News,
+    Revision,
+    State,
+    StoredEdit,
+)
 
 _log = logging.getLogger(__name__)
 _BATCH = 1024  # rows that are read together
 _edits, _experts = schema.edits, schema.experts
 _revisions, _changes, _pictures = schema.revisions, schema.changes, schema.pictures
 
-Kind = Literal["add", "revoke", "restore"]
-State = Literal["in force", "superseded", "revoked", "damaged"]
-
 
 def reached(point: str) -> None:
     """Does nothing. Tests of crashes put something else here to stop a process at this point."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """What the edits of a store were made with.
-
-    Args:
-        fingerprint: Of backbone and editor.
-        rank: Rank of an expert.
-        width: Width of the backbone's states.
-        features: Length of a routing feature.
-    """
-
-    fingerprint: dict[str, object]
-    rank: int
-    width: int
-    features: int
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 in hexadecimal of the fingerprint."""
-        return checksum(json.dumps(self.fingerprint, sort_keys=True).encode())
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewEdit:
-    """An edit to be written.
-
-    Args:
-        edit: What people read.
-        features: Its routing features, see :func:`liveedit.store.format.pack`.
-        expert: Its expert.
-    """
-
-    edit: Edit
-    features: bytes
-    expert: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredEdit:
-    """An edit as it was read.
-
-    Args:
-        number: Its place in the log.
-        revision: With which it came.
-        edit: What people read.
-        features: Its routing features.
-        problem: What is wrong with it; None if all is as it was written.
-    """
-
-    number: int
-    revision: int
-    edit: Edit
-    features: bytes
-    problem: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Revision:
-    """One change of the store.
-
-    Args:
-        revision: Its number; the first is 1.
-        kind: What was done.
-        author: By whom.
-        reason: Why.
-        created: When, UTC.
-        edits: Names of the edits concerned.
-    """
-
-    revision: int
-    kind: Kind
-    author: str
-    reason: str
-    created: datetime
-    edits: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class News:
-    """What has come since a revision.
-
-    Args:
-        revision: The newest.
-        batches: The edits, the oldest first; to be used up while the connection is open.
-        events: Revision, kind and number of the edit, of each revocation and restoration.
-    """
-
-    revision: int
-    batches: Iterator[list[StoredEdit]]
-    events: list[tuple[int, Kind, int]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """An edit and what has become of it."""
-
-    edit: Edit
-    revision: int
-    state: State
-
-    def as_json(self) -> dict[str, object]:
-        """Everything, for JSON."""
-        return {**self.edit.as_json(), "revision": self.revision, "state": self.state}
-
-
-@dataclass(kw_only=True)
-class CheckReport:
-    """What was found when everything was read again.
-
-    Args:
-        edits: How many there are.
-        revisions: How many changes.
-        problems: What is wrong, one sentence each.
-    """
-
-    edits: int = 0
-    revisions: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
 
 
 class EditLog:

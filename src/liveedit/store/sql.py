@@ -20,8 +20,9 @@ from liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
 from liveedit.store.format import BadBytes, pack, thumbnail, unpack
 from liveedit.store.index import Index
-from liveedit.store.log import EditLog, Identity, NewEdit, StoredEdit
+from liveedit.store.log import EditLog
 from liveedit.store.pool import Pool
+from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.segments import Segments
 from liveedit.store.shelf import Shelf, View
 
