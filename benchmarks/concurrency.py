@@ -22,6 +22,7 @@ import torch
 
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
+from liveedit.store.check import check_store
 from liveedit.store.edit import Edit
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
@@ -104,7 +105,7 @@ def run(location: str, seconds: float, writers: int, readers: int) -> dict[str, 
         "looks": sum(looks for looks, _, _ in reads),
         "newest_seen": [newest for _, newest, _ in reads],
         "wrong": [one for _, _, wrong in reads for one in wrong],
-        "check": store.log.check().problems,
+        "check": check_store(store.log).problems,
     }
 
 

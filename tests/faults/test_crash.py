@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from liveedit.store import log
+from liveedit.store import crashes
+from liveedit.store.check import check_store
 from liveedit.store.sql import SqlStore
 from tests.store.samples import add, edit_of, sql_store, tensors_of
 
@@ -72,7 +73,7 @@ def child(location: str, report: int, point: str | None, after: int) -> None:
             if passed > after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    log.reached = reached
+    crashes.reached = reached
     if point in POINTS["create"]:
         Path(location).unlink(missing_ok=True)
         sql_store(location)
@@ -110,7 +111,7 @@ def examine(location: str, done: int) -> None:
     there = store.revision - revisions(done)
     assert there in (0, 1)
     assert found in [expected(done), expected(done + 1)]
-    assert store.log.check().problems == []
+    assert check_store(store.log).problems == []
     assert store.damaged == {}
     pool = store.pool(namespaces=["", "imported"])
     numbers = [int(edit_id.removeprefix("edit-")) for edit_id in pool.ids]

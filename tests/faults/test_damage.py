@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save
 
 from liveedit.errors import DamagedEdit, StoreFull, StoreReadOnly, StoreUnusable
+from liveedit.store.check import check_store
 from liveedit.store.checksums import checksum, edit_checksum
 from liveedit.store.log import EditLog
 from tests.store.samples import (
@@ -83,10 +84,10 @@ def test_an_edit_that_was_changed_is_left_out_and_the_rest_serve(
     assert {"edit-3", "edit-4"} <= set(in_force(store)) <= {"edit-0", "edit-2", "edit-3", "edit-4"}
     if column != "supersedes":
         assert "edit-0" not in in_force(store), "an outdated answer must not come back"
-    report = store.log.check()
+    report = check_store(store.log)
     assert not report.clean
     assert all(f"edit {name}:" in " ".join(report.problems) for name in store.damaged)
-    assert not EditLog(location).check().clean
+    assert not check_store(EditLog(location)).clean
     states = {entry.edit.id: entry.state for entry in store.log.entries()}
     assert "damaged" in states.values()
     with pytest.raises(DamagedEdit, match="revoke it"):
@@ -119,9 +120,9 @@ def test_flipped_bits_in_an_expert_are_found_when_it_is_wanted(location: Path) -
     assert [*store.damaged] == ["edit-1"]
     assert in_force(store) == ["edit-2", "edit-3", "edit-4"]
     assert store.pool(revision=2).eligible.sum() == 0
-    assert [problem.split(":")[0] for problem in store.log.check().problems] == ["edit edit-1"]
+    assert [problem.split(":")[0] for problem in check_store(store.log).problems] == ["edit edit-1"]
     change(location, "DELETE FROM experts WHERE number = ?", 4)
-    assert len(store.log.check().problems) == 2
+    assert len(check_store(store.log).problems) == 2
 
 
 _GOOD = {"u": torch.ones(RANK, WIDTH), "v": torch.ones(RANK, WIDTH)}
@@ -160,7 +161,7 @@ def test_bytes_that_are_no_expert_are_refused_even_with_a_right_checksum(
     with pytest.raises(DamagedEdit, match="edit-4"):
         store.pool().take(torch.tensor([4]))
     assert in_force(store) == ["edit-1", "edit-2", "edit-3"]
-    assert len(store.log.check().problems) == 1
+    assert len(check_store(store.log).problems) == 1
 
 
 def edit_checksum_of(location: Path, number: int, *sums: str) -> str:
@@ -204,7 +205,7 @@ def test_a_damaged_page_costs_its_edits_alone(tmp_path: Path) -> None:
     assert 200 < len(names) < 300
     assert "edit-150" not in names
     assert store.damaged
-    assert not store.log.check().clean
+    assert not check_store(store.log).clean
 
 
 @contextmanager
@@ -257,7 +258,7 @@ def fill(location: Path) -> None:
     assert in_force(store) == known
     assert store.pool().eligible.shape == (1, number)
     assert in_force(sql_store(location)) == known
-    assert store.log.check().clean
+    assert check_store(store.log).clean
 
 
 def test_what_may_only_be_read_serves_and_says_so_when_written(location: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from liveedit.errors import StoreTooNew, StoreTooOld, StoreUnusable
-from liveedit.store import log, migrate, schema
+from liveedit.store import crashes, migrate, schema
+from liveedit.store.check import check_store
 from liveedit.store.database import Database
 from liveedit.store.log import EditLog
 
@@ -47,7 +48,7 @@ def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: st
     store = sql_store(location)
     assert in_force(store) == ["edit-0", "edit-2"]
     assert store.log.known([edit_of(0).digest], "") == {edit_of(0).digest: "edit-0"}
-    assert store.log.check().clean
+    assert check_store(store.log).clean
     add(store, 3)
     assert in_force(sql_store(location)) == ["edit-0", "edit-2", "edit-3"]
 
@@ -59,13 +60,13 @@ def test_a_migration_that_breaks_off_leaves_the_store_as_it_was(location, monkey
         if point == "migrated":
             raise RuntimeError("on purpose")
 
-    monkeypatch.setattr(log, "reached", stop)
+    monkeypatch.setattr(crashes, "reached", stop)
     with pytest.raises(RuntimeError, match="on purpose"):
         EditLog(location)
     monkeypatch.undo()
     with pytest.raises(StoreTooOld):
         EditLog(location, migrate=False)
-    assert sql_store(location).log.check().clean
+    assert check_store(sql_store(location).log).clean
 
 
 def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from liveedit.errors import (
     UnknownRevision,
 )
 from liveedit.expert import Experts
+from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
 from liveedit.store.sql import SqlStore
 
@@ -167,7 +168,7 @@ def test_the_log_tells_all(location: str) -> None:
     assert ([edit.id for edit in came], [edit.id for edit in went]) == (
         ["edit-2"], ["edit-0", "edit-1"],
     )  # fmt: skip
-    assert log.check().clean
+    assert check_store(log).clean
     assert log.picture(f"{0:064d}")[8:12] == b"WEBP"
     assert log.picture("none") is None
 
@@ -188,7 +189,7 @@ def test_an_edit_is_written_once(location: str) -> None:
         store.log.append([replace_of(store)])
     add(store, 1)
     assert in_force(store) == ["edit-0", "edit-1"]
-    assert store.log.check().clean
+    assert check_store(store.log).clean
 
 
 def replace_of(store: SqlStore):

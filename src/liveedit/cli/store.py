@@ -19,9 +19,11 @@ def check(store: str = STORE, as_json: bool = JSON) -> None:
     """Read everything again and compare it with its checksums; exit status 1 if anything is bad."""
     from tqdm import tqdm
 
+    from liveedit.store.check import check_store
+
     log = _log(store)
     with tqdm(desc="checking", unit="edit", disable=None) as bar:
-        report = log.check(bar.update)
+        report = check_store(log, bar.update)
     if as_json:
         print(json.dumps({**asdict(report), "clean": report.clean}))
     else:

@@ -1,0 +1,96 @@
+"""Whether everything in a store is as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from liveedit.errors import DamagedEdit, StoreUnusable
+from liveedit.store import schema
+from liveedit.store.batches import batches
+from liveedit.store.checksums import checksum
+from liveedit.store.format import BadBytes, unpack
+from liveedit.store.reader import LogReader, newest_revision
+from liveedit.store.records import CheckReport, StoredEdit
+
+_edits, _revisions, _pictures = schema.edits, schema.revisions, schema.pictures
+_Progress: TypeAlias = Callable[[int], object]
+
+
+def check_store(log: LogReader, progress: _Progress = lambda rows: None) -> CheckReport:
+    """Read everything again and compare it with its checksums.
+
+    Args:
+        log: Of the store.
+        progress: Told of the rows that were read.
+    """
+    report = CheckReport()
+    with log.database.read() as connection:
+        for look in (_check_file, _check_edits, _check_pictures):
+            try:
+                look(log, connection, report, progress)
+            except DBAPIError as error:
+                report.problems.append(f"the database: {error.orig}")
+    return report
+
+
+def _check_file(
+    log: LogReader, connection: sa.Connection, report: CheckReport, _: _Progress
+) -> None:
+    if log.database.file is not None:
+        found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        report.problems += [f"the database: {line}" for line in found if line != "ok"]
+    newest = newest_revision(connection)
+    report.revisions = connection.scalar(sa.select(sa.func.count(_revisions.c.revision))) or 0
+    if report.revisions != newest:
+        report.problems.append(f"{report.revisions} revisions, of which the last is {newest}")
+
+
+def _check_edits(
+    log: LogReader, connection: sa.Connection, report: CheckReport, progress: _Progress
+) -> None:
+    shapes = log.shapes()
+    known = set(connection.scalars(sa.select(_pictures.c.image)))
+    last = connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0
+    for batch in batches(connection, sa.true(), made_with=log.identity.digest):
+        for row in batch:
+            report.edits += 1
+            problem = row.problem
+            try:
+                if problem is None:
+                    unpack(row.features, shapes["features"])
+            except BadBytes as error:
+                problem = f"features: {error}"
+            if problem is None:
+                problem = _expert_problem(log, row, shapes["expert"])
+            if problem is None and row.edit.image and row.edit.image not in known:
+                problem = "its picture is missing"
+            if problem:
+                report.problems.append(f"edit {row.edit.id}: {problem}")
+        progress(len(batch))
+    if report.edits != last:
+        report.problems.append(f"{report.edits} edits, of which the last is number {last}")
+
+
+def _expert_problem(
+    log: LogReader, row: StoredEdit, shapes: dict[str, tuple[int, ...]]
+) -> str | None:
+    try:
+        found = log.experts([row.number])
+        unpack(found[row.number], shapes)
+    except DamagedEdit as error:
+        return error.problem
+    except (BadBytes, KeyError, StoreUnusable) as error:
+        return f"expert: {error}"
+    return None
+
+
+def _check_pictures(
+    log: LogReader, connection: sa.Connection, report: CheckReport, _: _Progress
+) -> None:
+    for image, data, wanted in connection.execute(sa.select(_pictures)):
+        if checksum(data) != wanted:
+            report.problems.append(f"picture {image}: differs from what was written")

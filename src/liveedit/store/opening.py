@@ -1,0 +1,106 @@
+"""Opening a store: its tables are made if they are missing, and migrated if they are old."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from liveedit.errors import StoreReadOnly, StoreTooNew, StoreTooOld, StoreUnusable
+from liveedit.store import crashes, schema
+from liveedit.store.database import Database
+from liveedit.store.records import Identity
+
+_log = logging.getLogger(__name__)
+
+
+def open_store(database: Database, identity: Identity | None, *, migrate: bool) -> Identity:
+    """Make sure that the tables are there, as this release has them.
+
+    Args:
+        database: Where they are.
+        identity: What edits will be made with, if the store may be made.
+        migrate: Whether a store of an earlier release is brought to this one's schema.
+
+    Returns:
+        What the edits in it were made with.
+
+    Raises:
+        StoreTooNew, StoreTooOld: See there.
+        StoreUnusable: There is no store, and none may be made.
+    """
+    with database.read() as connection:
+        found = _schema_of(connection)
+    if found is None:
+        if identity is None:
+            raise StoreUnusable(
+                f"{database.location} holds no store; give another, or make one with: "
+                "liveedit edit add"
+            )
+        _create(database, identity)
+    elif found != schema.VERSION:
+        _migrate(database, found, allowed=migrate)
+    return _identity(database)
+
+
+def _create(database: Database, identity: Identity) -> None:
+    with database.write() as connection:
+        if _schema_of(connection) is not None:  # another process was faster
+            return
+        crashes.reached("empty")
+        schema.metadata.create_all(connection)
+        crashes.reached("tables")
+        connection.exec_driver_sql(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+        )
+        connection.execute(
+            sa.text("INSERT INTO alembic_version VALUES (:version)"),
+            {"version": schema.VERSION},
+        )
+        connection.execute(
+            schema.stores.insert(),
+            {
+                "id": 1,
+                "fingerprint": json.dumps(identity.fingerprint, sort_keys=True),
+                "rank": identity.rank,
+                "width": identity.width,
+                "features": identity.features,
+                "created": datetime.now(UTC).isoformat(),
+            },
+        )
+        crashes.reached("identity")
+
+
+def _migrate(database: Database, found: str, *, allowed: bool) -> None:
+    from liveedit.store.migrate import known_versions, upgrade
+
+    if found not in known_versions():
+        raise StoreTooNew(database.location, schema=found)
+    if not allowed:
+        raise StoreTooOld(database.location)
+    _log.info("migrating %s from schema %s to %s", database.location, found, schema.VERSION)
+    try:
+        with database.write() as connection:
+            upgrade(connection)
+            crashes.reached("migrated")
+    except StoreReadOnly as error:
+        raise StoreTooOld(database.location) from error
+
+
+def _identity(database: Database) -> Identity:
+    with database.read() as connection:
+        row = connection.execute(sa.select(schema.stores)).one()
+    return Identity(
+        fingerprint=json.loads(row.fingerprint),
+        rank=row.rank,
+        width=row.width,
+        features=row.features,
+    )
+
+
+def _schema_of(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
