@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from liveedit.config import EditorConfig
 from liveedit.errors import BadCheckpoint
+from liveedit.files import whole, write_whole
 from liveedit.fingerprint import check_fingerprint
 from liveedit.network import EditorNetwork
 
@@ -36,12 +37,9 @@ def save_editor(network: EditorNetwork, fingerprint: dict[str, object], folder: 
         "editor": network.config.model_dump(),
     }
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
-    part = folder / (WEIGHTS_FILE + ".part")
-    save_file(tensors, part)
-    part.replace(folder / WEIGHTS_FILE)
-    part = folder / (CONFIG_FILE + ".part")
-    part.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / CONFIG_FILE)
+    with whole(folder / WEIGHTS_FILE) as part:
+        save_file(tensors, part)
+    write_whole(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
 
 
 def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNetwork:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from liveedit.checkpoint import save_editor
 from liveedit.errors import BadCheckpoint, UnknownEdit
 from liveedit.expert import Experts
+from liveedit.files import whole, write_whole
 from liveedit.fingerprint import weights_revision
 from liveedit.routing import EditFeatures
 from liveedit.store.base import Store
@@ -81,21 +82,19 @@ def save_edits(store: Store, folder: Path) -> None:
         "prompt": features.prompt[rows],
         "sees": features.sees[rows],
     }
-    part = folder / (EXPERTS_FILE + ".part")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, part)
+    with whole(folder / EXPERTS_FILE) as part:
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, part)
+        digest = hashlib.sha256(part.read_bytes()).hexdigest()
     described = {
         "format": _FORMAT,
-        "sha256": hashlib.sha256(part.read_bytes()).hexdigest(),
+        "sha256": digest,
         "edits": [
             asdict(replace(edit, supersedes=tuple(one for one in edit.supersedes if one in known)))
             | {"created": edit.created.isoformat()}
             for edit in edits
         ],
     }
-    part.replace(folder / EXPERTS_FILE)
-    part = folder / (EDITS_FILE + ".part")
-    part.write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(folder / EDITS_FILE)
+    write_whole(folder / EDITS_FILE, json.dumps(described, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_edits(folder: Path, store: Store) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from tqdm import tqdm
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.views import TAUGHT, Case, digest, views_of
 from liveedit.errors import CacheTooSmall
+from liveedit.files import whole
 from liveedit.processes import every_process, processes
 from liveedit.representation import Representation, StateScale, find_spans, standardise
 
@@ -172,9 +172,8 @@ def cache_views(
             if paths[index].exists():
                 paths[index].touch()
             else:
-                part = paths[index].with_suffix(f".{os.getpid()}.part")
-                save_file(_compute(backbone, shards[index], names), part)
-                part.replace(paths[index])
+                with whole(paths[index]) as part:
+                    save_file(_compute(backbone, shards[index], names), part)
             count = len(shards[index].cases)
             needed = paths[index].stat().st_size * len(cases) // count
             if needed > limit:

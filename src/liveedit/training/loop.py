@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.config import Config
+from liveedit.files import whole
 from liveedit.processes import every_process, mean, processes
 
 logger = logging.getLogger(__name__)
@@ -183,9 +184,8 @@ def _save(
     for name, value in trained.items():
         for key, moment in optimiser.state[value].items():
             tensors[f"{key}:{name}"] = moment.clone()
-    part = folder / "checkpoint.part"
-    save_file(tensors, part)
-    part.replace(folder / "checkpoint.safetensors")
+    with whole(folder / "checkpoint.safetensors") as part:
+        save_file(tensors, part)
 
 
 def _resume(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from liveedit.benchmark.annotations.audit import Audit
 from liveedit.errors import BadAnnotations
+from liveedit.files import write_whole
 
 
 def write_leak_free(original: Sequence[object], found: Audit, file: Path) -> int:
@@ -31,15 +31,10 @@ def write_leak_free(original: Sequence[object], found: Audit, file: Path) -> int
             f"each of the {len(original)} evaluation rows shares something with training, so "
             f"{file} would be empty and was not written; evaluate on another dataset"
         )
-    part = file.with_name(file.name + ".part")
     try:
-        part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        part.replace(file)
+        write_whole(file, json.dumps(kept, indent=2) + "\n")
     except OSError as error:
         raise BadAnnotations(
             f"{file} cannot be written ({error.strerror}); choose another place"
         ) from error
-    finally:
-        with suppress(OSError):  # it is gone if all went well
-            part.unlink()
     return len(kept)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from liveedit.files import whole
 from liveedit.pocket.alignment.styles import held_out_drawings, restyle, unnamed_drawings
 from liveedit.pocket.tower import PocketVisionModel
 from liveedit.scenes.concepts import DRAWINGS, Drawing, all_concepts, other_drawing
@@ -145,8 +146,8 @@ def cache_features(tower: PocketVisionModel, pictures: list[TrainingPicture], fo
             if not shard.exists():
                 opened = painter.map(TrainingPicture.open, chunk)
                 cells = [_encode(encode, b, tower.config.image_size) for b in _batches(opened)]
-                save_file({"cells": torch.cat(cells).half()}, shard.with_suffix(".part"))
-                shard.with_suffix(".part").rename(shard)
+                with whole(shard) as part:
+                    save_file({"cells": torch.cat(cells).half()}, part)
             bar.update(len(chunk))
 
 
