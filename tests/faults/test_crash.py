@@ -119,8 +119,8 @@ def examine(location: str, done: int) -> None:
         experts, features = tensors_of(numbers)
         assert torch.equal(pool.experts.u, experts.u)
         assert torch.equal(pool.experts.v, experts.v)
-        assert torch.equal(pool.vision, features.vision)
-        assert torch.equal(pool.prompt, features.prompt)
+        assert torch.equal(pool.features.vision, features.vision)
+        assert torch.equal(pool.features.prompt, features.prompt)
     for entry in store.log.entries():
         number = int(entry.edit.id.removeprefix("edit-"))
         assert entry.edit.prompt == edit_of(number).prompt

@@ -122,7 +122,7 @@ class Lifecycle(RuleBasedStateMachine):
         if names:
             experts, features = tensors_of([int(name.removeprefix("edit-")) for name in names])
             assert torch.equal(pool.take(rows).v, experts.v)
-            assert torch.equal(pool.prompt[rows], features.prompt)
+            assert torch.equal(pool.told.prompt[rows], features.prompt)
             near = pool.near(features)
             found = near.eligible[0].nonzero().flatten().tolist()
             assert {near.ids[row] for row in found} == set(names)

@@ -42,8 +42,8 @@ def keep(
 
     Other processes may do the same at the same time.
     """
-    part = folder / f"{name}.{os.getpid()}.part"
     earlier = list(_files(folder, name))
+    part = folder / f"{name}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(

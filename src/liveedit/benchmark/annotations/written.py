@@ -11,7 +11,7 @@ from tqdm import tqdm
 from liveedit.benchmark.annotations.emoji import emoji_annotations
 from liveedit.benchmark.annotations.mmedit import NATURAL_QUESTIONS_PREFIX
 from liveedit.benchmark.emoji_edit import Split
-from liveedit.files import write_whole
+from liveedit.files import whole, write_whole
 from liveedit.scenes.scene import Scene, render
 
 CORRECTIONS, ANNOTATIONS, PICTURES = "corrections.jsonl", "emoji-edit.json", "pictures"
@@ -55,7 +55,6 @@ def _drawn(scene: Scene, folder: Path) -> str:
     name = f"{hashlib.sha256(repr(scene).encode()).hexdigest()[:16]}.png"
     place = folder / PICTURES / name
     if not place.exists():
-        part = place.with_suffix(".part")
-        render(scene).save(part, "PNG")
-        part.replace(place)
+        with whole(place) as part:
+            render(scene).save(part, "PNG")
     return f"{PICTURES}/{name}"
