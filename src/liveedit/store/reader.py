@@ -51,8 +51,8 @@ class LogReader:
         """What has come since a revision, of one snapshot; None if nothing has.
 
         Args:
-            revision: What was revoked and restored later is told.
-            number: Edits behind this one are read.
+            revision: What came later is told.
+            number: But of edits only those behind this one.
         """
         with self.database.read() as connection:
             newest = newest_revision(connection)
@@ -65,10 +65,12 @@ class LogReader:
                 .where(_changes.c.revision > revision)
                 .order_by(_changes.c.revision)
             )
+            # "+ 0" has them looked up by revision, in an index that is good where a page is not
+            fresh = (_edits.c.revision > revision) & (_edits.c.number + 0 > number)
             yield News(
                 revision=newest,
                 events=[(when, kind, number) for when, kind, number in events],
-                batches=self._batches(connection, _edits.c.number > number),
+                batches=self._batches(connection, fresh),
             )
 
     def checksum_of(self, number: int) -> str | None:
