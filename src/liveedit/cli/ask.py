@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import AS_OF, EDITOR, JSON, MODEL, STORE, load
+from liveedit.cli.common import AS_OF, DEVICE, DTYPE, EDITOR, JSON, MODEL, STORE, Dtype, load
 
 
 def ask(
@@ -19,11 +19,13 @@ def ask(
     explain: bool = typer.Option(False, "--explain", help="Say which edits were weighed, and how."),
     max_new_tokens: int = typer.Option(32, min=1, help="Longest answer."),
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
     """Ask about a picture, with the edits of a store in force."""
-    edited = load(model, editor, store)
+    edited = load(model, editor, store, device=device, dtype=dtype)
     picture = None if image == "-" else image
     revision = edited.store.revision if as_of is None else as_of
     with edited.at(revision), edited.namespace(namespace):

@@ -11,7 +11,7 @@ import typer
 
 from liveedit.cli.bench_general import general
 from liveedit.cli.bench_report import compare, report
-from liveedit.cli.common import EDITOR, JSON, MODEL, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, MODEL, Dtype, load
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
@@ -67,6 +67,8 @@ def run(
     refine: bool = typer.Option(True, help="Refine experts that fall short of their target."),
     supersede: bool = typer.Option(True, help="Let an edit supersede what it contradicts."),
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
@@ -93,7 +95,7 @@ def run(
     else:
         suite = emoji_suite(split.value, limit)
         about = {"split": split.value}
-    edited = load(model, editor)
+    edited = load(model, editor, device=device, dtype=dtype)
     switches = {"supersede": supersede} | ({} if refine else {"refine_steps": 0})
     edited.config = edited.config.model_copy(update=switches)
     summary = run_benchmark(

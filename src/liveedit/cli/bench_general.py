@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from liveedit.cli.common import EDITOR, JSON, MODEL, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, MODEL, Dtype, load
 
 GENERAL_FILE = "general.json"
 
@@ -28,6 +28,8 @@ def general(
     ),
     lmms_include: Path | None = typer.Option(None, help="Folder of further task definitions."),
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
@@ -40,7 +42,7 @@ def general(
     """
     if (tasks is None) != (lmms_python is None):
         raise typer.BadParameter("--tasks and --lmms-python go together", param_hint="--tasks")
-    edited = load(model, editor)
+    edited = load(model, editor, device=device, dtype=dtype)
     from liveedit.benchmark.general import measure_general
     from liveedit.benchmark.lmms.bridge import run_tasks
     from liveedit.benchmark.skills import built_in_skills

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,6 +18,23 @@ MODEL = typer.Option(
 )
 EDITOR = typer.Option(
     None, "--editor", help="Folder that `liveedit train` wrote; the shipped one for 'pocket'."
+)
+DEVICE = typer.Option(
+    "cpu", help="cpu, cuda, cuda:1, mps and the like; auto spreads the model over all there are."
+)
+
+
+class Dtype(StrEnum):
+    """What a model can compute in."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+DTYPE = typer.Option(
+    Dtype.auto, help="What the model computes in; auto: what the device is fast at."
 )
 STORE = typer.Option(
     ..., "--store", envvar="LIVEEDIT_STORE", help="SQLite file, or postgresql://user@host/name."
@@ -33,12 +51,41 @@ def quieten() -> None:
     logging.disable_progress_bar()
 
 
-def load(model: str, editor: Path | None, store: str | None = None) -> EditedModel:
+def placed(device: str, dtype: Dtype) -> dict[str, Any]:
+    """Device and dtype as :func:`liveedit.backbones.registry.load_backbone` takes them.
+
+    Raises:
+        BadParameter: There is no such device here.
+    """
+    import torch
+
+    told: dict[str, Any] = {} if dtype is Dtype.auto else {"dtype": getattr(torch, dtype)}
+    if device == "auto":
+        return told | {"device_map": "auto"}
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).splitlines()[0]
+        raise typer.BadParameter(
+            f"{device} cannot be used here ({problem}); give cpu, or a device that torch finds",
+            param_hint="--device",
+        ) from error
+    return told | {"device": device}
+
+
+def load(
+    model: str,
+    editor: Path | None,
+    store: str | None = None,
+    *,
+    device: str = "cpu",
+    dtype: Dtype = Dtype.auto,
+) -> EditedModel:
     """The model that a verb works on."""
     quieten()
     from liveedit.editor import EditedModel
 
-    return EditedModel.from_pretrained(model, editor=editor, store=store)
+    return EditedModel.from_pretrained(model, editor=editor, store=store, **placed(device, dtype))
 
 
 def show_edits(entries: Sequence[Entry]) -> None:

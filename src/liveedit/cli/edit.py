@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from liveedit.cli.common import AS_OF, EDITOR, JSON, MODEL, STORE, load, show_edits
+from liveedit.cli.common import (
+    AS_OF,
+    DEVICE,
+    DTYPE,
+    EDITOR,
+    JSON,
+    MODEL,
+    STORE,
+    Dtype,
+    load,
+    show_edits,
+)
 
 if TYPE_CHECKING:
     from liveedit.making import EditOutcome
@@ -40,11 +51,13 @@ def add(
     preview: bool = typer.Option(False, "--preview", help="Only say what would come of it."),
     refuse_conflicts: bool = REFUSE,
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
     """Correct one answer. The store is made if it is not there."""
-    edited = load(model, editor, store)
+    edited = load(model, editor, store, device=device, dtype=dtype)
     from liveedit.correction import Correction
     from liveedit.importing import no_contradiction
 
@@ -82,6 +95,8 @@ def import_(
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out lines that are no use."),
     refuse_conflicts: bool = REFUSE,
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
@@ -100,7 +115,7 @@ def import_(
     if not skip_bad:
         refuse_bad(bad)
     report = import_stated(
-        load(model, editor, store),
+        load(model, editor, store, device=device, dtype=dtype),
         stated,
         batch=batch,
         skip_bad=skip_bad,

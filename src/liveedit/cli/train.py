@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import MODEL, quieten
+from liveedit.cli.common import DEVICE, DTYPE, MODEL, Dtype, placed, quieten
 
 
 class Recipe(StrEnum):
@@ -31,6 +31,8 @@ class Variant(StrEnum):
 def train(
     out: Path = typer.Option(..., "--out", help="Folder for states, logs and the checkpoint."),
     model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
     recipe: Recipe = typer.Option(
         Recipe.ours, help="ours, or the paper's: all losses together, none of our changes."
     ),
@@ -84,7 +86,7 @@ def train(
         theirs = recipe_read.training
         model = recipe_read.backbone if model == "pocket" else model
         edit_layer = recipe_read.edit_layer if edit_layer is None else edit_layer
-    backbone = load_backbone(model, edit_layer=edit_layer)
+    backbone = load_backbone(model, edit_layer=edit_layer, **placed(device, dtype))
     limit = int(states_limit * 1e9)
     if published:
         theirs = theirs.variant(variant)
