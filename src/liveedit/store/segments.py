@@ -65,9 +65,10 @@ class Segments:
             name = self._name(self._count)
             self._writable = keep(self._folder, name, part.columns, told) is not None
             again = kept(self._folder, name)
-            if self._writable and again is not None:
-                shelf.replace(self._count, again.tensors)
-                self._count += 1
+            if again is None:
+                return
+            shelf.replace(self._count, again.tensors)
+            self._count += 1
 
     def load_index(self, shelf: Shelf) -> Index:
         """The index that is kept, or an empty one."""
