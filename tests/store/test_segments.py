@@ -150,6 +150,18 @@ def test_where_nothing_can_be_written_the_store_works_all_the_same(
     store.close()
 
 
+def test_files_of_another_log_that_cannot_be_replaced_are_not_used(
+    location, tmp_path, monkeypatch
+) -> None:
+    other = tmp_path / "other.db"
+    filled(other, features_of(COUNT, 9), exact=100).close()
+    shutil.rmtree(f"{other}-features")
+    shutil.copytree(f"{location}-features", f"{other}-features")
+    monkeypatch.setattr(segments, "keep", lambda *_: None)  # as in a folder that is read-only
+    store = SqlStore(other, exact=100)
+    same(store, without_files(other, tmp_path))
+
+
 def test_damaged_edits_are_in_no_file(location, tmp_path) -> None:
     from liveedit.store.schema import edits
 

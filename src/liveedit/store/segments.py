@@ -65,7 +65,7 @@ class Segments:
             name = self._name(self._count)
             self._writable = keep(self._folder, name, part.columns, told) is not None
             again = kept(self._folder, name)
-            if again is None:
+            if not self._writable or again is None:
                 return
             shelf.replace(self._count, again.tensors)
             self._count += 1
