@@ -24,6 +24,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,6 +39,7 @@ from liveedit.expert import Experts
 from liveedit.retrieval import choose_experts, route_in
 from liveedit.routing import EditFeatures, Router, RoutingFeatures
 from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
 
@@ -160,6 +163,7 @@ def fill(location: Path, made: Made, count: int, dtype: torch.dtype, width: int)
 
 
 def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, object]:
+    torch.set_num_threads(options.threads)
     made, router = Made(options.features), shipped_router()
     dtype = torch.float16 if options.half else torch.float32
     location = folder / f"{count}.db"
@@ -175,7 +179,8 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         EditFeatures(vision=some.vision[chosen], prompt=some.prompt[chosen], sees=some.sees[chosen])
     )
     times, fetches, wanted, found, silent = [], [], 0, 0, 0
-    for row in tqdm(range(options.queries), desc="asking", unit="query"):
+    routed = exactly(router, queries, store.pool())
+    for row, exact in enumerate(tqdm(routed, desc="asking", unit="query")):
         query = queries.rows(slice(row, row + 1))
         began = time.perf_counter()
         pool = store.pool()
@@ -186,13 +191,12 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         choose_experts(router, query, pool)
         fetches.append(time.perf_counter() - began)
         got = {near.ids[column] for column in route.weights[0].nonzero().flatten().tolist()}
-        exact = exactly(router, query, pool)
         wanted, found, silent = wanted + len(exact), found + len(got & exact), silent + (not exact)
         assert got <= exact, "the index must not add experts"
 
     adding = []
     for _ in tqdm(range(20), desc="adding", unit="edit"):
-        (one,) = batches(made, 0, 1, options.width)
+        (one,) = batches(made, count, count + 1, options.width)  # about what no query is about
         edit = Edit(id=uuid4().hex, prompt="new", target="t", image="new")
         began = time.perf_counter()
         store.add([edit], one[1], one[2])
@@ -222,16 +226,19 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
     return figures
 
 
-def exactly(router: Router, query: RoutingFeatures, pool) -> set[str]:  # type: ignore[no-untyped-def]
-    """Names that are routed to when all are compared, a part of the pool at a time."""
-    names: set[str] = set()
-    crowd = pool.eligible.sum(1, keepdim=True)
+def exactly(router: Router, queries: RoutingFeatures, pool: Pool) -> list[set[str]]:
+    """Names that each query is routed to when all are compared, a part of the pool at a time."""
+    names: list[set[str]] = [set() for _ in queries.sees]
+    crowd = pool.eligible.sum(1, keepdim=True).expand(len(names), 1)
     first = 0
-    for features in pool.told.parts():
-        last = first + len(features.sees)
-        route = router.route(query, features, pool.eligible[:, first:last], crowd)
-        names |= {pool.ids[first + c] for c in route.passes[0].nonzero().flatten().tolist()}
-        first = last
+    with tqdm(total=len(pool.told), desc="comparing all", unit="edit") as bar:
+        for features in pool.told.parts():
+            last = first + len(features.sees)
+            route = router.route(queries, features, pool.eligible[:, first:last], crowd)
+            for row, column in route.passes.nonzero().tolist():
+                names[row].add(pool.ids[first + column])
+            bar.update(last - first)
+            first = last
     return names
 
 
@@ -248,10 +255,11 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
+    fresh = ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1)  # memory is its own
+    with tempfile.TemporaryDirectory() as folder, fresh:
         for count in options.edits:
-            figures = measure(count, options.folder or Path(folder), options)
+            place = options.folder or Path(folder)
+            figures = fresh.submit(measure, count, place, options).result()
             for path in Path(folder).glob("*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             if options.json:

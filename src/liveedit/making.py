@@ -195,9 +195,10 @@ def _weights(
         prompt=torch.cat([pool.features.prompt, edits.prompt]),
         sees=torch.cat([pool.features.sees, edits.sees]),
     )
-    crowd = pool.crowd_of(queries)
-    if crowd is not None:
-        crowd = crowd + in_force[:, -len(queries.sees) :].sum(1, keepdim=True)
+    alike = queries.sees[:, None] == both.sees
+    before = alike[:, : pool.eligible.shape[1]] & pool.eligible
+    more = (alike & in_force).sum(1, keepdim=True) - before.sum(1, keepdim=True)
+    crowd = pool.crowd_of(queries) + more
     weights = network.router.route(queries, both, in_force, crowd).weights
     among = weights[:, -len(queries.sees) :]
     own = among.diagonal().clone()

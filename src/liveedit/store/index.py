@@ -35,7 +35,7 @@ class Index:
         probes: Lists looked into for one query.
     """
 
-    def __init__(self, *, proposals: int = 256, probes: int = 48) -> None:
+    def __init__(self, *, proposals: int = 128, probes: int = 32) -> None:
         self.proposals, self.probes = proposals, probes
         self._parts: dict[bool, _Part] = {}
         self._selectors: dict[int, tuple[Tensor, Any]] = {}

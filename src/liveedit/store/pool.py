@@ -29,18 +29,18 @@ class Pool:
         eligible: Which edits may be routed to, for each query or for all.
         take: The experts of some rows, in their order, or of all.
         revision: The state of the store that this is.
+        crowd: How many text-only edits, and how many with a picture, are eligible; where the pool
+            was narrowed, in the whole of it.
         index: Proposes rows where comparing all would take too long.
-        crowd: How many text-only edits, and how many with a picture, were eligible before the pool
-            was narrowed; None if it was not.
     """
 
     ids: Sequence[str]
     told: FeatureRows
     eligible: Bool[Tensor, "queries edits"]
+    crowd: Int[Tensor, "queries 2"]
     take: TakeExperts
     revision: int = 0
     index: Index | None = None
-    crowd: Int[Tensor, "queries 2"] | None = None
 
     @property
     def features(self) -> EditFeatures:
@@ -69,21 +69,22 @@ class Pool:
             eligible=self.eligible[:, rows],
             take=lambda some: take(rows if some is None else rows[some]),
             index=None,
-            crowd=self._crowd(),
         )
 
     def without(self, edit_id: str) -> Pool:
         """The same, but one edit may not be routed to."""
         eligible = self.eligible.clone()
         eligible[:, self.ids.index(edit_id)] = False
-        return replace(self, eligible=eligible)
+        return replace(self, eligible=eligible, crowd=count_kinds(eligible, self.told.sees))
 
-    def crowd_of(self, queries: EditFeatures) -> Int[Tensor, "batch 1"] | None:
-        """How many edits of its kind each query could have been routed to; None: those here."""
-        if self.crowd is None:
-            return None
+    def crowd_of(self, queries: EditFeatures) -> Int[Tensor, "batch 1"]:
+        """How many edits of its kind each query could be routed to."""
         return self.crowd.expand(len(queries.sees), -1).gather(1, queries.sees.long()[:, None])
 
-    def _crowd(self) -> Int[Tensor, "queries 2"]:
-        seeing = (self.eligible & self.told.sees).sum(1)
-        return torch.stack([self.eligible.sum(1) - seeing, seeing], 1)
+
+def count_kinds(
+    eligible: Bool[Tensor, "queries edits"], sees: Bool[Tensor, " edits"]
+) -> Int[Tensor, "queries 2"]:
+    """How many eligible edits are text-only, and how many have a picture."""
+    seeing = (eligible & sees).sum(1)
+    return torch.stack([eligible.sum(1) - seeing, seeing], 1)

@@ -22,6 +22,7 @@ from liveedit.store.states import States
 
 _edits, _experts = schema.edits, schema.experts
 _revisions, _changes, _pictures = schema.revisions, schema.changes, schema.pictures
+_NEWEST = sa.select(sa.func.max(_revisions.c.revision))
 
 
 class LogReader:
@@ -238,4 +239,4 @@ class LogReader:
 
 def newest_revision(connection: sa.Connection) -> int:
     """Number of the newest revision; 0 if nothing was ever changed."""
-    return connection.scalar(sa.select(sa.func.max(_revisions.c.revision))) or 0
+    return connection.scalar(_NEWEST) or 0

@@ -13,11 +13,13 @@ from torch import Tensor
 from liveedit.errors import UnknownEdit, UnknownRevision
 from liveedit.store.force import Force
 from liveedit.store.index import Index
-from liveedit.store.pool import Pool, TakeExperts
+from liveedit.store.pool import Pool, TakeExperts, count_kinds
 from liveedit.store.rows import SEGMENT, FeatureRows, GrowingRows, Rows
 
 _PASTS = 8  # earlier revisions whose masks are kept
 _MASKS = 64  # namespaces whose masks are kept for a revision
+
+Mask = tuple[Bool[Tensor, "1 rows"], Int[Tensor, "1 2"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +31,15 @@ class View:
         rows: Of the columns that hold a vector or matrix for each edit, by name.
         tensors: The columns that hold one number for each edit.
         in_force: A copy of its own.
-        masks: What is in force, by namespace, where it has been asked for.
+        masks: What is in force, and how many of each kind, by namespace, where it has been asked
+            for.
     """
 
     revision: int
     rows: Mapping[str, Rows]
     tensors: Mapping[str, Tensor]
     in_force: Bool[Tensor, " rows"]
-    masks: dict[str, Bool[Tensor, "1 rows"]] = field(default_factory=dict)
+    masks: dict[str, Mask] = field(default_factory=dict)
 
     @property
     def features(self) -> FeatureRows:
@@ -254,7 +257,7 @@ class Shelf:
             UnknownEdit: One is unknown, or revoked now.
         """
         masks = [self._mask(view, name) for name in namespaces]
-        eligible = masks[0] if len(masks) == 1 else torch.cat(masks)  # never a needless copy
+        eligible, crowd = (_joined(parts) for parts in zip(*masks, strict=True))
         if only is not None:
             chosen = torch.zeros_like(view.in_force)
             rows = [self.row(edit_id) for edit_id in only]
@@ -262,22 +265,25 @@ class Shelf:
                 raise UnknownEdit(next(one for one in only if self.revoked(one)))
             chosen[[row for row in rows if row < len(chosen)]] = True
             eligible = eligible & chosen
+            crowd = count_kinds(eligible, view.features.sees)
         return Pool(
             ids=self.ids,
             told=view.features,
             eligible=eligible,
+            crowd=crowd,
             take=take,
             revision=view.revision,
             index=index,
         )
 
-    def _mask(self, view: View, namespace: str) -> Bool[Tensor, "1 rows"]:
+    def _mask(self, view: View, namespace: str) -> Mask:
         mask = view.masks.get(namespace)
         if mask is None:
             if len(view.masks) >= _MASKS:
                 view.masks.clear()
             number = self._namespaces.get(namespace, -1)
-            mask = (view.in_force & (view.tensors["namespace"] == number))[None]
+            eligible = (view.in_force & (view.tensors["namespace"] == number))[None]
+            mask = eligible, count_kinds(eligible, view.features.sees)
             view.masks[namespace] = mask
         return mask
 
@@ -313,3 +319,8 @@ class Shelf:
                 grown = tensor.new_empty(size, *tensor.shape[1:])
                 grown[: len(tensor)] = tensor
                 self._tensors[name] = grown
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One below the other, without a needless copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))

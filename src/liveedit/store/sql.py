@@ -27,7 +27,7 @@ from liveedit.store.segments import Segments
 from liveedit.store.shelf import Shelf, View
 
 _log = logging.getLogger(__name__)
-EXACT = 10_000  # so many edits are compared one by one; of more an index proposes some
+EXACT = 5_000  # so many edits are compared one by one; of more an index proposes some
 
 
 class SqlStore:
