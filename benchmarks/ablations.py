@@ -37,8 +37,8 @@ from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTrainin
 _EDITS, _TEXTS = 1000, 100
 
 _RECIPE = EditorTraining(
-    router=LoopConfig(steps=200, learning_rate=1e-3),
-    generator=LoopConfig(steps=100, learning_rate=5e-4),
+    router=LoopConfig(steps=150, learning_rate=1e-3),
+    generator=LoopConfig(steps=60, learning_rate=5e-4),
 )
 # what differs from `all on`: in the training, in the architecture, in the making of edits
 _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
@@ -68,7 +68,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder, one sub-folder a row")
     parser.add_argument("--rows", nargs="*", default=[*_ROWS], choices=[*_ROWS], metavar="ROW")
-    parser.add_argument("--asked", type=int, default=300, help="corrections asked about")
+    parser.add_argument("--asked", type=int, default=200, help="corrections asked about")
+    parser.add_argument("--states", type=Path, default=cache_folder() / "states", help="a cache")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -77,7 +78,7 @@ def main() -> None:
     for row in options.rows:
         path = options.out / row.replace(" ", "-") / "metrics.json"
         if not path.exists():
-            metrics = _measure(backbone, row, options.out, options.asked)
+            metrics = _measure(backbone, row, options)
             path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         found[row] = json.loads(path.read_text(encoding="utf-8"))
         _print(row, found[row], header=len(found) == 1)
@@ -85,15 +86,16 @@ def main() -> None:
         print(json.dumps(found))
 
 
-def _measure(backbone: Backbone, row: str, out: Path, asked: int) -> dict[str, Any]:
+def _measure(backbone: Backbone, row: str, options: argparse.Namespace) -> dict[str, Any]:
     training, architecture, making = _ROWS[row]
+    out, asked = options.out, options.asked
     folder = out / row.replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     editor = out / "all-on" / "editor"
     if row == "all on" or training or architecture:
         config = _RECIPE.model_copy(update={**training, "editor": EditorConfig(**architecture)})
         _start_from_all_on(row, out, folder)
-        editor = train_editor(backbone, folder, config, states=cache_folder() / "states")
+        editor = train_editor(backbone, folder, config, states=options.states)
     network = load_editor(editor, backbone.fingerprint())
     model = EditedModel(backbone, network, config=EditingConfig(**making))
     cases, texts = evaluation_set(_EDITS), text_evaluation_set()

@@ -86,5 +86,10 @@ def count_kinds(
     eligible: Bool[Tensor, "queries edits"], sees: Bool[Tensor, " edits"]
 ) -> Int[Tensor, "queries 2"]:
     """How many eligible edits are text-only, and how many have a picture."""
-    seeing = (eligible & sees).sum(1)
-    return torch.stack([eligible.sum(1) - seeing, seeing], 1)
+    seeing = _count(eligible & sees)
+    return torch.stack([_count(eligible) - seeing, seeing], 1)
+
+
+def _count(mask: Bool[Tensor, "queries edits"]) -> Int[Tensor, " queries"]:
+    """Of bytes, which are added up several times as fast as truth values."""
+    return mask.view(torch.uint8).sum(1, dtype=torch.int32)

@@ -139,8 +139,9 @@ class LogReader:
                     Entry(edit=row.edit, revision=row.revision, state=states[row.edit.id])
                     for row in batch
                 ]
+        known = {entry.edit.id for entry in found}
         for one in ids or ():
-            if not any(entry.edit.id == one for entry in found):
+            if one not in known:
                 raise UnknownEdit(one)
         return found
 

@@ -281,8 +281,10 @@ class Shelf:
         if mask is None:
             if len(view.masks) >= _MASKS:
                 view.masks.clear()
-            number = self._namespaces.get(namespace, -1)
-            eligible = (view.in_force & (view.tensors["namespace"] == number))[None]
+            eligible = view.in_force[None]
+            if list(self._namespaces) != [namespace]:
+                number = self._namespaces.get(namespace, -1)
+                eligible = eligible & (view.tensors["namespace"] == number)
             mask = eligible, count_kinds(eligible, view.features.sees)
             view.masks[namespace] = mask
         return mask
