@@ -37,6 +37,8 @@ from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTrainin
 _EDITS, _TEXTS = 1000, 100
 
 _RECIPE = EditorTraining(
+    corrections=2240,
+    text_corrections=640,
     router=LoopConfig(steps=150, learning_rate=1e-3),
     generator=LoopConfig(steps=60, learning_rate=5e-4),
 )
