@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, RLock, get_ident
+from threading import RLock, get_ident
 
 import torch
 from jaxtyping import Int
@@ -18,6 +17,7 @@ from liveedit.errors import DamagedEdit, UnknownEdit
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
+from liveedit.store.fetching import ReadExperts
 from liveedit.store.format import BadBytes, pack, thumbnail, unpack
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
@@ -64,8 +64,7 @@ class SqlStore:
     ) -> None:
         self.log = EditLog(location, identity)
         self.damaged: dict[str, str] = {}
-        shapes = self.log.shapes()
-        self._feature_shapes, self._expert_shapes = shapes["features"], shapes["expert"]
+        self._feature_shapes = self.log.shapes()["features"]
         columns = {
             "vision": torch.empty(0, self.log.identity.features, dtype=dtype),
             "prompt": torch.empty(0, self.log.identity.features, dtype=dtype),
@@ -77,7 +76,7 @@ class SqlStore:
         folder = self.log.database.companion("features", self.log.identity.digest)
         self._segments = Segments(folder, self.log, str(dtype).removeprefix("torch."))
         self._segments.load(self._shelf)
-        self._experts = _Recent(kept)
+        self._experts = ReadExperts(self.log, kept, self._name)
         self._exact = exact
         self._index: Index | None = None
         self._lock = RLock()
@@ -385,59 +384,17 @@ class SqlStore:
         Raises:
             DamagedEdit: One is not what was written; from now on it is left out.
         """
-        wanted = numbers.tolist()
-        found = self._experts.some(wanted)
-        missing = [number for number in wanted if number >= 0 and number not in found]
         try:
-            fresh = self.log.experts(missing) if missing else {}
+            experts = self._experts.take(numbers.tolist(), staged)
         except DamagedEdit as error:
             self._leave_out(error.edit_id, error.problem)
             raise
-        for number in wanted:
-            if number in found:
-                continue
-            data = fresh[number] if number >= 0 else staged[-1 - number].expert
-            try:
-                tensors = unpack(data, self._expert_shapes)
-            except BadBytes as error:
-                name = self._name(number) or f"number {number}"
-                self._leave_out(name, str(error))
-                raise DamagedEdit(name, str(error)) from error
-            found[number] = torch.stack([tensors["u"], tensors["v"]])
-        self._experts.keep({number: found[number] for number in fresh})
-        shape = (0, 2, *self._expert_shapes["u"])
-        both = torch.stack([found[n] for n in wanted]) if wanted else torch.empty(shape)
-        both = both.to(self._device)
-        return Experts(u=both[:, 0], v=both[:, 1])
+        return Experts(u=experts.u.to(self._device), v=experts.v.to(self._device))
 
     def _leave_out(self, edit_id: str, problem: str) -> None:
         self._shelf.drop(edit_id)
         self.damaged[edit_id] = problem
         _log.error("%s", DamagedEdit(edit_id, problem))
-
-
-class _Recent:
-    """Experts that were read lately, at most so many."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: OrderedDict[int, Tensor] = OrderedDict()
-        self._lock = Lock()
-
-    def some(self, numbers: Sequence[int]) -> dict[int, Tensor]:
-        """Those of some numbers that are known."""
-        with self._lock:
-            found = {number: self._known[number] for number in numbers if number in self._known}
-            for number in found:
-                self._known.move_to_end(number)
-        return found
-
-    def keep(self, experts: dict[int, Tensor]) -> None:
-        """Keep experts, and forget those that were not asked for the longest."""
-        with self._lock:
-            self._known.update(experts)
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
 
 
 def _can_index() -> bool:
