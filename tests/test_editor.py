@@ -188,6 +188,7 @@ def test_explain_names_every_edit_in_force_and_weighs_as_the_route_does(
     assert [one.passes for one in found] == [True, False]
     assert all(one.passes == (one.vision > one.threshold and one.prompt > 0) for one in found)
     assert 0 < sum(one.weight for one in found) <= 1
+    assert edited.explain(pictures[0], "What is this?", most=1) == found[:1]
     assert [one.weight for one in edited.explain(None, "What is this?")] == [0, 0]
 
 

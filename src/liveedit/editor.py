@@ -340,30 +340,39 @@ class EditedModel:
         return route_in(self.network.router, features, self._pool())
 
     @torch.no_grad()
-    def explain(self, image: ImageSource | None, prompt: str) -> list[Explanation]:
+    def explain(
+        self, image: ImageSource | None, prompt: str, *, most: int | None = None
+    ) -> list[Explanation]:
         """What the router thinks of each edit in force for one query, largest weight first.
 
         Of very many edits only those that the store's index proposes are told.
+
+        Args:
+            image: A picture, or None.
+            prompt: A question.
+            most: Only so many, the first.
         """
         query = self._query([image], [prompt])
         represented = self._represent(query, self.backbone.states(query))
         features = self.network.extractor(represented)
         pool = self._pool().near(features)
         route = route_in(self.network.router, features, pool)
-        found = [
+        weights, vision = route.weights[0].tolist(), route.vision[0].tolist()
+        rows = pool.eligible[0].nonzero().flatten().tolist()
+        rows = sorted(rows, key=lambda row: (weights[row], vision[row]), reverse=True)[:most]
+        # one may have been revoked since the revision that is looked at
+        edits = self.store.some([pool.ids[row] for row in rows], revoked=True)
+        return [
             Explanation(
-                edit=self.store.get(
-                    pool.ids[row], revoked=True
-                ),  # since the revision that is looked at
-                vision=route.vision[0, row].item(),
+                edit=edits[pool.ids[row]],
+                vision=vision[row],
                 threshold=route.threshold[0, 0].item(),
                 passes=bool(route.passes[0, row]),
                 prompt=route.prompt[0, row].item(),
-                weight=route.weights[0, row].item(),
+                weight=weights[row],
             )
-            for row in pool.eligible[0].nonzero().flatten().tolist()
+            for row in rows
         ]
-        return sorted(found, key=lambda one: (one.weight, one.vision), reverse=True)
 
     @contextmanager
     def only(self, edit_ids: Collection[str]) -> Iterator[None]:

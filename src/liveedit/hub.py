@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from liveedit.checkpoint import save_editor
-from liveedit.errors import BadCheckpoint, UnknownEdit
+from liveedit.errors import BadCheckpoint
 from liveedit.expert import Experts
 from liveedit.files import whole, write_whole
 from liveedit.fingerprint import weights_revision
@@ -71,9 +71,8 @@ def save_edits(store: Store, folder: Path) -> None:
         folder: There already.
     """
     pool = store.pool()
-    known = {name for name in pool.ids if _is_kept(store, name)}
+    known = store.some(pool.ids)
     rows = [row for row, name in enumerate(pool.ids) if name in known]
-    edits = [store.get(pool.ids[row]) for row in rows]
     experts, features = pool.take(torch.tensor(rows, dtype=torch.long)), pool.features
     tensors = {
         "u": experts.u,
@@ -91,7 +90,7 @@ def save_edits(store: Store, folder: Path) -> None:
         "edits": [
             asdict(replace(edit, supersedes=tuple(one for one in edit.supersedes if one in known)))
             | {"created": edit.created.isoformat()}
-            for edit in edits
+            for edit in known.values()
         ],
     }
     write_whole(folder / EDITS_FILE, json.dumps(described, indent=1, ensure_ascii=False) + "\n")
@@ -198,11 +197,3 @@ def push_to_hub(
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(model, folder, backbone=backbone)
         return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **more))
-
-
-def _is_kept(store: Store, edit_id: str) -> bool:
-    try:
-        store.get(edit_id)
-    except UnknownEdit:
-        return False
-    return True

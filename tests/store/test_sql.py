@@ -84,6 +84,40 @@ def test_revoke_supersede_and_restore_as_in_memory(location: str) -> None:
             store.pool(revision=5)
 
 
+def test_some_edits_by_their_names_as_in_memory(location: str) -> None:
+    for store in (memory_store(), sql_store(location)):
+        add(store, 0, 1, 2)
+        add(store, 3, supersedes=("edit-0",))
+        store.revoke("edit-1")
+        asked = ["edit-3", "edit-1", "edit-0"]
+        found = store.some(asked)
+        assert list(found) == ["edit-3", "edit-0"]
+        assert all(edit.id == name for name, edit in found.items())
+        assert list(store.some(asked, revoked=True)) == asked
+        for revoked in (False, True):
+            with pytest.raises(UnknownEdit):
+                store.some(["edit-0", "nothing"], revoked=revoked)
+        with store.transaction():
+            add(store, 4)
+            assert store.some(["edit-4", "edit-2"])["edit-4"].target == "answer 4"
+
+
+def test_states_of_few_are_those_of_all(location: str) -> None:
+    store = sql_store(location)
+    add(store, *range(5))
+    add(store, 5, supersedes=("edit-1",))
+    add(store, 6, supersedes=("edit-2",))
+    store.revoke("edit-6")
+    store.revoke("edit-3")
+    for as_of in range(6):
+        every = {entry.edit.id: entry for entry in store.log.entries(as_of=as_of)}
+        for name, entry in every.items():
+            assert store.log.entries(as_of=as_of, ids=[name]) == [entry]
+    assert [entry.state for entry in every.values()] == [
+        "in force", "superseded", "in force", "revoked", "in force", "in force", "revoked"
+    ]  # fmt: skip
+
+
 def test_readers_follow_without_being_opened_again(location: str) -> None:
     writer, reader = sql_store(location), sql_store(location)
     for number in range(3):

@@ -9,6 +9,8 @@ import typer
 
 from liveedit.cli.common import AS_OF, DEVICE, DTYPE, EDITOR, JSON, MODEL, STORE, Dtype, load
 
+_TOLD = 100  # edits that are looked at for an explanation
+
 
 def ask(
     image: str = typer.Argument(help="PNG, JPEG or WEBP file; - for a question without a picture."),
@@ -16,7 +18,7 @@ def ask(
     store: str = STORE,
     as_of: int | None = AS_OF,
     namespace: str = typer.Option("", help="The set of edits that may answer."),
-    explain: bool = typer.Option(False, "--explain", help="Say which edits were weighed, and how."),
+    explain: bool = typer.Option(False, "--explain", help="Say which edits came nearest."),
     max_new_tokens: int = typer.Option(32, min=1, help="Longest answer."),
     model: str = MODEL,
     device: str = DEVICE,
@@ -30,7 +32,7 @@ def ask(
     revision = edited.store.revision if as_of is None else as_of
     with edited.at(revision), edited.namespace(namespace):
         answer = edited.generate(picture, question, max_new_tokens=max_new_tokens)
-        found = edited.explain(picture, question)
+        found = edited.explain(picture, question, most=_TOLD)
     used = [one for one in found if one.weight > 0]
     if as_json:
         print(
@@ -56,7 +58,7 @@ def ask(
         return
     print(answer)
     if explain:
-        print(f"revision {revision}, {len(used)} of {len(found)} edits pass")
+        print(f"revision {revision}, {len(used)} edits pass")
         for one in found[:10]:
             print(
                 f"  {one.edit.id}  weight {one.weight:.2f}  picture {one.vision:.2f} "

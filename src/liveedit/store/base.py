@@ -36,6 +36,9 @@ class Store(Protocol):
     def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
         """One edit that is not revoked, or may be."""
 
+    def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
+        """Those of some edits that are not revoked, or may be."""
+
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,20 +40,44 @@ def batches(
     ).one()
     if first is None:
         return
-    columns = [c for c in _edits.c if features or c.name != "features"]
+    query = _select(features).where(where).order_by(_edits.c.number)
+
+    def some(low: int, high: int) -> list[StoredEdit]:
+        rows = connection.execute(query.where(_edits.c.number.between(low, high)))
+        return [_read(row, made_with=made_with, features=features) for row in rows]
+
     for start in range(first, last + 1, BATCH):
-        query = sa.select(*columns).where(where).order_by(_edits.c.number)
-
-        def some(low: int, high: int, query: sa.Select[Any] = query) -> list[StoredEdit]:
-            rows = connection.execute(query.where(_edits.c.number.between(low, high)))
-            return [_read(row, made_with=made_with, features=features) for row in rows]
-
         try:
             yield some(start, start + BATCH - 1)
         except DBAPIError:
             if connection.dialect.name != "sqlite":
                 raise
             yield _one_by_one(start, min(start + BATCH, last + 1), some)
+
+
+def named(
+    connection: sa.Connection,
+    where: sa.ColumnElement[bool],
+    ids: Sequence[str],
+    *,
+    made_with: str,
+    features: bool = True,
+) -> Iterator[list[StoredEdit]]:
+    """Edits by their names, so many at a time, wherever in the log they are."""
+    for start in range(0, len(ids), BATCH):
+        some = where & _edits.c.id.in_(ids[start : start + BATCH])
+        try:
+            rows = connection.execute(_select(features).where(some)).all()
+        except DBAPIError:
+            if connection.dialect.name != "sqlite":
+                raise
+            yield from batches(connection, some, made_with=made_with, features=features)
+        else:
+            yield [_read(row, made_with=made_with, features=features) for row in rows]
+
+
+def _select(features: bool) -> sa.Select[Any]:
+    return sa.select(*(c for c in _edits.c if features or c.name != "features"))
 
 
 def _one_by_one(

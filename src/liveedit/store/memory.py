@@ -80,9 +80,22 @@ class MemoryStore:
         Raises:
             UnknownEdit: There is none of that name.
         """
-        if self._shelf.revoked(edit_id) and not revoked:
+        found = self.some([edit_id], revoked=revoked)
+        if not found:
             raise UnknownEdit(edit_id)
-        return self._edits[edit_id]
+        return found[edit_id]
+
+    def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
+        """Those of some edits that are not revoked, by their names.
+
+        Args:
+            ids: Their names.
+            revoked: Whether they may be revoked.
+
+        Raises:
+            UnknownEdit: There is none of one of the names.
+        """
+        return {one: self._edits[one] for one in ids if not self._shelf.revoked(one) or revoked}
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from liveedit.errors import DamagedEdit, UnknownEdit, UnknownRevision
 from liveedit.store import schema
-from liveedit.store.batches import BATCH, batches
+from liveedit.store.batches import BATCH, batches, named
 from liveedit.store.checksums import checksum
 from liveedit.store.database import Database
 from liveedit.store.edit import Edit
@@ -71,7 +71,7 @@ class LogReader:
             yield News(
                 revision=newest,
                 events=[(when, kind, number) for when, kind, number in events],
-                batches=self._batches(connection, fresh),
+                batches=batches(connection, fresh, made_with=self.identity.digest),
             )
 
     def checksum_of(self, number: int) -> str | None:
@@ -124,35 +124,27 @@ class LogReader:
         """
         with self.database.read() as connection:
             as_of = self._checked_revision(connection, as_of)
-            states = States(connection, as_of, made_with=self.identity.digest)
             where = _edits.c.revision <= as_of
             if namespace is not None:
                 where &= _edits.c.namespace == namespace
-            if ids is not None:
-                where &= _edits.c.id.in_(ids)
             if text is not None:
                 columns = (_edits.c.prompt, _edits.c.target, _edits.c.author, _edits.c.reason)
                 where &= sa.or_(*(c.icontains(text, autoescape=True) for c in columns))
-            found = []
-            for batch in self._batches(connection, where, features=False):
-                found += [
-                    Entry(edit=row.edit, revision=row.revision, state=states[row.edit.id])
-                    for row in batch
-                ]
+            rows = self._rows(connection, where, ids, features=False)
+            states = States(connection, as_of, rows, made_with=self.identity.digest)
+        found = [
+            Entry(edit=row.edit, revision=row.revision, state=states[row.edit.id]) for row in rows
+        ]
         known = {entry.edit.id for entry in found}
         for one in ids or ():
             if one not in known:
                 raise UnknownEdit(one)
         return found
 
-    def stored(self, ids: Sequence[str]) -> list[StoredEdit]:
-        """Edits with their features, in the order of the log."""
+    def stored(self, ids: Sequence[str], *, features: bool = True) -> list[StoredEdit]:
+        """Edits in the order of the log, with their features if those are wanted."""
         with self.database.read() as connection:
-            found = []
-            for start in range(0, len(ids), BATCH):
-                where = _edits.c.id.in_(ids[start : start + BATCH])
-                found += [row for batch in self._batches(connection, where) for row in batch]
-        return sorted(found, key=lambda row: row.number)
+            return self._rows(connection, sa.true(), ids, features=features)
 
     def known(self, digests: Sequence[str], namespace: str) -> dict[str, str]:
         """Which corrections have ever been in a namespace: names of the edits by their digest."""
@@ -223,11 +215,21 @@ class LogReader:
             "expert": {"u": (one.rank, one.width), "v": (one.rank, one.width)},
         }
 
-    def _batches(
-        self, connection: sa.Connection, where: sa.ColumnElement[bool], *, features: bool = True
-    ) -> Iterator[list[StoredEdit]]:
+    def _rows(
+        self,
+        connection: sa.Connection,
+        where: sa.ColumnElement[bool],
+        ids: Sequence[str] | None,
+        *,
+        features: bool,
+    ) -> list[StoredEdit]:
+        """Edits, all or those of some names, in the order of the log."""
         made_with = self.identity.digest
-        return batches(connection, where, made_with=made_with, features=features)
+        if ids is None:
+            found = batches(connection, where, made_with=made_with, features=features)
+        else:
+            found = named(connection, where, ids, made_with=made_with, features=features)
+        return sorted((row for batch in found for row in batch), key=lambda row: row.number)
 
     def _checked_revision(self, connection: sa.Connection, revision: int | None) -> int:
         newest = newest_revision(connection)

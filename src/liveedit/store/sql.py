@@ -111,9 +111,7 @@ class SqlStore:
         self.follow()
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
         ids = [self._shelf.ids[row] for row in rows]
-        staged = {new.edit.id: new.edit for new, _ in self._staged}
-        found = {row.edit.id: row.edit for row in self.log.stored(ids)} | staged
-        return tuple(found[edit_id] for edit_id in ids)
+        return tuple(self.some(ids, revoked=True).values())
 
     def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
         """One edit that is not revoked, in force or superseded.
@@ -126,14 +124,30 @@ class SqlStore:
             UnknownEdit: There is none of that name.
             DamagedEdit: It is not what was written.
         """
-        if edit_id in self.damaged:
-            raise DamagedEdit(edit_id, self.damaged[edit_id])
-        if self._shelf.revoked(edit_id) and not revoked:
+        found = self.some([edit_id], revoked=revoked)
+        if not found:
             raise UnknownEdit(edit_id)
-        for new, _ in self._staged:
-            if new.edit.id == edit_id:
-                return new.edit
-        return self.log.stored([edit_id])[0].edit
+        return found[edit_id]
+
+    def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
+        """Those of some edits that are not revoked, by their names; read together.
+
+        Args:
+            ids: Their names.
+            revoked: Whether they may be revoked.
+
+        Raises:
+            UnknownEdit: There is none of one of the names.
+            DamagedEdit: One is not what was written.
+        """
+        for edit_id in ids:
+            if edit_id in self.damaged:
+                raise DamagedEdit(edit_id, self.damaged[edit_id])
+        wanted = [one for one in ids if not self._shelf.revoked(one) or revoked]
+        found = {new.edit.id: new.edit for new, _ in self._staged}
+        written = [one for one in wanted if one not in found]
+        found |= {row.edit.id: row.edit for row in self.log.stored(written, features=False)}
+        return {one: found[one] for one in wanted}
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
@@ -201,7 +215,7 @@ class SqlStore:
         """
         self.log.revoke([edit_id], author=author, reason=reason)
         self._refresh()
-        return self.log.stored([edit_id])[0].edit
+        return self.log.stored([edit_id], features=False)[0].edit
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back: the edit is in force again, and what it supersedes is not.
@@ -211,7 +225,7 @@ class SqlStore:
         """
         self.log.restore([edit_id], author=author, reason=reason)
         self._refresh()
-        return self.log.stored([edit_id])[0].edit
+        return self.log.stored([edit_id], features=False)[0].edit
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from liveedit.store import schema
 from liveedit.store.batches import batches
 from liveedit.store.force import Force
-from liveedit.store.records import State
+from liveedit.store.records import State, StoredEdit
 
 _edits, _revisions, _changes = schema.edits, schema.revisions, schema.changes
 
 
 class States:
-    """The state of every edit at a revision, by its name.
+    """The states of some edits at a revision, by their names.
 
     Args:
         connection: A snapshot.
         as_of: The revision.
-        made_with: Digest of what the edits must have been made with.
+        rows: The edits.
+        made_with: Digest of what edits must have been made with.
     """
 
-    def __init__(self, connection: sa.Connection, as_of: int, *, made_with: str) -> None:
+    def __init__(
+        self, connection: sa.Connection, as_of: int, rows: Sequence[StoredEdit], *, made_with: str
+    ) -> None:
         self._force: Force[str] = Force()
-        self._damaged: set[str] = set()
-        names: dict[int, str] = {}
-        where = _edits.c.revision <= as_of
+        self._damaged = {row.edit.id for row in rows if row.problem}
+        names = {row.number: row.edit.id for row in rows}
+        where = (_edits.c.revision <= as_of) & (_edits.c.supersedes != "[]")
         for batch in batches(connection, where, made_with=made_with, features=False):
             for row in batch:
                 names[row.number] = row.edit.id
                 self._force.add(row.edit.id, row.edit.supersedes)
-                if row.problem:
-                    self._damaged.add(row.edit.id)
         events = connection.execute(
             sa.select(_revisions.c.kind, _changes.c.edit)
             .join(_changes, _changes.c.revision == _revisions.c.revision)
