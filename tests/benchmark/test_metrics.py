@@ -18,15 +18,19 @@ def test_same_answer(one, other, same) -> None:
     assert same_answer(one, other) == same_answer(other, one) == same
 
 
-def record(metric: str, accuracy: float, exact: bool | None, before: float | None) -> dict:
-    return {"metric": metric, "accuracy": accuracy, "exact": exact, "before": before}
+def record(
+    metric: str, accuracy: float, exact: bool | None, before: float | None, case: int = 0
+) -> dict:
+    return {
+        "case": case, "metric": metric, "accuracy": accuracy, "exact": exact, "before": before
+    }  # fmt: skip
 
 
 def test_a_summary_has_the_means_of_every_metric() -> None:
     records = [
         record("text_rel", 1.0, True, 0.25),
         record("rel", 0.5, False, 0.5),
-        record("rel", 1.0, True, 0.0),
+        record("rel", 1.0, True, 0.0, case=1),
         record("ni", 1.0, True, None),
     ]
     found = summarise(records)
@@ -49,3 +53,11 @@ def test_the_interval_is_that_of_resampled_means() -> None:
     assert low == pytest.approx(values.mean() - error, abs=0.01)
     assert high == pytest.approx(values.mean() + error, abs=0.01)
     assert bootstrap(values.astype(float)) == (low, high)
+
+
+def test_asking_the_same_again_does_not_narrow_the_interval() -> None:
+    values = (np.random.default_rng(1).random(40) < 0.5).astype(float)
+    ten_times, cases = np.tile(values, 10), np.tile(np.arange(40), 10)
+    assert bootstrap(ten_times, cases) == pytest.approx(bootstrap(values))
+    low, high = bootstrap(ten_times)
+    assert high - low < 0.5 * np.diff(bootstrap(values)).item()

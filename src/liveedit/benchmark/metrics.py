@@ -43,14 +43,15 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Figures of every metric, in per cent.
 
     Args:
-        records: One a probe, with ``metric``, ``accuracy`` and ``before`` (shares of target tokens)
-            and ``exact``, of which the last two may be None. Those of portability have ``length``.
+        records: One a probe, with ``case`` (the correction's number), ``metric``, ``accuracy`` and
+            ``before`` (shares of target tokens) and ``exact``, of which the last two may be None.
+            Those of portability have ``length``.
 
     Returns:
         For every metric ``accuracy`` (mean over probes of the share of target tokens predicted
-        under teacher forcing), ``interval`` (bootstrap, 95%), ``exact_match`` (of freely generated
-        answers), ``before`` (accuracy of the unedited model, where the target is wanted), ``n``.
-        Where hops are of several lengths, ``portability_1`` and so on, too.
+        under teacher forcing), ``interval`` (bootstrap over corrections, 95%), ``exact_match`` (of
+        freely generated answers), ``before`` (accuracy of the unedited model, where the target is
+        wanted), ``n``. Where hops are of several lengths, ``portability_1`` and so on, too.
     """
     of: dict[str, list[dict[str, Any]]] = {}
     for record in records:
@@ -66,20 +67,31 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     accuracy = np.array([row["accuracy"] for row in rows])
+    cases = np.array([row["case"] for row in rows])
     return {
         "accuracy": _percent(accuracy.mean()),
-        "interval": [_percent(bound) for bound in bootstrap(accuracy)],
+        "interval": [_percent(bound) for bound in bootstrap(accuracy, cases)],
         "exact_match": _mean([row["exact"] for row in rows]),
         "before": _mean([row["before"] for row in rows]),
         "n": len(rows),
     }
 
 
-def bootstrap(values: np.ndarray, *, seed: int = 0) -> tuple[float, float]:
-    """95% interval of the mean, percentile bootstrap."""
-    random = np.random.default_rng(seed)
-    means = values[random.integers(len(values), size=(_RESAMPLES, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
+def bootstrap(
+    values: np.ndarray, clusters: np.ndarray | None = None, *, seed: int = 0
+) -> tuple[float, float]:
+    """95% interval of the mean, percentile bootstrap.
+
+    Args:
+        values: One a probe.
+        clusters: What each probe belongs to. Probes that belong together are drawn together: the
+            same correction, asked about beside other edits, tells little that is new.
+        seed: Of the drawing.
+    """
+    _, at = np.unique(np.arange(len(values)) if clusters is None else clusters, return_inverse=True)
+    sums, sizes = np.bincount(at, values), np.bincount(at)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(_RESAMPLES, len(sums)))
+    low, high = np.percentile(sums[drawn].sum(1) / sizes[drawn].sum(1), [2.5, 97.5])
     return float(low), float(high)
 
 
