@@ -7,8 +7,9 @@ worth, for weights and editor are random. Nothing is fetched.
     python benchmarks/true_size.py minigpt4-vicuna-7b --layers 16
     python benchmarks/true_size.py blip2-opt-2.7b --narrow   # a trial of the script, in seconds
 
-LLaVA-1.5-7B takes about 14 GB in bfloat16, MiniGPT-4 with Vicuna-7B 16 GB, BLIP-2 with OPT-2.7B
-8 GB. Without --layers there are as many decoder layers as fit into the memory that is free.
+In bfloat16 LLaVA-1.5-7B takes 16 GB at its peak, MiniGPT-4 with Vicuna-7B 17 GB, BLIP-2 with
+OPT-2.7B 10 GB. Without --layers there are as many decoder layers as fit into the memory that is
+free.
 
 On a CPU without instructions for the weights' dtype a matrix product of many rows is emulated,
 seven times slower than in float32. There each layer's weights are converted when they are needed,

@@ -71,8 +71,9 @@ def save_edits(store: Store, folder: Path) -> None:
         folder: There already.
     """
     pool = store.pool()
-    known = store.some(pool.ids)
-    rows = [row for row, name in enumerate(pool.ids) if name in known]
+    names = pool.ids[: len(pool.told)]  # others may be written meanwhile
+    known = store.some(names)
+    rows = [row for row, name in enumerate(names) if name in known]
     experts, features = pool.take(torch.tensor(rows, dtype=torch.long)), pool.features
     tensors = {
         "u": experts.u,

@@ -190,13 +190,14 @@ def _weights(
     in_force: Bool[Tensor, "batch experts"],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
+    known = pool.features
     both = EditFeatures(
-        vision=torch.cat([pool.features.vision, edits.vision]),
-        prompt=torch.cat([pool.features.prompt, edits.prompt]),
-        sees=torch.cat([pool.features.sees, edits.sees]),
+        vision=torch.cat([known.vision, edits.vision]),
+        prompt=torch.cat([known.prompt, edits.prompt]),
+        sees=torch.cat([known.sees, edits.sees]),
     )
     alike = queries.sees[:, None] == both.sees
-    before = alike[:, : pool.eligible.shape[1]] & pool.eligible
+    before = alike[:, : len(known.sees)] & pool.eligible
     more = (alike & in_force).sum(1, keepdim=True) - before.sum(1, keepdim=True)
     crowd = pool.crowd_of(queries) + more
     weights = network.router.route(queries, both, in_force, crowd).weights

@@ -32,7 +32,8 @@ def ask(
     revision = edited.store.revision if as_of is None else as_of
     with edited.at(revision), edited.namespace(namespace):
         answer = edited.generate(picture, question, max_new_tokens=max_new_tokens)
-        found = edited.explain(picture, question, most=_TOLD)
+        told = explain or as_json
+        found = edited.explain(picture, question, most=_TOLD) if told else []
     used = [one for one in found if one.weight > 0]
     if as_json:
         print(
@@ -58,7 +59,7 @@ def ask(
         return
     print(answer)
     if explain:
-        print(f"revision {revision}, {len(used)} edits pass")
+        print(f"revision {revision}; edits that pass: {len(used)}")
         for one in found[:10]:
             print(
                 f"  {one.edit.id}  weight {one.weight:.2f}  picture {one.vision:.2f} "

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
+from liveedit.errors import UnknownEdit
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
@@ -34,7 +35,20 @@ class Store(Protocol):
         """The edits that were in force at a revision."""
 
     def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
-        """One edit that is not revoked, or may be."""
+        """One edit that is not revoked, in force or superseded.
+
+        Args:
+            edit_id: Its name.
+            revoked: Whether it may be revoked.
+
+        Raises:
+            UnknownEdit: There is none of that name.
+            DamagedEdit: It is not what was written.
+        """
+        found = self.some([edit_id], revoked=revoked)
+        if not found:
+            raise UnknownEdit(edit_id)
+        return found[edit_id]
 
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
         """Those of some edits that are not revoked, or may be."""

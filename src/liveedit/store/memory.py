@@ -14,6 +14,7 @@ from torch import Tensor
 from liveedit.errors import UnknownEdit
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
+from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 from liveedit.store.shelf import Shelf, View
@@ -21,7 +22,7 @@ from liveedit.store.shelf import Shelf, View
 __all__ = ["Edit", "MemoryStore", "Pool"]
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Edits of one process; gone with it. Pictures are not kept.
 
     An edit is in force unless it is revoked, or superseded by one that is not revoked.
@@ -69,21 +70,6 @@ class MemoryStore:
         """
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
         return tuple(self._edits[self._shelf.ids[row]] for row in rows)
-
-    def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
-        """One edit that is not revoked, in force or superseded.
-
-        Args:
-            edit_id: Its name.
-            revoked: Whether it may be revoked.
-
-        Raises:
-            UnknownEdit: There is none of that name.
-        """
-        found = self.some([edit_id], revoked=revoked)
-        if not found:
-            raise UnknownEdit(edit_id)
-        return found[edit_id]
 
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
         """Those of some edits that are not revoked, by their names.

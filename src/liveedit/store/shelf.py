@@ -282,8 +282,8 @@ class Shelf:
             if len(view.masks) >= _MASKS:
                 view.masks.clear()
             eligible = view.in_force[None]
-            if list(self._namespaces) != [namespace]:
-                number = self._namespaces.get(namespace, -1)
+            number = self._namespaces.get(namespace, -1)
+            if number < 0 or len(self._namespaces) > 1:
                 eligible = eligible & (view.tensors["namespace"] == number)
             mask = eligible, count_kinds(eligible, view.features.sees)
             view.masks[namespace] = mask

@@ -13,9 +13,10 @@ from jaxtyping import Int
 from PIL import Image
 from torch import Tensor
 
-from liveedit.errors import DamagedEdit, UnknownEdit
+from liveedit.errors import DamagedEdit
 from liveedit.expert import Experts
 from liveedit.routing import EditFeatures
+from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.fetching import ReadExperts
 from liveedit.store.format import BadBytes, pack, thumbnail, unpack
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 EXACT = 5_000  # so many edits are compared one by one; of more an index proposes some
 
 
-class SqlStore:
+class SqlStore(Store):
     """A store that other processes may read and write at the same time.
 
     Routing features are held in memory and follow the log by revision number whenever a pool is
@@ -112,22 +113,6 @@ class SqlStore:
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
         ids = [self._shelf.ids[row] for row in rows]
         return tuple(self.some(ids, revoked=True).values())
-
-    def get(self, edit_id: str, *, revoked: bool = False) -> Edit:
-        """One edit that is not revoked, in force or superseded.
-
-        Args:
-            edit_id: Its name.
-            revoked: Whether it may be revoked.
-
-        Raises:
-            UnknownEdit: There is none of that name.
-            DamagedEdit: It is not what was written.
-        """
-        found = self.some([edit_id], revoked=revoked)
-        if not found:
-            raise UnknownEdit(edit_id)
-        return found[edit_id]
 
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
         """Those of some edits that are not revoked, by their names; read together.
