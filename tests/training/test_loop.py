@@ -23,24 +23,37 @@ def problem(fail_at: int | None = None):
         if step == fail_at:
             raise KeyboardInterrupt
         noise = torch.randn(5)
-        return {"distance": (weight - 3 + noise).square().mean(), "size": weight.abs().mean()}
+        return {
+            "distance": (weight - 3 + noise).square().mean(),
+            "size": weight.abs().mean(),
+            "of none": torch.tensor([]).mean(),
+        }
 
     return losses, {"weight": weight, "unused": unused}
+
+
+def logged(folder: Path) -> list[dict]:
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    lines = (folder / "losses.jsonl").read_text().splitlines()
+    return [json.loads(line, parse_constant=refuse) for line in lines]
 
 
 def test_it_minimises_and_logs_every_term(tmp_path: Path) -> None:
     losses, trained = problem()
     train(losses, {"distance": 1.0}, trained, CONFIG, tmp_path)
-    rows = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    rows = logged(tmp_path)
     assert [row["step"] for row in rows] == list(range(12))
     assert rows[-1]["distance"] < rows[0]["distance"]
-    assert "size" in rows[0]
+    assert rows[0]["size"] > 0
+    assert rows[0]["of none"] is None
 
 
 def test_tensorboard_shows_what_the_log_says(tmp_path: Path) -> None:
     losses, trained = problem()
     train(losses, {"distance": 1.0}, trained, CONFIG, tmp_path)
-    rows = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    rows = logged(tmp_path)
     curves = EventAccumulator(str(tmp_path)).Reload()
     shown = [(event.step, event.value) for event in curves.Scalars("distance")]
     assert [step for step, _ in shown] == list(range(12))
@@ -102,3 +115,4 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
     losses, trained = problem()
     train(losses, {"distance": 1.0, "size": 0.1}, trained, CONFIG, tmp_path / "broken")
     assert torch.equal(trained["weight"], unbroken["weight"])
+    assert [row["step"] for row in logged(tmp_path / "broken")] == list(range(12))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.config import Config
-from liveedit.files import whole
+from liveedit.files import whole, write_whole
 from liveedit.processes import every_process, mean, processes
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ def train(
 
     The same figures go to TensorBoard, if it is installed.
 
+    What is not a number is null in ``losses.jsonl``.
+
     Started again after a kill it goes on from the last checkpoint. For the run to be the one that
     was interrupted, ``losses`` must draw what it draws from the number of the step alone; torch's
     own generator is seeded with it.
@@ -86,9 +88,13 @@ def train(
     every_process()  # has read the checkpoint before the first one writes the next
     terms_of = _everywhere(_Losses(losses, trained))
     writes = processes().is_main_process
+    if writes:
+        _forget(folder / "losses.jsonl", first)
     running: dict[str, float] = {}
     with (
-        (folder / "losses.jsonl" if writes else Path(os.devnull)).open("a") as log,
+        (folder / "losses.jsonl" if writes else Path(os.devnull)).open(
+            "a", encoding="utf-8"
+        ) as log,
         tqdm(
             total=config.steps, initial=first, desc=folder.name, unit="step", disable=not writes
         ) as bar,
@@ -108,7 +114,8 @@ def train(
             shown = dict(zip(terms, mean(torch.stack([*terms.values()])).tolist(), strict=True))
             seconds = time.perf_counter() - began
             row = {"step": step, **shown, "norm": norm.item(), "seconds": seconds}
-            log.write(json.dumps(row) + "\n")
+            known = {name: value if math.isfinite(value) else None for name, value in row.items()}
+            log.write(json.dumps(known) + "\n")
             log.flush()
             show(step, row)
             for name, value in shown.items():
@@ -119,6 +126,13 @@ def train(
             if writes and ((step + 1) % config.save_every == 0 or step + 1 == config.steps):
                 _save(folder, step + 1, trained, optimiser)
     every_process()
+
+
+def _forget(log: Path, step: int) -> None:
+    """Drop what an interrupted run logged after its last checkpoint."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        write_whole(log, "".join(lines[:step]))
 
 
 class _Losses(nn.Module):
