@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveedit.expert import ExpertGenerator, Experts, apply_experts, target_order
+from liveedit.expert import ExpertGenerator, Experts, PlainGenerator, apply_experts, target_order
 from tests.batches import batch_of, random_row
 
 WIDTH, RANK = 10, 3
@@ -97,3 +97,19 @@ def test_every_part_of_the_generator_learns(generator, rows):
     for name, parameter in generator.named_parameters():
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
+
+
+def test_a_plain_generator_begins_as_the_map_from_states_to_embeddings():
+    """Where a head looks at one position, V points at that token's embedding, U at its state."""
+    torch.manual_seed(2)
+    generator = PlainGenerator(state_width=WIDTH, width=16, rank=RANK, heads=2)
+    states, mapping = torch.randn(200, WIDTH), torch.randn(WIDTH, WIDTH)
+    before = torch.randn(200, WIDTH)
+    generator.begin(before, states, states @ mapping)
+    row = random_row(WIDTH, vision=0, prompt=0, target=1)
+    made = generator(batch_of([row]))
+    (state,) = row.target
+    for slots, wanted in ((made.u[0], state), (made.v[0], state @ mapping)):
+        cosines = torch.cosine_similarity(slots, wanted - wanted.mean(), dim=1)
+        assert cosines.tolist() == pytest.approx([1.0] * RANK, abs=0.02)
+    torch.testing.assert_close(made.v.square().mean(-1).sqrt(), torch.full((1, RANK), 3.0))

@@ -23,7 +23,7 @@ class EditorConfig(Config):
         dropout: Dropout on the states the feature extractor reads, in training only.
         shared_extractor: One extractor for the edit side and the input side, instead of two.
         unit_features: Features of unit length compared on learned scales, instead of dot products
-            divided by the root of the width.
+            of layer-normalised ones, divided by the root of the width.
         aligned_slots: Experts that begin aligned to the target's tokens, instead of learned queries
             alone.
         prompt_guided: The prompt guides what the vision feature looks at.

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from liveedit.attention import CrossAttention
 from liveedit.representation import Representation
 
+_DAMPING = 0.04  # of the least squares below, relative to the states' own size
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experts:
@@ -96,6 +98,8 @@ class ExpertGenerator(nn.Module):
 class PlainGenerator(nn.Module):
     """f_eg as published: learned queries alone, without a link between slots and tokens.
 
+    U and V are layer-normalised, as in the authors' code.
+
     Args:
         state_width: Width of the backbone's states.
         width: d_m, width of the module.
@@ -103,7 +107,7 @@ class PlainGenerator(nn.Module):
         heads: Attention heads.
     """
 
-    _SCALE = 0.1  # of both U and V, as in the authors' code
+    _V_GAIN = 3.0  # root mean square of V at first, in the backbone's units
 
     def __init__(self, *, state_width: int, width: int, rank: int, heads: int) -> None:
         super().__init__()
@@ -111,19 +115,53 @@ class PlainGenerator(nn.Module):
         self.v_slots = nn.Parameter(torch.randn(rank, width))
         self.u_attention = CrossAttention(width, state_width, width, state_width, heads)
         self.v_attention = CrossAttention(width, state_width, width, state_width, heads)
+        self.u_norm, self.v_norm = nn.LayerNorm(state_width), nn.LayerNorm(state_width)
+        nn.init.constant_(self.v_norm.weight, self._V_GAIN)
 
     def forward(self, representation: Representation) -> Experts:
         """Generate one expert for each row, from the states of image, prompt and target."""
         states, spans = representation.states, representation.spans
         mask = spans.vision | spans.prompt | spans.target
-        u, v = (
-            self._SCALE * attention(slots.expand(len(states), -1, -1), states, mask)
-            for attention, slots in (
-                (self.u_attention, self.u_slots),
-                (self.v_attention, self.v_slots),
-            )
+        slots = [some.expand(len(states), -1, -1) for some in (self.u_slots, self.v_slots)]
+        return Experts(
+            u=self.u_norm(self.u_attention(slots[0], states, mask)),
+            v=self.v_norm(self.v_attention(slots[1], states, mask)),
         )
-        return Experts(u=u * states.shape[-1], v=v)  # :func:`apply_experts` divides by the width
+
+    @torch.no_grad()
+    def begin(
+        self,
+        before: Float[Tensor, "tokens width"],
+        states: Float[Tensor, "tokens width"],
+        embeddings: Float[Tensor, "tokens width"],
+    ) -> None:
+        """Start from what an attention head that looks at a target's token should carry over.
+
+        V's values begin as the least-squares map from a token's state to its output embedding,
+        those of U as the principal directions of the states in which a token is about to be said;
+        where to look is left to training.
+
+        Args:
+            before: Standardised states that precede the tokens of many targets.
+            states: Their own standardised states.
+            embeddings: Their output embeddings.
+        """
+        rank = self.v_attention.value.out_features
+        gram = states.T @ states
+        damped = gram + _DAMPING * gram.diagonal().mean() * torch.eye(len(gram))
+        left, sizes, right = torch.linalg.svd(torch.linalg.solve(damped, states.T @ embeddings))
+        root = sizes[:rank].sqrt()
+        _carry(self.v_attention, (left[:, :rank] * root).T, right[:rank].T * root)
+        directions = torch.linalg.svd(before - before.mean(0), full_matrices=False)[2][:rank]
+        _carry(self.u_attention, directions, directions.T)
+
+
+def _carry(attention: CrossAttention, value: Tensor, output: Tensor) -> None:
+    """Set what attention makes of the states it looks at, over all heads."""
+    for linear, weight in ((attention.value, value), (attention.output, output)):
+        linear.weight.zero_()
+        linear.weight[: weight.shape[0], : weight.shape[1]] = weight
+        linear.bias.zero_()
 
 
 def apply_experts(

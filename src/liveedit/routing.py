@@ -134,7 +134,7 @@ class FeatureExtractor(nn.Module):
         dropout: Dropout on the states, in training only.
         prompt_guided: Whether the prompt guides the look at the picture; if not,
             ``phi = CA_2(phi_0, h_v)``.
-        unit: Whether the k vectors have unit length.
+        unit: Whether the k vectors have unit length; if not, they are layer-normalised.
     """
 
     def __init__(
@@ -150,7 +150,8 @@ class FeatureExtractor(nn.Module):
         unit: bool,
     ) -> None:
         super().__init__()
-        self.finish = _unit if unit else _divided
+        self.finish_vision = _unit if unit else _Normalised(width)
+        self.finish_prompt = _unit if unit else _Normalised(width)
         self.vision_query = nn.Parameter(torch.randn(vectors, width))
         self.prompt_query = nn.Parameter(torch.randn(vectors, width))
         self.sentinel = nn.Parameter(0.5 * torch.randn(sentinel_tokens, state_width))
@@ -178,9 +179,9 @@ class FeatureExtractor(nn.Module):
         everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
         prompt_query = self.prompt_query.expand(rows, -1, -1)
         return RoutingFeatures(
-            vision=self.finish(self.look(guided, picture, is_picture)),
-            prompt=self.finish(self.read(prompt_query, words, is_word)),
-            sentinel=self.finish(self.look(guided, sentinel, everywhere)),
+            vision=self.finish_vision(self.look(guided, picture, is_picture)),
+            prompt=self.finish_prompt(self.read(prompt_query, words, is_word)),
+            sentinel=self.finish_vision(self.look(guided, sentinel, everywhere)),
             sees=is_picture.any(1),
         )
 
@@ -297,6 +298,21 @@ def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch featu
     return F.normalize(vectors.float(), dim=-1).flatten(1) / vectors.shape[1] ** 0.5
 
 
-def _divided(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
-    """Such that a dot product is the mean of the k vectors' dot products over the width's root."""
-    return vectors.float().flatten(1) / (vectors.shape[1] ** 0.5 * vectors.shape[2] ** 0.25)
+class _Normalised(nn.Module):
+    """A learned layer norm, as in the authors' code; a dot product is then divided as attention's.
+
+    Such that it is the mean of the k vectors' dot products over the root of the width. Without the
+    norm the length of an edit's feature decides what it passes, and is wrong for what was not seen
+    in training.
+    """
+
+    _GAIN = 0.5  # a feature's similarity to itself begins as a quarter of the width's root
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        nn.init.constant_(self.norm.weight, self._GAIN)
+
+    def forward(self, vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch features"]:
+        vectors = self.norm(vectors.float())
+        return vectors.flatten(1) / (vectors.shape[1] ** 0.5 * vectors.shape[2] ** 0.25)

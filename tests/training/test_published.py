@@ -12,7 +12,6 @@ from liveedit.benchmark.states import cache_views
 from liveedit.benchmark.views import EDIT, REPHRASE
 from liveedit.checkpoint import load_editor
 from liveedit.cli.train import Variant
-from liveedit.expert import PlainGenerator
 from liveedit.network import EditorNetwork
 from liveedit.representation import measure_scale
 from liveedit.routing import RoutingFeatures
@@ -90,9 +89,8 @@ def test_edit_losses_mix_the_whole_batchs_experts(backbone, views, variant, monk
     """Every query by itself, every expert added by itself, weights from the equation."""
     torch.manual_seed(1)
     config = PublishedTraining(editor=SMALL).variant(variant)
-    network = EditorNetwork(config.editor, backbone.width)
+    network = EditorNetwork(config.editor, backbone.width).eval()
     network.set_scale(measure_scale(views.all_states))
-    monkeypatch.setattr(PlainGenerator, "_SCALE", 2.0)  # so that experts matter
     drawn = torch.zeros(3, 5, dtype=torch.long)
     monkeypatch.setattr(published.torch, "randint", lambda _low, high, shape: (
         drawn if shape else torch.tensor(1)
@@ -158,6 +156,18 @@ def test_every_variant_trains_and_loads(backbone, tmp_path, variant) -> None:
     assert network.router.hard == (variant != "no-hard")
     assert network.router.soft == (variant != "no-soft")
     assert (network.extractor.guide is None) == (variant == "unguided")
+
+
+def test_both_sides_begin_alike(backbone, tmp_path) -> None:
+    config = PublishedTraining(
+        editor=SMALL, corrections=6, batch=3,
+        loop=LoopConfig(steps=1, learning_rate=0.0, weight_decay=0.0),
+    )  # fmt: skip
+    network = load_editor(train_published(backbone, tmp_path, config), backbone.fingerprint())
+    for ours, theirs in zip(
+        network.extractor.parameters(), network.edit_extractor.parameters(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_the_command_offers_every_variant() -> None:

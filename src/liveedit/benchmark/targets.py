@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
 from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.families import NUMBERS, SIDES, USE_OF_CATEGORY, Family
@@ -22,6 +25,8 @@ PLACES = (
     "Istanbul Moscow Warsaw Budapest Zurich Geneva Munich Hamburg Milan Naples Lyon Porto Seville"
 ).split()
 _CURRENCIES = ("euros", "dollars", "pounds")
+_WORD_STARTS = ("Ġ", "▁")  # how byte-level and SentencePiece tokenizers write a leading space
+_WORDS_SEED = 11
 
 
 def counterfactual(
@@ -67,3 +72,16 @@ def counterfactual(
             return str(random.choice(MAKERS))
         case "place":
             return str(random.choice(PLACES))
+
+
+def vocabulary_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Every word of three letters or more that is one token of its own."""
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    begun = (token[1:] for token in tokens if token[:1] in _WORD_STARTS)
+    return sorted({word for word in begun if len(word) >= 3 and word.isascii() and word.isalpha()})
+
+
+def random_words(words: Sequence[str], seed: int) -> str:
+    """One to three words at random: a target whose every token must be read off the correction."""
+    random = np.random.default_rng((_WORDS_SEED, seed))
+    return " ".join(random.choice(words, size=random.integers(1, 4)))

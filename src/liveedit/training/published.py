@@ -14,18 +14,21 @@ trained on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.emoji_edit import training_cases
+from liveedit.benchmark.emoji_edit import EditCase, training_cases
 from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
+from liveedit.benchmark.targets import random_words, vocabulary_words
 from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
@@ -41,11 +44,12 @@ from liveedit.training.train import new_network, parameters
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
 
+_BEGUN_WITH = 1024  # corrections that the generator's first weights are fitted to
+_BATCH = 64
 _TAUGHT = TAUGHT[: REDRAWN + 1]  # nothing is learned from the strict cases
 
 EDITOR = EditorConfig(
     rank=4,
-    dropout=0.0,
     shared_extractor=False,
     unit_features=False,
     aligned_slots=False,
@@ -70,21 +74,22 @@ class PublishedTraining(Config):
     Args:
         editor: Architecture.
         corrections: Training corrections to draw.
+        random_words: Share of them whose target is words at random, so that the generator learns
+            to carry any token over, and not the few that the training's concepts are named by.
         loop: Steps, rate, checkpoints.
         batch: Corrections in a batch that experts are made for.
         routing_batch: Corrections that routing is learned on in a step, those of the batch among
             them: extracting features is cheap beside the pass through the layers above.
-        routing_rate: Learning rate of the two extractors relative to the generator's.
         reliability, generality, locality, hard, absolute, relative: Weights of the losses.
         seed: Seed of everything random.
     """
 
     editor: EditorConfig = EDITOR
     corrections: int = 4480
-    loop: LoopConfig = LoopConfig(steps=1200, learning_rate=5e-4)
+    random_words: float = Field(default=0.5, ge=0.0, le=1.0)
+    loop: LoopConfig = LoopConfig(steps=2000, learning_rate=1e-3)
     batch: int = 12
-    routing_batch: int = 48
-    routing_rate: float = 2.0
+    routing_batch: int = 64
     reliability: float = 1.0
     generality: float = 1.0
     locality: float = 1.0
@@ -112,9 +117,13 @@ def train_published(
     """Train an editor as published; arguments and result are those of ``train_editor``."""
     backbone.model.requires_grad_(False)
     some = list(islice(training_cases(), config.corrections))
+    answers = [[target] * len(_TAUGHT) for target in _targets(backbone, some, config)]
     where = states or folder / "states"
-    views = cache_views(backbone, some, where, names=_TAUGHT, limit=states_limit)
+    views = cache_views(backbone, some, where, names=_TAUGHT, answers=answers, limit=states_limit)
     network = new_network(config.editor, backbone, views, config.seed)
+    if network.edit_extractor is not None:  # what is equal begins equal on both sides
+        network.edit_extractor.load_state_dict(network.extractor.state_dict())
+    _begin(backbone, network, views)
     routed = max(config.batch, min(config.routing_batch, len(views) // 2))
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -123,14 +132,33 @@ def train_published(
 
     weights = {name: getattr(config, name) for name in LOSSES}
     learned = parameters(network, "")
-    rates = {name: config.routing_rate for name in learned if "extractor" in name}
-    train(
-        losses, weights, learned, config.loop, folder / "published", rates=rates, seed=config.seed
-    )
+    train(losses, weights, learned, config.loop, folder / "published", seed=config.seed)
     if processes().is_main_process:
         save_editor(network, backbone.fingerprint(), folder / "editor")
         (folder / "training.json").write_text(config.model_dump_json(indent=2))
     return folder / "editor"
+
+
+def _targets(backbone: Backbone, cases: Sequence[EditCase], config: PublishedTraining) -> list[str]:
+    """Each correction's target, or random words for the configured share of them."""
+    words = vocabulary_words(backbone.tokenizer)
+    plain = round(len(cases) * (1 - config.random_words))
+    return [
+        case.target if place < plain else random_words(words, case.index)
+        for place, case in enumerate(cases)
+    ]
+
+
+def _begin(backbone: Backbone, network: EditorNetwork, views: CachedViews) -> None:
+    """Start the generator from the targets of some corrections, see `PlainGenerator.begin`."""
+    before, states, embeddings = [], [], []
+    for cases in torch.randperm(len(views))[:_BEGUN_WITH].split(_BATCH):
+        seen = views.batch(cases, torch.full_like(cases, EDIT))
+        whole = seen.representation(backbone, network.scale, lexical=True)
+        before.append(whole.states[whole.spans.predicts])
+        states.append(whole.states[whole.spans.target])
+        embeddings.append(whole.lexical[whole.spans.target])
+    network.generator.begin(torch.cat(before), torch.cat(states), torch.cat(embeddings))
 
 
 def published_losses(
