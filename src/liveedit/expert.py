@@ -148,8 +148,8 @@ class PlainGenerator(nn.Module):
         """
         rank = self.v_attention.value.out_features
         gram = states.T @ states
-        damped = gram + _DAMPING * gram.diagonal().mean() * torch.eye(len(gram))
-        left, sizes, right = torch.linalg.svd(torch.linalg.solve(damped, states.T @ embeddings))
+        gram.diagonal().add_(_DAMPING * gram.diagonal().mean())
+        left, sizes, right = torch.linalg.svd(torch.linalg.solve(gram, states.T @ embeddings))
         root = sizes[:rank].sqrt()
         _carry(self.v_attention, (left[:, :rank] * root).T, right[:rank].T * root)
         directions = torch.linalg.svd(before - before.mean(0), full_matrices=False)[2][:rank]

@@ -54,6 +54,7 @@ def train(
     config: LoopConfig,
     folder: Path,
     *,
+    rates: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> None:
     """Minimise a weighted sum of losses, writing ``losses.jsonl`` and ``checkpoint.safetensors``.
@@ -75,12 +76,14 @@ def train(
         trained: What is updated, by name.
         config: Settings.
         folder: Of this run alone; made if missing.
+        rates: Learning rate of a parameter relative to the others', where it is not 1.
         seed: Seed of torch's generator.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimiser = torch.optim.AdamW(
-        trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    groups = [
+        {"params": [value], "rate": (rates or {}).get(name, 1.0)} for name, value in trained.items()
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
     first = _resume(folder, trained, optimiser)
     every_process()  # has read the checkpoint before the first one writes the next
     terms_of = _everywhere(_Losses(losses, trained))
@@ -101,7 +104,7 @@ def train(
             began = time.perf_counter()
             torch.manual_seed(seed * 1_000_003 + step)
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule(step, config)
+                group["lr"] = config.learning_rate * group["rate"] * _schedule(step, config)
             terms = terms_of(step)
             total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
             optimiser.zero_grad()

@@ -32,10 +32,10 @@ from liveedit.benchmark.targets import random_words, vocabulary_words
 from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.checkpoint import save_editor
 from liveedit.config import Config, EditorConfig
-from liveedit.expert import Experts
+from liveedit.expert import Experts, PlainGenerator
 from liveedit.network import EditorNetwork
 from liveedit.processes import gather, processes, share
-from liveedit.representation import Representation
+from liveedit.representation import Representation, StateScale
 from liveedit.residual import RoutedExperts
 from liveedit.routing import RoutingFeatures
 from liveedit.training.experts import losses_with
@@ -123,7 +123,8 @@ def train_published(
     network = new_network(config.editor, backbone, views, config.seed)
     if network.edit_extractor is not None:  # what is equal begins equal on both sides
         network.edit_extractor.load_state_dict(network.extractor.state_dict())
-    _begin(backbone, network, views)
+    if isinstance(network.generator, PlainGenerator):
+        _begin(network.generator, backbone, network.scale, views)
     routed = max(config.batch, min(config.routing_batch, len(views) // 2))
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -149,16 +150,19 @@ def _targets(backbone: Backbone, cases: Sequence[EditCase], config: PublishedTra
     ]
 
 
-def _begin(backbone: Backbone, network: EditorNetwork, views: CachedViews) -> None:
+def _begin(
+    generator: PlainGenerator, backbone: Backbone, scale: StateScale, views: CachedViews
+) -> None:
     """Start the generator from the targets of some corrections, see `PlainGenerator.begin`."""
     before, states, embeddings = [], [], []
     for cases in torch.randperm(len(views))[:_BEGUN_WITH].split(_BATCH):
         seen = views.batch(cases, torch.full_like(cases, EDIT))
-        whole = seen.representation(backbone, network.scale, lexical=True)
+        whole = seen.representation(backbone, scale, lexical=True)
+        assert whole.lexical is not None
         before.append(whole.states[whole.spans.predicts])
         states.append(whole.states[whole.spans.target])
         embeddings.append(whole.lexical[whole.spans.target])
-    network.generator.begin(torch.cat(before), torch.cat(states), torch.cat(embeddings))
+    generator.begin(torch.cat(before), torch.cat(states), torch.cat(embeddings))
 
 
 def published_losses(
