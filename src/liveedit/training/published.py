@@ -85,9 +85,9 @@ class PublishedTraining(Config):
     """
 
     editor: EditorConfig = EDITOR
-    corrections: int = 4480
+    corrections: int = 4352
     random_words: float = Field(default=0.5, ge=0.0, le=1.0)
-    loop: LoopConfig = LoopConfig(steps=2000, learning_rate=1e-3)
+    loop: LoopConfig = LoopConfig(steps=1400, learning_rate=1e-3)
     batch: int = 12
     routing_batch: int = 64
     reliability: float = 1.0
