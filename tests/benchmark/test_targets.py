@@ -4,7 +4,7 @@ from liveedit.benchmark.targets import random_words, vocabulary_words
 
 
 def test_words_are_one_token_each(backbone) -> None:
-    words = vocabulary_words(backbone.tokenizer)
+    words = vocabulary_words(backbone.tokenizer.get_vocab())
     assert len(words) > 1000
     tokens = backbone.tokenizer([f" {word}" for word in words], add_special_tokens=False)
     assert {len(ids) for ids in tokens["input_ids"]} == {1}

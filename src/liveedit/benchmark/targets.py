@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from liveedit.scenes.concepts import all_concepts
 from liveedit.scenes.families import NUMBERS, SIDES, USE_OF_CATEGORY, Family
@@ -74,9 +73,8 @@ def counterfactual(
             return str(random.choice(PLACES))
 
 
-def vocabulary_words(tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Every word of three letters or more that is one token of its own."""
-    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+def vocabulary_words(tokens: Iterable[str]) -> list[str]:
+    """Every word of three letters or more among a tokenizer's tokens."""
     begun = (token[1:] for token in tokens if token[:1] in _WORD_STARTS)
     return sorted({word for word in begun if len(word) >= 3 and word.isascii() and word.isalpha()})
 

@@ -142,7 +142,7 @@ def train_published(
 
 def _targets(backbone: Backbone, cases: Sequence[EditCase], config: PublishedTraining) -> list[str]:
     """Each correction's target, or random words for the configured share of them."""
-    words = vocabulary_words(backbone.tokenizer)
+    words = vocabulary_words(backbone.tokenizer.get_vocab())
     plain = round(len(cases) * (1 - config.random_words))
     return [
         case.target if place < plain else random_words(words, case.index)
