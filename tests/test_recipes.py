@@ -25,6 +25,7 @@ def test_the_papers_settings(name):
     assert recipe.edit_layer == 21
     assert (editor.width, editor.heads, editor.rank, editor.vectors) == (1024, 8, 4, 4)
     assert (training.batch, training.loop.learning_rate, training.loop.save_every) == (8, 1e-4, 500)
+    assert (training.routing_batch, training.random_words) == (8, 0.0)
     ours = (editor.shared_extractor, editor.unit_features, editor.aligned_slots)
     assert not any(ours)
     weights = ("reliability", "generality", "locality", "hard", "absolute", "relative")
@@ -33,7 +34,7 @@ def test_the_papers_settings(name):
         network = EditorNetwork(editor, width)
     size = sum(one.numel() for one in network.parameters() if one.requires_grad) / 1e6
     assert size == pytest.approx(millions, rel=0.15), (
-        "theirs has layer norms, and a larger sentinel"
+        "theirs has more layer norms, and a larger sentinel"
     )
     assert 2 * editor.rank * width + 2 * network.features == numbers
 

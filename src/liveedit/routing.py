@@ -22,7 +22,7 @@ from liveedit.representation import Representation, cut
 
 @dataclass(frozen=True, kw_only=True)
 class EditFeatures:
-    """Features of a batch on the edit side; k vectors of unit length each, flattened.
+    """Features of a batch on the edit side; k vectors each, flattened.
 
     Args:
         vision: Prompt-guided vision feature phi.
@@ -301,9 +301,8 @@ def _unit(vectors: Float[Tensor, "batch k width"]) -> Float[Tensor, "batch featu
 class _Normalised(nn.Module):
     """A learned layer norm, as in the authors' code; a dot product is then divided as attention's.
 
-    Such that it is the mean of the k vectors' dot products over the root of the width. Without the
-    norm the length of an edit's feature decides what it passes, and is wrong for what was not seen
-    in training.
+    Such that it is the mean of the k vectors' dot products over the root of the width. With the
+    norm an edit's score does not depend on how long its feature happens to be.
     """
 
     _GAIN = 0.5  # a feature's similarity to itself begins as a quarter of the width's root
