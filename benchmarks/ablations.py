@@ -21,18 +21,18 @@ from typing import Any
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark.emoji_edit import evaluation_set
-from liveedit.benchmark.knowledge import text_evaluation_set
 from liveedit.benchmark.metrics import METRICS, TEXT_VIEW_OF, VIEW_OF, summarise
+from liveedit.benchmark.probes import read
 from liveedit.benchmark.protocol import Protocol
-from liveedit.benchmark.reading import read
 from liveedit.benchmark.suite import Group
-from liveedit.cache import cache_folder
-from liveedit.checkpoint import load_editor
-from liveedit.config import EditingConfig, EditorConfig
+from liveedit.data.emoji_edit.corrections import evaluation_set
+from liveedit.data.emoji_edit.knowledge import text_evaluation_set
 from liveedit.editor import EditedModel
+from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.saving.cache_folder import cache_folder
+from liveedit.training.editor import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, train_editor
 from liveedit.training.loop import LoopConfig
-from liveedit.training.train import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, train_editor
 
 _EDITS, _TEXTS = 1000, 100
 

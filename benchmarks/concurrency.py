@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.check import check_store
 from liveedit.store.edit import Edit
 from liveedit.store.records import Identity

@@ -18,11 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from liveedit import EditedModel
-from liveedit.benchmark.emoji_edit import validation_set
-from liveedit.conflicts import likeness
-from liveedit.representation import Representation, standardise
-from liveedit.routing import RoutingFeatures
-from liveedit.scenes.scene import render
+from liveedit.data.emoji_edit.corrections import validation_set
+from liveedit.data.emoji_edit.scene import render
+from liveedit.methods.liveedit.conflicts import likeness
+from liveedit.methods.liveedit.representation import Representation, standardise
+from liveedit.methods.liveedit.routing import RoutingFeatures
 
 _BATCH = 32
 _THRESHOLDS = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

@@ -24,12 +24,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from liveedit import EditedModel
-from liveedit.benchmark.emoji_edit import EditCase, validation_set
-from liveedit.config import EditingConfig
 from liveedit.correction import Correction
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
-from liveedit.scenes.scene import render
+from liveedit.data.emoji_edit.corrections import EditCase, validation_set
+from liveedit.data.emoji_edit.scene import render
+from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.memory import Edit
 
 _REAL = 64

@@ -17,9 +17,9 @@ import math
 from pathlib import Path
 
 from liveedit import EditedModel
-from liveedit.benchmark.emoji_edit import evaluation_set
-from liveedit.benchmark.states import cache_views
-from liveedit.cache import cache_folder
+from liveedit.data.cached_states import cache_views
+from liveedit.data.emoji_edit.corrections import evaluation_set
+from liveedit.saving.cache_folder import cache_folder
 from liveedit.training.calibration import MARGINS, compare, fired
 
 _METRICS = {

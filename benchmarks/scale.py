@@ -35,9 +35,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from liveedit.expert import Experts
-from liveedit.retrieval import choose_experts, route_in
-from liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
@@ -104,7 +104,7 @@ def shipped_router() -> Router:
     """Scales and margins of the shipped editor."""
     from safetensors.torch import load_file
 
-    from liveedit.checkpoint import WEIGHTS_FILE, shipped_editor
+    from liveedit.methods.liveedit.checkpoint import WEIGHTS_FILE, shipped_editor
 
     router = Router()
     weights = load_file(shipped_editor() / WEIGHTS_FILE)

@@ -17,10 +17,10 @@ from itertools import cycle, islice
 from tqdm import tqdm
 
 from liveedit import EditedModel
-from liveedit.benchmark.emoji_edit import EditCase, evaluation_set
 from liveedit.benchmark.metrics import same_answer
 from liveedit.correction import Correction
-from liveedit.scenes.scene import render
+from liveedit.data.emoji_edit.corrections import EditCase, evaluation_set
+from liveedit.data.emoji_edit.scene import render
 
 _TIMES = 5
 _BATCH = 32

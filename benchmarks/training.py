@@ -29,16 +29,16 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark.emoji_edit import EditCase, training_cases
-from liveedit.benchmark.states import CachedViews, ViewBatch, cache_views
-from liveedit.benchmark.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
-from liveedit.residual import RoutedExperts
-from liveedit.routing import RoutingFeatures
-from liveedit.training.experts import expert_losses
-from liveedit.training.routing import Meanings, draw_views, routing_losses
-from liveedit.training.train import EditorTraining, router_losses
+from liveedit.data.cached_states import CachedViews, ViewBatch, cache_views
+from liveedit.data.emoji_edit.corrections import EditCase, training_cases
+from liveedit.data.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.residual import RoutedExperts
+from liveedit.methods.liveedit.routing import RoutingFeatures
+from liveedit.training.editor import EditorTraining, router_losses
+from liveedit.training.expert_losses import expert_losses
+from liveedit.training.routing_losses import Meanings, draw_views, routing_losses
 
 _ROUTED = ("hard", "sentinel", "absolute", "strict", "relative")
 _GENERATED = ("reliability", "generality", "locality")

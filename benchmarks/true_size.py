@@ -47,13 +47,13 @@ from transformers import (
 from transformers.initialization import no_init_weights
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.inspection import drawing
+from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.registry import backbone_class
-from liveedit.checkup import drawing
-from liveedit.config import EditingConfig, EditorConfig
 from liveedit.editor import EditedModel
-from liveedit.network import EditorNetwork
-from liveedit.precision import fast_dtype
-from liveedit.representation import measure_scale
+from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 
 PAPER = EditorConfig(
     width=1024, heads=8, rank=4, vectors=4, dropout=0.0, shared_extractor=False,

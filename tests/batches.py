@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from liveedit.representation import Representation, Spans
+from liveedit.backbones.spans import Spans
+from liveedit.methods.liveedit.representation import Representation
 
 
 @dataclass(frozen=True)

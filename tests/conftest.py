@@ -12,7 +12,7 @@ import liveedit
 # Before anything of liveedit is imported: beartype checks shapes and dtypes in every call, but not
 # - where no tensors are and calls are so many that checking them would take half a minute,
 # - where transformers makes a dataclass out of a class whose __init__ takes more than its fields.
-_UNCHECKED = ("scenes/*.py", "benchmark/emoji_edit.py", "pocket/tower.py")
+_UNCHECKED = ("data/emoji_edit/*.py", "pocket/tower.py")
 _INT_IS_FLOAT = "beartype.BeartypeConf(is_pep484_tower=True)"
 _SOURCE = Path(liveedit.__file__).parent
 install_import_hook(

@@ -3,13 +3,13 @@ import torch
 from PIL import Image
 
 from liveedit.backbones.llava import LlavaBackbone
-from liveedit.config import EditingConfig, EditorConfig
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import BadImage, ControlTokenInText, EmptyText, TextOnlyCorrection, UnknownEdit
-from liveedit.making import _NEIGHBOURS, _TEXT_NEIGHBOURS
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
+from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.edit import _NEIGHBOURS, _TEXT_NEIGHBOURS
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 
 PROMPTS = ["What is this?", "Say at some length what there is to be seen in the picture.", "Why?"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from liveedit import cli
-from liveedit.fingerprint import weights_revision
-from liveedit.recipes import read_recipe
+from liveedit.saving.fingerprint import weights_revision
+from liveedit.training.recipes import read_recipe
 from tests.backbones.families import tiny
 
 ROOT = Path(__file__).parents[1]

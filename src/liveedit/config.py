@@ -1,74 +1,11 @@
-"""Settings of the editor: frozen, and strict about unknown keys."""
+"""Settings: frozen, and strict about unknown keys."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
     """Base of all settings: immutable, keyword-only, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EditorConfig(Config):
-    """Architecture of the trained part; the names in the paper are in brackets.
-
-    Args:
-        width: Width of the modules (d_m).
-        vectors: Vectors a routing feature is made of (k).
-        heads: Attention heads.
-        rank: Slots of an expert (r).
-        sentinel_tokens: States the vision sentinel consists of (N_v).
-        dropout: Dropout on the states the feature extractor reads, in training only.
-        shared_extractor: One extractor for the edit side and the input side, instead of two.
-        unit_features: Features of unit length compared on learned scales, instead of dot products
-            of layer-normalised ones, divided by the root of the width.
-        aligned_slots: Experts that begin aligned to the target's tokens, instead of learned queries
-            alone.
-        prompt_guided: The prompt guides what the vision feature looks at.
-        hard_routing: What the pictures show stops experts.
-        soft_routing: What the questions ask weighs experts; without it each weighs 1.
-        prompt_filter: What the questions ask stops experts, too: those with a sigmoid below 1/2.
-        joint_relative: Experts that pass share the weight by picture and question, instead of by
-            question alone.
-        text_router: Text-only corrections are taken, and text-only queries routed to them.
-    """
-
-    width: int = 384
-    vectors: int = 4
-    heads: int = 8
-    rank: int = 8
-    sentinel_tokens: int = 16
-    dropout: float = 0.1
-    shared_extractor: bool = True
-    unit_features: bool = True
-    aligned_slots: bool = True
-    prompt_guided: bool = True
-    hard_routing: bool = True
-    soft_routing: bool = True
-    prompt_filter: bool = True
-    joint_relative: bool = True
-    text_router: bool = True
-
-
-class EditingConfig(Config):
-    """What happens when a correction is made.
-
-    Args:
-        supersede: Put earlier edits that the correction contradicts out of force.
-        same: Two corrections are about the same if both cosines of their routing features, vision
-            and prompt, exceed this.
-        same_text: Two text-only corrections are about the same if the cosine of their prompt
-            features exceeds this.
-        refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
-        refine_rate: Learning rate of Adam on U and V, which are in standardised units.
-        refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
-    """
-
-    supersede: bool = True
-    same: float = Field(default=0.85, ge=0.0, le=1.0)
-    same_text: float = Field(default=0.8, ge=0.0, le=1.0)
-    refine_steps: int = Field(default=10, ge=0)
-    refine_rate: float = Field(default=0.03, gt=0.0)
-    refine_locality: float = Field(default=0.1, ge=0.0)

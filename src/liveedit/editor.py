@@ -16,11 +16,18 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone, Pictures, Query
 from liveedit.backbones.registry import load_backbone
-from liveedit.checkpoint import load_editor, shipped_editor
-from liveedit.config import EditingConfig
 from liveedit.correction import Correction, ImageSource, checked_text, open_image
 from liveedit.errors import DamagedEdit, PastRevision
-from liveedit.hub import (
+from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.edit import EditOutcome, make_edits
+from liveedit.methods.liveedit.identity import identity_of
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import Representation, standardise
+from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
+from liveedit.methods.liveedit.routing import Route
+from liveedit.methods.liveedit.selection import choose_experts, route_in
+from liveedit.saving.hub import (
     EDITS_FILE,
     hub_folder,
     load_edits,
@@ -28,13 +35,6 @@ from liveedit.hub import (
     save_pretrained,
     saved_source,
 )
-from liveedit.identity import identity_of
-from liveedit.making import EditOutcome, make_edits
-from liveedit.network import EditorNetwork
-from liveedit.representation import Representation, standardise
-from liveedit.residual import RoutedExperts, edited_layer
-from liveedit.retrieval import choose_experts, route_in
-from liveedit.routing import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.memory import MemoryStore
@@ -149,7 +149,7 @@ class EditedModel:
         return save_pretrained(self, folder, backbone=backbone)
 
     def push_to_hub(self, repo_id: str, *, private: bool = True, **more: Any) -> str:
-        """Send editor and edits to the hub; see :func:`liveedit.hub.push_to_hub`."""
+        """Send editor and edits to the hub; see :func:`liveedit.saving.hub.push_to_hub`."""
         return push_to_hub(self, repo_id, private=private, **more)
 
     @property

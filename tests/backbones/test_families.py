@@ -16,12 +16,12 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.blip2 import Blip2Backbone
 from liveedit.backbones.qwen_vl import Qwen3VLBackbone
 from liveedit.backbones.registry import backbone_class, load_backbone
-from liveedit.config import EditorConfig
 from liveedit.editor import EditedModel
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
-from liveedit.residual import edited_layer
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.residual import edited_layer
 from tests.backbones.families import EDIT_LAYER, FAMILIES, LAYERS, Family, tiny
 
 QUESTIONS = ["What is this?", "Who are you, my friend?", "Where was it made?"]

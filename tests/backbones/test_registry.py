@@ -6,11 +6,11 @@ from accelerate import cpu_offload
 from transformers import QuantoConfig
 
 from liveedit.backbones.registry import backbone_class, families, load_backbone
-from liveedit.config import EditorConfig
 from liveedit.editor import EditedModel
 from liveedit.errors import BadCheckpoint, UnknownFamily
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 from tests.backbones.families import FAMILIES, tiny
 
 PLUGIN = """

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from liveedit.backbones.llava import LlavaBackbone
-from liveedit.benchmark.emoji_edit import EditCase, validation_set
-from liveedit.benchmark.knowledge import TextCase, text_validation_set
-from liveedit.config import EditingConfig, EditorConfig
+from liveedit.data.emoji_edit.corrections import EditCase, validation_set
+from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
+from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
-from liveedit.scenes.scene import render
+from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,12 @@ import torch
 
 from liveedit.benchmark import protocol as protocol_module
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
+from liveedit.benchmark.probes import read
 from liveedit.benchmark.protocol import Protocol
-from liveedit.benchmark.reading import read
 from liveedit.benchmark.suite import Group, groups_of
-from liveedit.config import EditingConfig
+from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.scenes.scene import render
+from liveedit.methods.liveedit.config import EditingConfig
 
 TOKENS = 6
 WANT_TARGET = {"rel", "t_gen", "m_gen", "text_rel", "text_gen"}

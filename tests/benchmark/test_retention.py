@@ -2,8 +2,8 @@
 
 from liveedit.benchmark import retention as module
 from liveedit.benchmark.metrics import VIEW_OF, summarise
+from liveedit.benchmark.probes import read
 from liveedit.benchmark.protocol import Protocol
-from liveedit.benchmark.reading import read
 from liveedit.benchmark.retention import retention_groups, summarise_retention
 from liveedit.benchmark.suite import Group
 

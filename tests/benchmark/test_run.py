@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark import parts
-from liveedit.benchmark.emoji_edit import evaluation_set
+from liveedit.benchmark import checkpointed_run
 from liveedit.benchmark.metrics import VIEW_OF, summarise
 from liveedit.benchmark.run import run_benchmark
 from liveedit.benchmark.suite import Suite, emoji_suite
-from liveedit.checkpoint import save_editor
-from liveedit.config import EditingConfig
+from liveedit.data.emoji_edit.corrections import evaluation_set
 from liveedit.errors import OtherRun
+from liveedit.methods.liveedit.checkpoint import save_editor
+from liveedit.methods.liveedit.config import EditingConfig
 
 ROOT = Path(__file__).parents[2]
 SIZES = (1, 3)
@@ -115,10 +115,10 @@ def test_other_settings_need_another_folder(make_model, tmp_path) -> None:
 
 
 def test_parts_are_of_whole_groups_and_about_equal(monkeypatch) -> None:
-    monkeypatch.setattr(parts, "_CORRECTIONS", 3)
+    monkeypatch.setattr(checkpointed_run, "_CORRECTIONS", 3)
     suite = suite_of(8)
     for edits, expected in ((1, [3, 3, 2]), (2, [2, 2]), (5, [1, 1])):
-        found = parts.parts_of(suite.groups(edits), str(edits))
+        found = checkpointed_run.parts_of(suite.groups(edits), str(edits))
         assert [len(part.groups) for part in found] == expected
         assert [group for part in found for group in part.groups] == suite.groups(edits)
         assert [part.first for part in found] == [sum(expected[:n]) for n in range(len(found))]
@@ -130,14 +130,14 @@ import sys
 from pathlib import Path
 import torch
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark import parts, run
+from liveedit.benchmark import checkpointed_run, run
 from liveedit.benchmark.suite import Suite, emoji_suite
-from liveedit.checkpoint import load_editor
-from liveedit.config import EditingConfig
+from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.methods.liveedit.config import EditingConfig
 from liveedit.editor import EditedModel
 
 torch.set_num_threads(1)
-parts._CORRECTIONS = 1
+checkpointed_run._CORRECTIONS = 1
 model, editor, out, cache = sys.argv[1:]
 whole = emoji_suite("validation", 5)
 backbone = load_backbone(model, dtype=torch.float32)

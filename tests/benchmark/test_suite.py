@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
-from liveedit.benchmark.file_cases import FileCase
 from liveedit.benchmark.run import run_benchmark
 from liveedit.benchmark.suite import emoji_suite, file_suite
-from liveedit.benchmark.views import digest, views_of
+from liveedit.data.annotations.cases import FileCase
+from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
+from liveedit.data.views import digest, views_of
 from liveedit.errors import BadAnnotations
-from tests.benchmark.annotations.samples import SHARED
+from tests.data.annotations.samples import SHARED
 
 COLOURS = ("red", "green", "blue", "white", "black", "orange", "purple", "brown")
 

@@ -57,7 +57,7 @@ def test_a_folder_without_editor(pocket_folder, tmp_path, monkeypatch, capsys) -
 
 
 def test_an_editor_for_another_layer(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
-    from liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, shipped_editor
+    from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, shipped_editor
 
     described = json.loads((shipped_editor() / CONFIG_FILE).read_text())
     described["backbone"]["edit_layer"] += 1
@@ -108,9 +108,9 @@ def test_demo_as_json(pocket_folder, tmp_path: Path, monkeypatch, capsys) -> Non
 def bench(tiny_folder, tmp_path, monkeypatch) -> list[str]:
     """Arguments that measure an untrained editor of the tiny VLM on few corrections."""
     from liveedit.backbones.registry import load_backbone
-    from liveedit.checkpoint import save_editor
-    from liveedit.config import EditorConfig
-    from liveedit.network import EditorNetwork
+    from liveedit.methods.liveedit.checkpoint import save_editor
+    from liveedit.methods.liveedit.config import EditorConfig
+    from liveedit.methods.liveedit.network import EditorNetwork
 
     monkeypatch.setenv("LIVEEDIT_CACHE", str(tmp_path / "cache"))
     backbone = load_backbone(tiny_folder)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from liveedit import cli
-from liveedit.benchmark.annotations import emoji
-from liveedit.benchmark.annotations.audit import LEAKS
-from tests.benchmark.annotations.samples import (
+from liveedit.data.annotations import emoji
+from liveedit.data.annotations.audit import LEAKS
+from tests.data.annotations.samples import (
     SHARED,
     e_ic_row,
     e_vqa_row,
@@ -270,7 +270,7 @@ def test_neither_verb_loads_torch(whole, two_files) -> None:
         "sys.argv = ['liveedit', 'data', *sys.argv[1:]]\n"
         "try: cli.main()\n"
         "except SystemExit as ended: assert not ended.code\n"
-        "assert 'liveedit.benchmark.annotations.reading' in sys.modules\n"
+        "assert 'liveedit.data.annotations.reading' in sys.modules\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     for arguments in (whole, ["audit", *two_files[:2]]):

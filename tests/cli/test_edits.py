@@ -16,10 +16,10 @@ from PIL import Image
 from liveedit import cli
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
-from liveedit.checkpoint import save_editor
-from liveedit.config import EditorConfig
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
+from liveedit.methods.liveedit.checkpoint import save_editor
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 
 VERBS = [
     ["ask"], ["edit"], ["edit", "add"], ["edit", "import"], ["edit", "list"], ["edit", "show"],

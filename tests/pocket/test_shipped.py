@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from liveedit.backbones.registry import load_backbone
-from liveedit.benchmark.emoji_edit import validation_set
-from liveedit.benchmark.facts import facts_of
-from liveedit.benchmark.knowledge import text_validation_set
-from liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.data.emoji_edit.corrections import validation_set
+from liveedit.data.emoji_edit.facts import facts_of
+from liveedit.data.emoji_edit.knowledge import text_validation_set
+from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.scenes.scene import render
+from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
 
 
 @pytest.fixture(scope="module")

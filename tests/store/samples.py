@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
 from liveedit.store.memory import MemoryStore
 from liveedit.store.records import Identity

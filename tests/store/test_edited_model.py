@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 from liveedit.backbones.llava import LlavaBackbone
-from liveedit.config import EditorConfig
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import PastRevision, StoreMismatch, UnknownRevision
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.store.sql import SqlStore
 
 ASKED = "What is this?"

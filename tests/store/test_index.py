@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from liveedit.retrieval import choose_experts, route_in
-from liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.store.edit import Edit
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
@@ -52,7 +52,7 @@ def filled(location: Path, features: EditFeatures, **options) -> SqlStore:
 
 
 def take_up(store: SqlStore, features: EditFeatures, rows: Sequence[int]) -> None:
-    from liveedit.expert import Experts
+    from liveedit.methods.liveedit.generator import Experts
 
     which = list(rows)
     edits = [

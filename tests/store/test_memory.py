@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from liveedit.errors import UnknownEdit
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.memory import Edit, MemoryStore
 
 RANK, WIDTH, FEATURES = 2, 6, 4

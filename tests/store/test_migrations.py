@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from liveedit.errors import StoreTooNew, StoreTooOld, StoreUnusable
-from liveedit.store import crashes, migrate, schema
+from liveedit.store import crash_points, migrate, schema
 from liveedit.store.check import check_store
 from liveedit.store.database import Database
 from liveedit.store.log import EditLog
@@ -60,7 +60,7 @@ def test_a_migration_that_breaks_off_leaves_the_store_as_it_was(location, monkey
         if point == "migrated":
             raise RuntimeError("on purpose")
 
-    monkeypatch.setattr(crashes, "reached", stop)
+    monkeypatch.setattr(crash_points, "reached", stop)
     with pytest.raises(RuntimeError, match="on purpose"):
         EditLog(location)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from liveedit.errors import (
     UnknownEdit,
     UnknownRevision,
 )
-from liveedit.expert import Experts
+from liveedit.methods.liveedit.generator import Experts
 from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
 from liveedit.store.sql import SqlStore
@@ -227,8 +227,8 @@ def test_an_edit_is_written_once(location: str) -> None:
 
 
 def replace_of(store: SqlStore):
-    from liveedit.store.format import pack
     from liveedit.store.records import NewEdit
+    from liveedit.store.serialization import pack
 
     experts, features = tensors_of([7])
     return NewEdit(

@@ -6,14 +6,14 @@ from itertools import islice
 import pytest
 import torch
 
-from liveedit.benchmark.emoji_edit import training_cases
-from liveedit.benchmark.knowledge import text_cases
-from liveedit.benchmark.states import CachedViews, cache_views
-from liveedit.benchmark.views import TAUGHT, TEXT_TAUGHT
-from liveedit.config import EditorConfig
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
-from liveedit.routing import RoutingFeatures
+from liveedit.data.cached_states import CachedViews, cache_views
+from liveedit.data.emoji_edit.corrections import training_cases
+from liveedit.data.emoji_edit.knowledge import text_cases
+from liveedit.data.views import TAUGHT, TEXT_TAUGHT
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training import calibration
 from liveedit.training.calibration import MARGINS, PROMPT_MARGINS, calibrate, compare, fired
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from liveedit.benchmark.emoji_edit import training_cases
-from liveedit.benchmark.states import cache_views
-from liveedit.benchmark.views import EDIT, REPHRASE
-from liveedit.checkpoint import load_editor
 from liveedit.cli.train import Variant
-from liveedit.network import EditorNetwork
-from liveedit.representation import measure_scale
-from liveedit.routing import RoutingFeatures
+from liveedit.data.cached_states import cache_views
+from liveedit.data.emoji_edit.corrections import training_cases
+from liveedit.data.views import EDIT, REPHRASE
+from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training import published
 from liveedit.training.loop import LoopConfig
 from liveedit.training.published import (

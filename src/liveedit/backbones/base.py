@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
-from liveedit.backbones.above import layers_above
 from liveedit.backbones.chat import answer_frame, expanded, rendered
-from liveedit.backbones.eyes import Eyes
 from liveedit.backbones.query import PaddingSide, Picture, Query, as_list, counted, padded
+from liveedit.backbones.spans import Spans, find_spans
+from liveedit.backbones.upper_layers import layers_above
+from liveedit.backbones.vision import Eyes
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
-from liveedit.fingerprint import config_digest
-from liveedit.representation import Spans, find_spans
+from liveedit.saving.fingerprint import config_digest
 
 Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
@@ -36,8 +36,8 @@ class Backbone(Eyes):
         name: What to call it in reports and fingerprints.
         source: What :func:`liveedit.backbones.registry.load_backbone` loads it from; its name by
             default.
-        revision: Of its weights, see :func:`liveedit.fingerprint.weights_revision`; None if not
-            known.
+        revision: Of its weights, see :func:`liveedit.saving.fingerprint.weights_revision`; None if
+            not known.
     """
 
     family: ClassVar[str]
@@ -144,7 +144,7 @@ class Backbone(Eyes):
         return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
 
     def fingerprint(self) -> dict[str, object]:
-        """What a checkpoint for this backbone must agree with, see :mod:`liveedit.fingerprint`."""
+        """What checkpoints must agree with, see :mod:`liveedit.saving.fingerprint`."""
         return {
             "family": self.family,
             "backbone": self.name,

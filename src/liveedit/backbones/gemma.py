@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from liveedit.backbones.query import Picture
+from liveedit.backbones.spans import Spans
 from liveedit.backbones.tiles import TiledBackbone
-from liveedit.representation import Spans
 
 
 class Gemma3Backbone(TiledBackbone):

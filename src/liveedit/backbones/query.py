@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
-from liveedit.representation import Spans
+from liveedit.backbones.spans import Spans
 
 PaddingSide = Literal["left", "right"]
 Pack = Callable[[list[Tensor]], ModelOutput | None]

@@ -12,9 +12,9 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.base import Backbone
-from liveedit.backbones.eyes import flat
 from liveedit.backbones.query import Picture
-from liveedit.representation import Spans
+from liveedit.backbones.spans import Spans
+from liveedit.backbones.vision import flat
 
 
 class Qwen2VLBackbone(Backbone):

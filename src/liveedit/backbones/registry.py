@@ -13,10 +13,10 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConfig
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.processors import processor_class
 from liveedit.errors import BadCheckpoint, UnknownFamily
-from liveedit.fingerprint import weights_revision
-from liveedit.precision import fast_dtype
+from liveedit.saving.fingerprint import weights_revision
 
 PLUGINS = "liveedit.backbones"  # group of entry points: family = "module:Class"
 _HERE = "liveedit.backbones"
@@ -80,7 +80,7 @@ def load_backbone(
         device: Where the weights go.
         device_map: How Accelerate spreads them instead, for instance ``auto``.
         dtype: What the language model computes in; by default what the device is fast at, see
-            :func:`liveedit.precision.fast_dtype`.
+            :func:`liveedit.backbones.precision.fast_dtype`.
         quantization_config: Of transformers; edits are made all the same, at full precision.
         edit_layer: Decoder layer that is read and edited; the family's own choice by default.
         revision: Of a model on the hub.
@@ -90,8 +90,8 @@ def load_backbone(
         BadCheckpoint: There is no such model, or it cannot be read.
         UnknownFamily: It is of no supported family.
     """
-    from liveedit.hub import hub_folder
     from liveedit.pocket.assembly import build_pocket
+    from liveedit.saving.hub import hub_folder
 
     folder = build_pocket() if model == "pocket" else hub_folder(model, revision=revision)
     try:

@@ -16,15 +16,15 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from liveedit.benchmark.file_cases import HopCase
 from liveedit.benchmark.metrics import WANT_TARGET, same_answer
-from liveedit.benchmark.reading import BATCH, Reading, predictions
+from liveedit.benchmark.probes import BATCH, Reading, predictions
 from liveedit.benchmark.suite import Group
-from liveedit.benchmark.views import Case, question_of, views_of
 from liveedit.correction import Correction
+from liveedit.data.annotations.cases import HopCase
+from liveedit.data.views import Case, question_of, views_of
 from liveedit.editor import EditedModel
-from liveedit.residual import RoutedExperts, edited_layer, fetch
-from liveedit.routing import Route
+from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer, fetch
+from liveedit.methods.liveedit.routing import Route
 
 
 class _Edited(NamedTuple):

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from liveedit import __version__
+from liveedit.benchmark.checkpointed_run import parts_of, run_parts
 from liveedit.benchmark.metrics import HOP_VIEW_OF, VIEW_OF, summarise
-from liveedit.benchmark.parts import parts_of, run_parts
+from liveedit.benchmark.probes import Reading, read
 from liveedit.benchmark.protocol import Protocol
-from liveedit.benchmark.reading import Reading, read
 from liveedit.benchmark.retention import retention_groups, summarise_retention
-from liveedit.benchmark.states import module_digest, weights_digest
 from liveedit.benchmark.suite import Suite
-from liveedit.benchmark.views import Case, digest
-from liveedit.cache import cache_folder
+from liveedit.data.cached_states import module_digest, weights_digest
+from liveedit.data.views import Case, digest
+from liveedit.distributed import every_process, processes
 from liveedit.editor import EditedModel
 from liveedit.errors import OtherRun
-from liveedit.files import write_whole
-from liveedit.processes import every_process, processes
+from liveedit.saving.cache_folder import cache_folder
+from liveedit.saving.files import write_whole
 
 _PARTS = "parts"
 SUMMARY_FILE, SETTINGS_FILE = "summary.json", "run.json"

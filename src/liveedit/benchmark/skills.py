@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liveedit.benchmark.general import Skill
+from liveedit.benchmark.general_ability import Skill
 from liveedit.pocket.alignment.chat import FIXED_PROMPTS
 from liveedit.pocket.evaluation import easy_vqa_test, evenly
 

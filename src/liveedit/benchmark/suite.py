@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from liveedit.benchmark.annotations.datasets import EMOJI_EDIT, dataset_named
-from liveedit.benchmark.annotations.reading import read_annotations
-from liveedit.benchmark.annotations.templates import apply_template
-from liveedit.benchmark.emoji_edit import evaluation_set, validation_set
-from liveedit.benchmark.file_cases import FactCase, HopCase, file_cases, hop_cases
-from liveedit.benchmark.knowledge import text_evaluation_set, text_validation_set
 from liveedit.benchmark.metrics import FACT_VIEW_OF, TEXT_VIEW_OF
-from liveedit.benchmark.views import Case
+from liveedit.data.annotations.cases import FactCase, HopCase, file_cases, hop_cases
+from liveedit.data.annotations.datasets import EMOJI_EDIT, dataset_named
+from liveedit.data.annotations.reading import read_annotations
+from liveedit.data.annotations.templates import apply_template
+from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
+from liveedit.data.emoji_edit.knowledge import text_evaluation_set, text_validation_set
+from liveedit.data.views import Case
 
 TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
 

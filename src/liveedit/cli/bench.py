@@ -87,7 +87,7 @@ def run(
     from liveedit.benchmark.retention import LATER
     from liveedit.benchmark.run import run_benchmark
     from liveedit.benchmark.suite import emoji_suite, file_suite
-    from liveedit.processes import processes
+    from liveedit.distributed import processes
 
     if annotations is not None and images is not None:
         suite = file_suite(dataset.value, annotations, images, limit)

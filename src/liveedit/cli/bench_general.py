@@ -43,7 +43,7 @@ def general(
     if (tasks is None) != (lmms_python is None):
         raise typer.BadParameter("--tasks and --lmms-python go together", param_hint="--tasks")
     edited = load(model, editor, device=device, dtype=dtype)
-    from liveedit.benchmark.general import measure_general
+    from liveedit.benchmark.general_ability import measure_general
     from liveedit.benchmark.lmms.bridge import run_tasks
     from liveedit.benchmark.skills import built_in_skills
     from liveedit.benchmark.suite import emoji_suite

@@ -14,9 +14,9 @@ import typer
 from liveedit.cli.common import JSON
 
 if TYPE_CHECKING:
-    from liveedit.benchmark.annotations.audit import Audit
-    from liveedit.benchmark.annotations.check import CheckReport
-    from liveedit.benchmark.annotations.datasets import Dataset
+    from liveedit.data.annotations.audit import Audit
+    from liveedit.data.annotations.check import CheckReport
+    from liveedit.data.annotations.datasets import Dataset
 
 app = typer.Typer(
     help="Check the public datasets, and what training and evaluation share; write emoji-edit.",
@@ -41,8 +41,8 @@ def check(
     as_json: bool = JSON,
 ) -> None:
     """Look at every row of a file and every picture it names; exit status 1 if any is bad."""
-    from liveedit.benchmark.annotations.check import check_dataset
-    from liveedit.benchmark.annotations.datasets import EMOJI_EDIT, dataset_named
+    from liveedit.data.annotations.check import check_dataset
+    from liveedit.data.annotations.datasets import EMOJI_EDIT, dataset_named
 
     if dataset.casefold() == EMOJI_EDIT:
         raise typer.BadParameter(
@@ -73,9 +73,9 @@ def audit_(
     as_json: bool = JSON,
 ) -> None:
     """Count the evaluation rows whose pictures, questions or probes occur in training, too."""
-    from liveedit.benchmark.annotations.audit import audit
-    from liveedit.benchmark.annotations.leak_free import write_leak_free
-    from liveedit.benchmark.annotations.sources import open_source
+    from liveedit.data.annotations.audit import audit
+    from liveedit.data.annotations.leak_free import write_leak_free
+    from liveedit.data.annotations.sources import open_source
 
     _refuse_to_overwrite(write, (train, evaluation))
     trained = open_source(train, "train", dataset)
@@ -124,7 +124,7 @@ def write_(
 
     OUT/corrections.jsonl is for liveedit edit import, OUT/emoji-edit.json has the format of E-VQA.
     """
-    from liveedit.benchmark.annotations.written import ANNOTATIONS, CORRECTIONS, write_emoji_edit
+    from liveedit.data.annotations.written import ANNOTATIONS, CORRECTIONS, write_emoji_edit
 
     count = write_emoji_edit(split.value, out, limit)
     if as_json:

@@ -12,7 +12,7 @@ import typer
 from liveedit.cli.common import EDITOR, JSON, quieten
 
 if TYPE_CHECKING:
-    from liveedit.checkup import Checkup
+    from liveedit.backbones.inspection import Checkup
 
 
 def doctor(
@@ -33,7 +33,7 @@ def doctor(
     No weights are read. The exit status is 1 if something keeps the model from being edited.
     """
     quieten()
-    from liveedit.checkup import check_up, drawing, drawn
+    from liveedit.backbones.inspection import check_up, drawing, drawn
     from liveedit.correction import open_image
 
     picture = drawing() if image is None else open_image(image)
@@ -52,7 +52,7 @@ def _show(found: Checkup, edits: int, out: Path | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from liveedit.checkup import COLOURS
+    from liveedit.backbones.inspection import COLOURS
 
     console = Console()
     billions, size = found.parameters / 1e9, found.bytes_per_edit

@@ -23,7 +23,7 @@ from liveedit.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from liveedit.making import EditOutcome
+    from liveedit.methods.liveedit.edit import EditOutcome
     from liveedit.store.records import Entry
 
 app = typer.Typer(
@@ -59,7 +59,7 @@ def add(
     """Correct one answer. The store is made if it is not there."""
     edited = load(model, editor, store, device=device, dtype=dtype)
     from liveedit.correction import Correction
-    from liveedit.importing import no_contradiction
+    from liveedit.data.corrections_file import no_contradiction
 
     def before_write(outcomes: list[EditOutcome]) -> None:
         if not as_json:
@@ -109,7 +109,7 @@ def import_(
     if is_export(file):
         _import_folder(file, store, as_json)
         return
-    from liveedit.importing import import_stated, read_stated, refuse_bad
+    from liveedit.data.corrections_file import import_stated, read_stated, refuse_bad
 
     stated, bad = read_stated(file, images, namespace=namespace, author=author, reason=reason)
     if not skip_bad:

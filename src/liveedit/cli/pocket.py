@@ -36,9 +36,9 @@ def train(
 ) -> None:
     """Train the alignment from the parts; started again it goes on where it was."""
     quieten()
+    from liveedit.pocket.alignment.language_stage import AlignmentConfig
     from liveedit.pocket.alignment.run import train_alignment
-    from liveedit.pocket.alignment.sight import SightConfig
-    from liveedit.pocket.alignment.train import AlignmentConfig
+    from liveedit.pocket.alignment.vision_stage import SightConfig
 
     config = AlignmentConfig()
     if steps is not None:

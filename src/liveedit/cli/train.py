@@ -71,16 +71,16 @@ def train(
             raise typer.BadParameter(f"does not go with --recipe {recipe}", param_hint=name)
     quieten()
     from liveedit.backbones.registry import load_backbone
-    from liveedit.processes import processes
+    from liveedit.distributed import processes
+    from liveedit.training.editor import EditorTraining, train_editor
     from liveedit.training.published import PublishedTraining, train_published
-    from liveedit.training.train import EditorTraining, train_editor
 
     changes: dict[str, object] = {"seed": seed}
     if corrections is not None:
         changes["corrections"] = corrections
     theirs = PublishedTraining()
     if config is not None:
-        from liveedit.recipes import read_recipe
+        from liveedit.training.recipes import read_recipe
 
         recipe_read = read_recipe(config)
         theirs = recipe_read.training

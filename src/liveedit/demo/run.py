@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from liveedit.benchmark.emoji_edit import EditCase, evaluation_set
 from liveedit.benchmark.metrics import same_answer
+from liveedit.data.emoji_edit.corrections import EditCase, evaluation_set
+from liveedit.data.emoji_edit.scene import render
 from liveedit.demo.rows import DemoRow
 from liveedit.editor import EditedModel
-from liveedit.scenes.scene import render
 
 # Places in the evaluation set: questions the pocket VLM gets wrong. What the picture shows is
 # taught; where no picture could tell (an owner, a price) the set's target is. They were picked

@@ -28,11 +28,11 @@ from transformers import (
     SiglipImageProcessor,
 )
 
-from liveedit.cache import cache_folder
 from liveedit.errors import DamagedPart, MissingPart
 from liveedit.pocket.codebook import colour_words, thing_words
 from liveedit.pocket.efficientnet import fold_published_weights
 from liveedit.pocket.tower import PocketVisionConfig
+from liveedit.saving.cache_folder import cache_folder
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from liveedit.scenes.concepts import all_concepts
-from liveedit.scenes.scene import GROUND_COLOURS
+from liveedit.data.emoji_edit.concepts import all_concepts
+from liveedit.data.emoji_edit.scene import GROUND_COLOURS
 
 SHAPES = ("circle", "rectangle", "triangle")
 SHAPE_COLOURS = ("black", "gray", "red", "blue", "green", "yellow", "teal", "brown")

@@ -13,13 +13,13 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.metrics import same_answer
+from liveedit.data.emoji_edit.concepts import DRAWINGS, Drawing, all_concepts
+from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
+from liveedit.data.emoji_edit.scene import Scene, arrange, render
 from liveedit.pocket.alignment.chat import FIXED_PROMPTS
 from liveedit.pocket.alignment.conversation import easy_vqa_questions
 from liveedit.pocket.alignment.styles import held_out_drawings
 from liveedit.pocket.assembly import unaligned_pocket
-from liveedit.scenes.concepts import DRAWINGS, Drawing, all_concepts
-from liveedit.scenes.families import FAMILY_BY_NAME
-from liveedit.scenes.scene import Scene, arrange, render
 
 _SEED = 4_000  # pictures no training ever drew
 _SCENES = 1000

@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from liveedit.errors import UnknownEdit
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 

@@ -10,11 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from liveedit.errors import DamagedEdit, StoreUnusable
 from liveedit.store import schema
-from liveedit.store.batches import batches
 from liveedit.store.checksums import checksum
-from liveedit.store.format import BadBytes, unpack
-from liveedit.store.reader import LogReader, newest_revision
+from liveedit.store.edit_rows import batches
+from liveedit.store.log_reader import LogReader, newest_revision
 from liveedit.store.records import CheckReport, StoredEdit
+from liveedit.store.serialization import BadBytes, unpack
 
 _edits, _revisions, _pictures = schema.edits, schema.revisions, schema.pictures
 _Progress: TypeAlias = Callable[[int], object]

@@ -19,7 +19,6 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from liveedit.cache import cache_folder
 from liveedit.errors import (
     LiveEditError,
     MissingExtra,
@@ -28,6 +27,7 @@ from liveedit.errors import (
     StoreReadOnly,
     StoreUnusable,
 )
+from liveedit.saving.cache_folder import cache_folder
 
 _PATIENCE = 60  # seconds that a writer waits for others
 _PAGE = 16384  # bytes; an expert takes several pages of the usual 4096

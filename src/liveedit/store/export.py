@@ -17,9 +17,9 @@ from torch import Tensor
 from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
-from liveedit.store.format import BadBytes, pack, unpack
 from liveedit.store.log import EditLog
 from liveedit.store.records import Entry, Identity, NewEdit
+from liveedit.store.serialization import BadBytes, pack, unpack
 
 _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"

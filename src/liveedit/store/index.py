@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from liveedit.routing import EditFeatures
-from liveedit.store.rows import FeatureRows
+from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.store.segmented_tensor import FeatureRows
 
 _log = logging.getLogger(__name__)
 _WIDTH = 128  # dimensions that are kept

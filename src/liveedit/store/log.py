@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from liveedit.errors import BadText, StoreError, StoreMismatch, UnknownEdit
-from liveedit.store import crashes, schema
+from liveedit.store import crash_points, schema
 from liveedit.store.checksums import checksum, edit_checksum
 from liveedit.store.database import Database
+from liveedit.store.log_reader import LogReader, newest_revision
 from liveedit.store.opening import open_store
-from liveedit.store.reader import LogReader, newest_revision
 from liveedit.store.records import Identity, Kind, NewEdit
 
 _edits, _experts = schema.edits, schema.experts
@@ -82,10 +82,10 @@ class EditLog(LogReader):
         for row in rows:
             _check_texts(row.edit.namespace, row.edit.author, row.edit.reason)
         with self.database.write() as connection:
-            crashes.reached("begun")
+            crash_points.reached("begun")
             revision = self._begin_revision(connection, "add", author, reason)
             first = (connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0) + 1
-            crashes.reached("revision")
+            crash_points.reached("revision")
             written = [
                 self._written(number, revision, row) for number, row in enumerate(rows, first)
             ]
@@ -95,15 +95,15 @@ class EditLog(LogReader):
                 raise StoreError(
                     f"one of the edits is in {self.location} already; leave it out"
                 ) from error
-            crashes.reached("edits")
+            crash_points.reached("edits")
             connection.execute(
                 _experts.insert(),
                 [{"number": n, "tensors": row.expert} for n, row in enumerate(rows, first)],
             )
-            crashes.reached("experts")
+            crash_points.reached("experts")
             self._write_pictures(connection, pictures or {})
-            crashes.reached("pictures")
-        crashes.reached("committed")
+            crash_points.reached("pictures")
+        crash_points.reached("committed")
         return revision, first
 
     def revoke(self, edit_ids: Sequence[str], *, author: str = "", reason: str = "") -> int:
@@ -167,9 +167,9 @@ class EditLog(LogReader):
 
     def _change(self, kind: Kind, edit_ids: Sequence[str], author: str, reason: str) -> int:
         with self.database.write() as connection:
-            crashes.reached("begun")
+            crash_points.reached("begun")
             revision = self._begin_revision(connection, kind, author, reason)
-            crashes.reached("revision")
+            crash_points.reached("revision")
             for edit_id in dict.fromkeys(edit_ids):
                 number = connection.scalar(sa.select(_edits.c.number).where(_edits.c.id == edit_id))
                 if number is None:
@@ -185,8 +185,8 @@ class EditLog(LogReader):
                     wanted = "edit in force" if kind == "revoke" else "revoked edit"
                     raise UnknownEdit(edit_id, wanted)
                 connection.execute(_changes.insert(), {"revision": revision, "edit": number})
-            crashes.reached("changes")
-        crashes.reached("committed")
+            crash_points.reached("changes")
+        crash_points.reached("committed")
         return revision
 
 

@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from liveedit.errors import UnknownEdit
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
-from liveedit.store.shelf import Shelf, View
+from liveedit.store.revisions import Shelf, View
 
 __all__ = ["Edit", "MemoryStore", "Pool"]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from liveedit.errors import StoreReadOnly, StoreTooNew, StoreTooOld, StoreUnusable
-from liveedit.store import crashes, schema
+from liveedit.store import crash_points, schema
 from liveedit.store.database import Database
 from liveedit.store.records import Identity
 
@@ -49,9 +49,9 @@ def _create(database: Database, identity: Identity) -> None:
     with database.write() as connection:
         if _schema_of(connection) is not None:  # another process was faster
             return
-        crashes.reached("empty")
+        crash_points.reached("empty")
         schema.metadata.create_all(connection)
-        crashes.reached("tables")
+        crash_points.reached("tables")
         connection.exec_driver_sql(
             "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
         )
@@ -70,7 +70,7 @@ def _create(database: Database, identity: Identity) -> None:
                 "created": datetime.now(UTC).isoformat(),
             },
         )
-        crashes.reached("identity")
+        crash_points.reached("identity")
 
 
 def _migrate(database: Database, found: str, *, allowed: bool) -> None:
@@ -84,7 +84,7 @@ def _migrate(database: Database, found: str, *, allowed: bool) -> None:
     try:
         with database.write() as connection:
             upgrade(connection)
-            crashes.reached("migrated")
+            crash_points.reached("migrated")
     except StoreReadOnly as error:
         raise StoreTooOld(database.location) from error
 

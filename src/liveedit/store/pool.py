@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.index import Index
-from liveedit.store.rows import FeatureRows
+from liveedit.store.segmented_tensor import FeatureRows
 
 TakeExperts = Callable[[Int[Tensor, " some"] | None], Experts]
 

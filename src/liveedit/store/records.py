@@ -43,7 +43,7 @@ class NewEdit:
 
     Args:
         edit: What people read.
-        features: Its routing features, see :func:`liveedit.store.format.pack`.
+        features: Its routing features, see :func:`liveedit.store.serialization.pack`.
         expert: Its expert.
     """
 

@@ -14,18 +14,18 @@ from PIL import Image
 from torch import Tensor
 
 from liveedit.errors import DamagedEdit
-from liveedit.expert import Experts
-from liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.fetching import ReadExperts
-from liveedit.store.format import BadBytes, pack, thumbnail, unpack
+from liveedit.store.expert_cache import ReadExperts
+from liveedit.store.feature_files import Segments
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
-from liveedit.store.segments import Segments
-from liveedit.store.shelf import Shelf, View
+from liveedit.store.revisions import Shelf, View
+from liveedit.store.serialization import BadBytes, pack, thumbnail, unpack
 
 _log = logging.getLogger(__name__)
 EXACT = 5_000  # so many edits are compared one by one; of more an index proposes some

@@ -15,11 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.states import CachedViews
-from liveedit.network import EditorNetwork
-from liveedit.representation import Representation
-from liveedit.routing import Router, RoutingFeatures, Similarities
-from liveedit.training.routing import FIRES
+from liveedit.data.cached_states import CachedViews
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import Representation
+from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
+from liveedit.training.routing_losses import FIRES
 
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.config import Config
-from liveedit.files import whole, write_whole
-from liveedit.processes import every_process, mean, processes
+from liveedit.distributed import every_process, mean, processes
+from liveedit.saving.files import whole, write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -26,21 +26,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.emoji_edit import EditCase, training_cases
-from liveedit.benchmark.states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
-from liveedit.benchmark.targets import random_words, vocabulary_words
-from liveedit.benchmark.views import EDIT, REDRAWN, REPHRASE, TAUGHT
-from liveedit.checkpoint import save_editor
-from liveedit.config import Config, EditorConfig
-from liveedit.expert import Experts, PlainGenerator
-from liveedit.network import EditorNetwork
-from liveedit.processes import gather, processes, share
-from liveedit.representation import Representation, StateScale
-from liveedit.residual import RoutedExperts
-from liveedit.routing import RoutingFeatures
-from liveedit.training.experts import losses_with
+from liveedit.config import Config
+from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
+from liveedit.data.emoji_edit.corrections import EditCase, training_cases
+from liveedit.data.emoji_edit.targets import random_words, vocabulary_words
+from liveedit.data.views import EDIT, REDRAWN, REPHRASE, TAUGHT
+from liveedit.distributed import gather, processes, share
+from liveedit.methods.liveedit.checkpoint import save_editor
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.generator import Experts, PlainGenerator
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import Representation, StateScale
+from liveedit.methods.liveedit.residual import RoutedExperts
+from liveedit.methods.liveedit.routing import RoutingFeatures
+from liveedit.training.editor import new_network, parameters
+from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
-from liveedit.training.train import new_network, parameters
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
 

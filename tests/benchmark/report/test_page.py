@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from liveedit.benchmark.emoji_edit import validation_set
-from liveedit.benchmark.knowledge import text_validation_set
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.report.failures import failures
 from liveedit.benchmark.report.loading import Run, load_run, load_runs
@@ -19,7 +17,9 @@ from liveedit.benchmark.report.panels import plates_of
 from liveedit.benchmark.report.pictures import Album
 from liveedit.benchmark.report.probe import Fired, Probe
 from liveedit.benchmark.suite import suite_of
-from liveedit.benchmark.views import question_of, views_of
+from liveedit.data.emoji_edit.corrections import validation_set
+from liveedit.data.emoji_edit.knowledge import text_validation_set
+from liveedit.data.views import question_of, views_of
 from liveedit.errors import MissingExtra
 from tests.benchmark.report.runs import Page, figures, record, write_run, wrong
 from tests.benchmark.test_suite import hop, row

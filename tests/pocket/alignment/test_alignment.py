@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from liveedit.data.emoji_edit.concepts import DRAWINGS, all_concepts
+from liveedit.data.emoji_edit.families import FAMILIES
+from liveedit.data.emoji_edit.scene import Placement, arrange
 from liveedit.pocket.alignment.chat import FIXED_PROMPTS, training_prompts
 from liveedit.pocket.alignment.conversation import IGNORE, Turn, tokenise, turns_about
 from liveedit.pocket.alignment.pictures import (
@@ -18,9 +21,6 @@ from liveedit.pocket.alignment.pictures import (
 )
 from liveedit.pocket.alignment.styles import held_out_drawings, restyle, unnamed_drawings
 from liveedit.pocket.assembly import merge_alignment
-from liveedit.scenes.concepts import DRAWINGS, all_concepts
-from liveedit.scenes.families import FAMILIES
-from liveedit.scenes.scene import Placement, arrange
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_fixed_prompts_are_a_hundred_and_never_trained_on():
 def test_exported_weights_do_in_a_fresh_model_what_they_did_in_training(
     tiny_model, backbone, pictures
 ):
-    train = pytest.importorskip("liveedit.pocket.alignment.train", exc_type=ImportError)
+    train = pytest.importorskip("liveedit.pocket.alignment.language_stage", exc_type=ImportError)
     aligned, fresh = deepcopy(tiny_model), deepcopy(tiny_model)
     trained = train.prepare(aligned, rank=3)
     torch.manual_seed(0)

@@ -13,7 +13,7 @@ from PIL import Image
 from liveedit.benchmark.metrics import HOP_VIEW_OF, TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.report.probe import Fired, Probe
 from liveedit.benchmark.suite import Suite
-from liveedit.benchmark.views import Case, question_of, views_of
+from liveedit.data.views import Case, question_of, views_of
 from liveedit.errors import LiveEditError
 
 _VIEW_OF = {**VIEW_OF, **TEXT_VIEW_OF, **HOP_VIEW_OF}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from liveedit.scenes.families import FAMILIES
+from liveedit.data.emoji_edit.families import FAMILIES
 
 _COUNTRIES = (
     "Spain Italy Germany Japan China India Brazil Canada Mexico Egypt Kenya Greece Norway Sweden "

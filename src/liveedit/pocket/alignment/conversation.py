@@ -13,12 +13,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from liveedit.data.emoji_edit.concepts import all_concepts
+from liveedit.data.emoji_edit.families import FAMILIES, Family, pick_thing
+from liveedit.data.emoji_edit.scene import Scene
 from liveedit.errors import MissingExtra
 from liveedit.pocket.alignment.pictures import TrainingPicture
 from liveedit.pocket.codebook import SHAPE_COLOURS, SHAPES
-from liveedit.scenes.concepts import all_concepts
-from liveedit.scenes.families import FAMILIES, Family, pick_thing
-from liveedit.scenes.scene import Scene
 
 IGNORE = -100
 # how often a question family is drawn, relative to 1

@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.files import whole
+from liveedit.data.emoji_edit.concepts import DRAWINGS, Drawing, all_concepts, other_drawing
+from liveedit.data.emoji_edit.scene import Placement, Scene, arrange, render
 from liveedit.pocket.alignment.styles import held_out_drawings, restyle, unnamed_drawings
 from liveedit.pocket.tower import PocketVisionModel
-from liveedit.scenes.concepts import DRAWINGS, Drawing, all_concepts, other_drawing
-from liveedit.scenes.scene import Placement, Scene, arrange, render
+from liveedit.saving.files import whole
 
 SHARD_SIZE = 1024
 _BATCH = 32

@@ -18,11 +18,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from liveedit.data.emoji_edit.concepts import DRAWINGS
 from liveedit.pocket.alignment.conversation import shown_shapes
 from liveedit.pocket.alignment.pictures import TrainingPicture
 from liveedit.pocket.codebook import ENTRIES
 from liveedit.pocket.tower import PocketVisionModel
-from liveedit.scenes.concepts import DRAWINGS
 
 HANDS = 2
 FITTED = ("project.weight", "project.bias", "means", "variances")  # of the tower's slots

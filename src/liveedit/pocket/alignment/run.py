@@ -10,10 +10,10 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from liveedit.pocket.alignment.chat import training_prompts
 from liveedit.pocket.alignment.conversation import Turn
+from liveedit.pocket.alignment.language_stage import AlignmentConfig, Chat, align, own_answers
 from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
 from liveedit.pocket.alignment.recognition import FITTED, fit_codebook
-from liveedit.pocket.alignment.sight import SightConfig, teach_sight
-from liveedit.pocket.alignment.train import AlignmentConfig, Chat, align, own_answers
+from liveedit.pocket.alignment.vision_stage import SightConfig, teach_sight
 from liveedit.pocket.assembly import unaligned_pocket
 
 _ANSWER_TOKENS = 24

@@ -14,9 +14,15 @@ from functools import cache, lru_cache
 import numpy as np
 from PIL import Image
 
-from liveedit.scenes.concepts import DRAWINGS, Concept, Drawing, all_concepts, concepts_by_name
-from liveedit.scenes.drawings import rasterise, rasterise_svg, svg_folder, svg_of
-from liveedit.scenes.scene import Placement
+from liveedit.data.emoji_edit.concepts import (
+    DRAWINGS,
+    Concept,
+    Drawing,
+    all_concepts,
+    concepts_by_name,
+)
+from liveedit.data.emoji_edit.drawings import rasterise, rasterise_svg, svg_folder, svg_of
+from liveedit.data.emoji_edit.scene import Placement
 
 _RESTYLED = 0.3  # share of drawings with other outlines
 _MIRRORED = 0.3

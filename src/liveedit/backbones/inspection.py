@@ -1,0 +1,190 @@
+"""What a model looks like to the editor, found out without reading its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.chat import expanded
+from liveedit.backbones.registry import load_backbone
+from liveedit.backbones.spans import find_spans
+from liveedit.errors import LiveEditError
+from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.methods.liveedit.config import EditorConfig
+
+Kind = Literal["vision", "prompt", "target", "other"]
+COLOURS: dict[Kind, str] = {
+    "vision": "#3b7dd8",
+    "prompt": "#2e9e5b",
+    "target": "#d9822b",
+    "other": "#8a8f98",
+}
+_QUESTION, _TARGET = "What is this?", "a red circle"
+_FLOAT = 4  # bytes: experts and features are float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Neighbouring tokens of one span.
+
+    Args:
+        kind: The span; ``other`` is in none, and not read.
+        text: The tokens; of image tokens one of them.
+        tokens: How many.
+    """
+
+    kind: Kind
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """What was found.
+
+    Args:
+        model: What was asked for.
+        family: Its family.
+        layers: Number of decoder layers.
+        edit_layer: The one that is edited.
+        width: Of its states.
+        parameters: Of the whole model.
+        runs: A sample prompt with a picture and its target.
+        bytes_per_edit: That an edit takes in memory.
+        missing: What keeps the model from being edited, or makes a difference; a sentence each.
+    """
+
+    model: str
+    family: str
+    layers: int
+    edit_layer: int
+    width: int
+    parameters: int
+    runs: tuple[Run, ...]
+    bytes_per_edit: int
+    missing: tuple[str, ...]
+
+
+def check_up(
+    model: str | Path,
+    *,
+    image: Image.Image | None = None,
+    editor: Path | None = None,
+    edit_layer: int | None = None,
+) -> Checkup:
+    """Look at a model; nothing of it is run.
+
+    Args:
+        model: See :func:`liveedit.backbones.registry.load_backbone`.
+        image: Of the sample prompt.
+        editor: Folder of an editor, whose settings tell what an edit takes.
+        edit_layer: The family's own choice by default.
+
+    Raises:
+        BadCheckpoint: There is no such model, or its processor cannot be loaded.
+        UnknownFamily: It is of no supported family.
+    """
+    backbone = load_backbone(model, weights=False, edit_layer=edit_layer)
+    missing: list[str] = []
+    runs: tuple[Run, ...] = ()
+    try:
+        runs = sample(backbone, image or drawing())
+    except LiveEditError as error:
+        missing.append(f"{error}.")
+    config = EditorConfig()
+    folder = editor or (shipped_editor() if model == "pocket" else None)
+    if folder is None:
+        missing.append(f"An editor: train one with liveedit train --model {model} --out OUT.")
+    else:
+        try:
+            config = load_editor(folder, _known(backbone)).config
+        except LiveEditError as error:
+            missing.append(f"An editor that fits: {error}.")
+    if backbone.revision is None:
+        missing.append("Weights: the folder holds no *.safetensors file.")
+    if backbone.image_backend == "pil":
+        missing.append(
+            "torchvision: pictures are resized by PIL, which differs a little; train and use an "
+            "editor with the same of the two."
+        )
+    numbers = 2 * config.rank * backbone.width + 2 * config.width * config.vectors
+    return Checkup(
+        model=str(model),
+        family=backbone.family,
+        layers=backbone.layers,
+        edit_layer=backbone.edit_layer,
+        width=backbone.width,
+        parameters=sum(one.numel() for one in backbone.model.parameters()),
+        runs=runs,
+        bytes_per_edit=_FLOAT * numbers,
+        missing=tuple(missing),
+    )
+
+
+def sample(backbone: Backbone, image: Image.Image) -> tuple[Run, ...]:
+    """Spans of a question about a picture and its answer; the vision tower is not run."""
+    _, texts = backbone.read_images([image])
+    prompt = backbone.prompt_text(_QUESTION, images=1)
+    answer = backbone.target_ids(_TARGET, prompt)
+    ids = torch.tensor([backbone.encode(expanded(prompt, backbone.marker, texts)) + answer])
+    spans = find_spans(
+        ids, torch.ones_like(ids), backbone.image_token_id, torch.tensor([len(answer)])
+    )
+    named: tuple[tuple[Kind, torch.Tensor], ...] = (
+        ("vision", spans.vision[0]), ("prompt", spans.prompt[0]), ("target", spans.target[0])
+    )  # fmt: skip
+    kinds: list[Kind] = [
+        next((kind for kind, span in named if span[at]), "other") for at in range(ids.shape[1])
+    ]
+    runs, start = [], 0
+    for at in range(1, len(kinds) + 1):
+        if at == len(kinds) or kinds[at] != kinds[start]:
+            shown = ids[0, start : start + 1 if kinds[start] == "vision" else at]
+            text = backbone.tokenizer.decode(shown)
+            runs.append(Run(kind=kinds[start], text=text, tokens=at - start))
+            start = at
+    return tuple(runs)
+
+
+def drawing() -> Image.Image:
+    """A picture to ask about."""
+    picture = Image.new("RGB", (448, 336), "#dfe7f2")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 230, 448, 336), fill="#7fa36b")
+    draw.ellipse((154, 98, 294, 238), fill="#cc3333")
+    return picture
+
+
+def drawn(image: Image.Image, runs: tuple[Run, ...]) -> Image.Image:
+    """The picture with the tokens of the sample prompt beneath it, coloured by their span."""
+    font, width, line = ImageFont.load_default(14), 720, 24
+    height = round(image.height * width / image.width)
+    boxes, x, y = [], 8, height + 10
+    for run in runs:
+        words = [f"{run.text} × {run.tokens}"] if run.kind == "vision" else run.text.split("\n")
+        for number, words_of_line in enumerate(words):
+            if number:
+                x, y = 8, y + line
+            size = round(font.getlength(words_of_line)) + 8
+            if x + size > width - 8 and x > 8:
+                x, y = 8, y + line
+            boxes.append((run.kind, words_of_line, x, y, size))
+            x += size + 2
+    page = Image.new("RGB", (width, y + line + 8), "white")
+    page.paste(image.resize((width, height)))
+    draw = ImageDraw.Draw(page)
+    for kind, words_of_line, x, y, size in boxes:
+        draw.rectangle((x, y, x + size, y + line - 4), fill=COLOURS[kind])
+        draw.text((x + 4, y + 2), words_of_line, fill="white", font=font)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=COLOURS["vision"], width=4)
+    return page
+
+
+def _known(backbone: Backbone) -> dict[str, object]:
+    """Its fingerprint without what only a loaded model tells."""
+    return backbone.fingerprint() | {"dtype": None}

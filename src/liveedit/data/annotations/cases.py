@@ -1,0 +1,177 @@
+"""Corrections of a public benchmark: rows of an annotation file with their pictures.
+
+The files have no strict probes. They are derived from the file's own rows: RI asks the corrected
+question about the unrelated picture of another row, CI asks another row's question about unrelated
+pictures of the corrected one. Neither is what any row corrects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from liveedit.data.annotations.record import Annotation, Picture
+from liveedit.errors import BadAnnotations
+
+_SEED = 20_262
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCase:
+    """One row, with everything it is tested on; questions are in their affixes.
+
+    Args:
+        index: Position in the file.
+        target: The answer the edit asks for.
+        image, prompt: What is corrected.
+        rephrased_prompt: The question in other words (T-Gen).
+        rephrased_image: Another picture of the same (M-Gen).
+        fact_prompt: A question without a picture (T-Loc).
+        other_image, other_prompt: An unrelated picture and question (M-Loc).
+        strict_image: Another picture for the corrected question (RI).
+        strict_prompt: Another question about the corrected picture (CI).
+    """
+
+    index: int
+    target: str
+    image: Path
+    prompt: str
+    rephrased_prompt: str
+    rephrased_image: Path
+    fact_prompt: str
+    other_image: Path
+    other_prompt: str
+    strict_image: Path
+    strict_prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactCase:
+    """A fact that is corrected too, before a hop is asked; text-only.
+
+    Args:
+        index: Position among the facts.
+        owner: Position of the correction it belongs to.
+        prompt: The corrected question.
+        target: The answer the edit asks for.
+    """
+
+    index: int
+    owner: int
+    prompt: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HopCase:
+    """A question that follows from a correction (portability).
+
+    Args:
+        index: Position among the hops.
+        owner: Position of the correction it follows from.
+        length: Facts between picture and answer.
+        image: The corrected picture.
+        prompt: What is asked.
+        target: What follows.
+    """
+
+    index: int
+    owner: int
+    length: int
+    image: Path
+    prompt: str
+    target: str
+
+
+def file_cases(rows: Sequence[Annotation], images: Path) -> list[FileCase]:
+    """Every row with its strict probes.
+
+    Args:
+        rows: All that may be in force together, in their affixes.
+        images: Folder of pictures.
+
+    Raises:
+        BadAnnotations: The rows leave nothing to ask.
+    """
+    random = np.random.default_rng(_SEED)
+    corrected = {(row.image, row.prompt) for row in rows}
+    about = {picture for row in rows for picture in (row.image, row.rephrased_image)}
+    pictures = [row.image_locality.image for row in rows]
+    prompts = [row.image_locality.question for row in rows]
+
+    def cases() -> Iterator[FileCase]:
+        for row in rows:
+            picture = next(
+                (
+                    pictures[at]
+                    for at in random.permutation(len(rows))
+                    if pictures[at] not in about and not _shows(pictures[at], row.concepts)
+                ),
+                None,
+            )
+            prompt = next(
+                (
+                    prompts[at]
+                    for at in random.permutation(len(rows))
+                    if prompts[at] not in (row.prompt, row.rephrased_prompt)
+                    and (row.image, prompts[at]) not in corrected
+                ),
+                None,
+            )
+            if picture is None or prompt is None:
+                what = "picture (RI)" if picture is None else "question (CI)"
+                raise BadAnnotations(
+                    f"row {row.row} (counted from 0): no row has another unrelated {what} to test "
+                    "it with; take more rows"
+                )
+            yield FileCase(
+                index=row.row,
+                target=row.target,
+                image=images / cast(Path, row.image),
+                prompt=row.prompt,
+                rephrased_prompt=row.rephrased_prompt,
+                rephrased_image=images / cast(Path, row.rephrased_image),
+                fact_prompt=row.text_locality.question,
+                other_image=images / cast(Path, row.image_locality.image),
+                other_prompt=row.image_locality.question,
+                strict_image=images / cast(Path, picture),
+                strict_prompt=prompt,
+            )
+
+    return list(cases())
+
+
+def _shows(picture: Picture, concepts: frozenset[str]) -> bool:
+    """Whether a picture lies in the folder of one of the concepts (VLKEB has one for each)."""
+    return bool(concepts & set(cast(Path, picture).parts[:-1]))
+
+
+def hop_cases(rows: Sequence[Annotation], images: Path) -> tuple[list[HopCase], list[FactCase]]:
+    """The hops of all rows, and the facts that are corrected with them; equal facts are one."""
+    hops = [(owner, row, hop) for owner, row in enumerate(rows) for hop in row.portability]
+    facts = dict.fromkeys(
+        (owner, hop.edited_question, hop.edited_answer)
+        for owner, _, hop in hops
+        if hop.edited_question is not None
+    )
+    return (
+        [
+            HopCase(
+                index=index,
+                owner=owner,
+                length=hop.length,
+                image=images / cast(Path, row.image),
+                prompt=hop.question,
+                target=hop.answer,
+            )
+            for index, (owner, row, hop) in enumerate(hops)
+        ],
+        [
+            FactCase(index=index, owner=owner, prompt=question or "", target=answer or "")
+            for index, (owner, question, answer) in enumerate(facts)
+        ],
+    )

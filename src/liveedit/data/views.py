@@ -1,0 +1,108 @@
+"""A correction seen from several sides: itself, other words, another picture, another question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from PIL import Image
+
+from liveedit.correction import open_image
+from liveedit.data.annotations.cases import FactCase, FileCase, HopCase
+from liveedit.data.emoji_edit.corrections import EditCase
+from liveedit.data.emoji_edit.knowledge import TextCase
+from liveedit.data.emoji_edit.scene import Scene, render
+
+Case = EditCase | TextCase | FileCase | FactCase | HopCase
+Picture = Scene | Path
+View = Callable[[Any], tuple[Picture | None, str]]
+
+VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        "edit": lambda case: (case.scene, case.question.text),
+        "rephrase": lambda case: (case.scene, case.rephrase.text),
+        "redrawn": lambda case: (case.scene.redrawn(), case.question.text),
+        "other image": lambda case: (case.strict_scene, case.question.text),  # RI
+        "other question": lambda case: (case.scene, case.strict_question.text),  # CI
+        "elsewhere": lambda case: (case.other_scene, case.other_question.text),  # M-Loc
+        "fact": lambda case: (None, case.fact.question),  # T-Loc
+        "no image": lambda case: (None, case.question.text),  # NI
+    }
+)
+# those that LiveEdit learns from here
+TAUGHT = ("edit", "rephrase", "redrawn", "other image", "other question")
+EDIT, REPHRASE, REDRAWN, OTHER_IMAGE, OTHER_QUESTION = range(len(TAUGHT))
+
+TEXT_VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        "edit": lambda case: (None, case.question),
+        "rephrase": lambda case: (None, case.rephrase),
+        "other question": lambda case: (None, case.other_question),
+    }
+)
+TEXT_TAUGHT = tuple(TEXT_VIEWS)
+TEXT_EDIT, TEXT_REPHRASE, TEXT_OTHER = range(len(TEXT_TAUGHT))
+
+FILE_VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        "edit": lambda case: (case.image, case.prompt),
+        "rephrase": lambda case: (case.image, case.rephrased_prompt),
+        "redrawn": lambda case: (case.rephrased_image, case.prompt),
+        "other image": lambda case: (case.strict_image, case.prompt),
+        "other question": lambda case: (case.image, case.strict_prompt),
+        "elsewhere": lambda case: (case.other_image, case.other_prompt),
+        "fact": lambda case: (None, case.fact_prompt),
+        "no image": lambda case: (None, case.prompt),
+    }
+)
+FACT_VIEWS: Mapping[str, View] = MappingProxyType({"edit": lambda case: (None, case.prompt)})
+HOP_VIEWS: Mapping[str, View] = MappingProxyType({"hop": lambda case: (case.image, case.prompt)})
+
+_VIEWS: Mapping[type, Mapping[str, View]] = MappingProxyType(
+    {
+        EditCase: VIEWS,
+        TextCase: TEXT_VIEWS,
+        FileCase: FILE_VIEWS,
+        FactCase: FACT_VIEWS,
+        HopCase: HOP_VIEWS,
+    }
+)
+
+
+def question_of(case: Case, name: str) -> str:
+    """The question of a view."""
+    return _VIEWS[type(case)][name](case)[1]
+
+
+def views_of(case: Case, names: Sequence[str]) -> list[tuple[Image.Image | None, str]]:
+    """Picture and question of some views of a correction; equal pictures are made once.
+
+    Raises:
+        BadImage: A file is missing or no picture.
+    """
+    views = _VIEWS[type(case)]
+    seen = [views[name](case) for name in names]
+    pictures = {shown: _open(shown) for shown in {shown for shown, _ in seen} if shown}
+    return [(pictures[shown] if shown else None, question) for shown, question in seen]
+
+
+def digest(cases: Sequence[Case], *more: object) -> str:
+    """Digest of corrections and of what else decides a result; files count by their content."""
+    described = json.dumps([*more, [asdict(case) for case in cases]], default=_content)
+    return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+
+
+def _open(picture: Picture) -> Image.Image:
+    return render(picture) if isinstance(picture, Scene) else open_image(picture)
+
+
+@cache
+def _content(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""LiveEdit: low-rank experts at one decoder layer, found by picture and question."""

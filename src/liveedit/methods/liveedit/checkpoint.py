@@ -1,0 +1,91 @@
+"""An editor checkpoint: a folder with ``config.json`` and ``editor.safetensors``."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from liveedit.errors import BadCheckpoint
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.saving.files import whole, write_whole
+from liveedit.saving.fingerprint import check_fingerprint
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
+_FORMAT = 1
+
+
+def save_editor(network: EditorNetwork, fingerprint: dict[str, object], folder: str | Path) -> None:
+    """Write a checkpoint; files appear whole or not at all.
+
+    Args:
+        network: What was trained.
+        fingerprint: See :meth:`liveedit.backbones.base.Backbone.fingerprint`.
+        folder: Made if missing.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {
+        "format": _FORMAT,
+        "backbone": fingerprint,
+        "editor": network.config.model_dump(),
+    }
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with whole(folder / WEIGHTS_FILE) as part:
+        save_file(tensors, part)
+    write_whole(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
+
+
+def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNetwork:
+    """Read a checkpoint made for this backbone.
+
+    Returns:
+        The network, float32, in evaluation mode.
+
+    Raises:
+        BadCheckpoint: Not a checkpoint, damaged, or of another format.
+        BackboneMismatch: Trained for another backbone, or another layer of it.
+    """
+    folder = Path(folder)
+    try:
+        described = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        if described["format"] != _FORMAT:
+            raise BadCheckpoint(
+                f"{folder} has checkpoint format {described['format']}, this version reads "
+                f"{_FORMAT}; install the liveedit it was made with, or train it again"
+            )
+        trained_for, config = described["backbone"], EditorConfig(**described["editor"])
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, KeyError, TypeError, ValueError, ValidationError, SafetensorError) as error:
+        raise BadCheckpoint(
+            f"{folder} is not an editor checkpoint ({_first_line(error)}); give the folder that "
+            f"liveedit train wrote, with {CONFIG_FILE} and {WEIGHTS_FILE}"
+        ) from error
+    check_fingerprint(trained_for, fingerprint)
+    width = trained_for["width"]
+    network = EditorNetwork(config, width)
+    wanted = {name: value.shape for name, value in network.state_dict().items()}
+    if wanted != {name: value.shape for name, value in tensors.items()}:
+        raise BadCheckpoint(
+            f"the weights in {folder} do not fit its {CONFIG_FILE}; copy the checkpoint again, "
+            "both files together"
+        )
+    if not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise BadCheckpoint(f"the weights in {folder} hold NaN or infinity; copy them again")
+    network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return network.eval().requires_grad_(False)
+
+
+def shipped_editor() -> Path:
+    """The editor for the pocket VLM, inside the package."""
+    return Path(str(files("liveedit.pocket").joinpath("editor")))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

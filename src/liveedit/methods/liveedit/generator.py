@@ -1,0 +1,211 @@
+"""The expert generator: one forward pass from a correction's states to a low-rank expert.
+
+``(U_e, V_e) = (CA_U(U, h), CA_V(V, h))`` with learned U, V and ``h = h_v + h_p + h_o`` (LiveEdit).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from liveedit.methods.liveedit.attention import CrossAttention
+from liveedit.methods.liveedit.representation import Representation
+
+_DAMPING = 0.04  # of the least squares below, relative to the states' own size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experts:
+    """Low-rank experts: ``residual(h) = ReLU(h U^T / width) V`` in the backbone's own units."""
+
+    u: Float[Tensor, "experts rank width"]
+    v: Float[Tensor, "experts rank width"]
+
+
+class ExpertGenerator(nn.Module):
+    """f_eg, with slots that begin aligned to the target's tokens.
+
+    Slot i of U starts out as the state that precedes the target's i-th token, slot i of V as that
+    token's output embedding: the expert is a small memory from "about to say token i" to "token i".
+    Attention, with a learned bias between slots and roles, learns what to add to that.
+
+    Args:
+        state_width: Width of the backbone's states.
+        width: d_m, width of the module.
+        rank: r, slots of an expert.
+        heads: Attention heads.
+    """
+
+    _ALIGNED = 6.0
+
+    def __init__(self, *, state_width: int, width: int, rank: int, heads: int) -> None:
+        super().__init__()
+        self.rank = rank
+        self.lexical = nn.Linear(state_width, state_width, bias=False)
+        self.u_slots = nn.Parameter(torch.randn(rank, width))
+        self.v_slots = nn.Parameter(torch.randn(rank, width))
+        self.u_attention = CrossAttention(width, state_width, width, state_width, heads)
+        self.v_attention = CrossAttention(width, state_width, width, state_width, heads)
+        # roles: vision, prompt, before token i, token i
+        aligned = self._ALIGNED * torch.eye(rank)
+        nothing = torch.zeros(rank, rank)
+        self.u_bias = nn.Parameter(torch.cat([torch.zeros(rank, 2), aligned, nothing], 1))
+        self.v_bias = nn.Parameter(torch.cat([torch.zeros(rank, 2), nothing, aligned], 1))
+        self.u_gain = nn.Parameter(torch.ones(rank))
+        self.v_gain = nn.Parameter(torch.ones(rank))
+        nn.init.zeros_(self.lexical.weight)
+        for attention in (self.u_attention, self.v_attention):
+            nn.init.normal_(attention.output.weight, std=1e-3)
+            nn.init.zeros_(attention.output.bias)
+
+    def forward(self, representation: Representation) -> Experts:
+        """Generate one expert for each row.
+
+        Args:
+            representation: States of image, prompt and target, with the target's embeddings.
+        """
+        assert representation.lexical is not None
+        states, spans = representation.states, representation.spans
+        order, before = target_order(spans.target)
+        roles = self._roles(spans.vision, spans.prompt, order, before)
+        context = states + self.lexical(representation.lexical)
+        mask = spans.vision | spans.prompt | spans.target
+        rows = len(states)
+        u_bias, v_bias = (
+            torch.einsum("sr,blr->bsl", bias, roles) for bias in (self.u_bias, self.v_bias)
+        )
+        u = self.u_attention(self.u_slots.expand(rows, -1, -1), context, mask, u_bias)
+        v = self.v_attention(self.v_slots.expand(rows, -1, -1), context, mask, v_bias)
+        key = _gather(states, before, self.rank)
+        word = _gather(representation.lexical, order, self.rank)
+        filled = order.amax(1)[:, None] >= torch.arange(self.rank, device=states.device)
+        return Experts(
+            u=(self.u_gain[:, None] * key + u) * filled[..., None],
+            v=(self.v_gain[:, None] * word + v) * filled[..., None],
+        )
+
+    def _roles(
+        self, vision: Tensor, prompt: Tensor, order: Tensor, before: Tensor
+    ) -> Float[Tensor, "batch length roles"]:
+        spans = torch.stack([vision, prompt], -1).float()
+        return torch.cat([spans, _one_hot(before, self.rank), _one_hot(order, self.rank)], -1)
+
+
+class PlainGenerator(nn.Module):
+    """f_eg as published: learned queries alone, without a link between slots and tokens.
+
+    U and V are layer-normalised, as in the authors' code.
+
+    Args:
+        state_width: Width of the backbone's states.
+        width: d_m, width of the module.
+        rank: r, slots of an expert.
+        heads: Attention heads.
+    """
+
+    _V_GAIN = 3.0  # root mean square of V at first, in the backbone's units
+
+    def __init__(self, *, state_width: int, width: int, rank: int, heads: int) -> None:
+        super().__init__()
+        self.u_slots = nn.Parameter(torch.randn(rank, width))
+        self.v_slots = nn.Parameter(torch.randn(rank, width))
+        self.u_attention = CrossAttention(width, state_width, width, state_width, heads)
+        self.v_attention = CrossAttention(width, state_width, width, state_width, heads)
+        self.u_norm, self.v_norm = nn.LayerNorm(state_width), nn.LayerNorm(state_width)
+        nn.init.constant_(self.v_norm.weight, self._V_GAIN)
+
+    def forward(self, representation: Representation) -> Experts:
+        """Generate one expert for each row, from the states of image, prompt and target."""
+        states, spans = representation.states, representation.spans
+        mask = spans.vision | spans.prompt | spans.target
+        slots = [some.expand(len(states), -1, -1) for some in (self.u_slots, self.v_slots)]
+        return Experts(
+            u=self.u_norm(self.u_attention(slots[0], states, mask)),
+            v=self.v_norm(self.v_attention(slots[1], states, mask)),
+        )
+
+    @torch.no_grad()
+    def begin(
+        self,
+        before: Float[Tensor, "tokens width"],
+        states: Float[Tensor, "tokens width"],
+        embeddings: Float[Tensor, "tokens width"],
+    ) -> None:
+        """Start from what an attention head that looks at a target's token should carry over.
+
+        V's values begin as the least-squares map from a token's state to its output embedding,
+        those of U as the principal directions of the states in which a token is about to be said;
+        where to look is left to training.
+
+        Args:
+            before: Standardised states that precede the tokens of many targets.
+            states: Their own standardised states.
+            embeddings: Their output embeddings.
+        """
+        rank = self.v_attention.value.out_features
+        gram = states.T @ states
+        gram.diagonal().add_(_DAMPING * gram.diagonal().mean())
+        left, sizes, right = torch.linalg.svd(torch.linalg.solve(gram, states.T @ embeddings))
+        root = sizes[:rank].sqrt()
+        _carry(self.v_attention, (left[:, :rank] * root).T, right[:rank].T * root)
+        directions = torch.linalg.svd(before - before.mean(0), full_matrices=False)[2][:rank]
+        _carry(self.u_attention, directions, directions.T)
+
+
+def _carry(attention: CrossAttention, value: Tensor, output: Tensor) -> None:
+    """Set what attention makes of the states it looks at, over all heads."""
+    for linear, weight in ((attention.value, value), (attention.output, output)):
+        linear.weight.zero_()
+        linear.weight[: weight.shape[0], : weight.shape[1]] = weight
+        linear.bias.zero_()
+
+
+def apply_experts(
+    states: Float[Tensor, "batch length width"],
+    experts: Experts,
+    weights: Float[Tensor, "batch experts"],
+) -> Float[Tensor, "batch length width"]:
+    """Sum of the weighted experts at every position: ``sum_e w_e ReLU(h U_e^T) V_e``.
+
+    Two matrix products for each row over the experts' slots laid side by side; no tensor of
+    length x experts x width arises.
+
+    Args:
+        states: Standardised states.
+        experts: The experts of each row: u and v of shape (batch, experts * rank, width).
+        weights: Soft weights of each row's experts, of which there is at least one.
+
+    Returns:
+        The residual in units of the backbone's scale.
+    """
+    rank = experts.u.shape[1] // weights.shape[1]
+    activation = F.relu(states @ experts.u.transpose(1, 2) / states.shape[-1])
+    return (activation * weights.repeat_interleave(rank, 1)[:, None]) @ experts.v
+
+
+def target_order(
+    target: Bool[Tensor, "batch length"],
+) -> tuple[Int[Tensor, "batch length"], Int[Tensor, "batch length"]]:
+    """Index of each target token within its target, and of the token each position precedes.
+
+    Both are -1 where there is none.
+    """
+    order = torch.where(target, target.long().cumsum(1) - 1, -1)
+    before = F.pad(order[:, 1:], (0, 1), value=-1)
+    return order, before
+
+
+def _gather(
+    values: Float[Tensor, "batch length width"], order: Int[Tensor, "batch length"], rank: int
+) -> Float[Tensor, "batch rank width"]:
+    """The values at the positions numbered 0 .. rank-1, zero where there is none."""
+    return _one_hot(order, rank).transpose(1, 2) @ values
+
+
+def _one_hot(order: Int[Tensor, "batch length"], rank: int) -> Float[Tensor, "batch length rank"]:
+    """One-hot of indices below rank; negative and larger ones are all zero."""
+    return (order[..., None] == torch.arange(rank, device=order.device)).float()

@@ -1,0 +1,128 @@
+"""The hook on the edit layer: at prefill read, route and add; at every decode step add again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from liveedit.backbones.spans import Spans
+from liveedit.errors import UnsupportedGeneration
+from liveedit.methods.liveedit.generator import Experts, apply_experts
+from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutedExperts:
+    """What each row of a batch has been routed to.
+
+    Args:
+        experts: u and v of shape (batch, experts * rank, width), padded with zeros.
+        weights: Soft weights, zero on padding.
+    """
+
+    experts: Experts
+    weights: Float[Tensor, "batch experts"]
+
+    def add_to(
+        self, hidden: Float[Tensor, "batch length width"], scale: StateScale
+    ) -> Float[Tensor, "batch length width"]:
+        """Hidden states with the residual added; rows routed to nothing stay bit-identical."""
+        residual = apply_experts(standardise(hidden, scale), self.experts, self.weights)
+        edited = hidden + (scale.unit * residual).to(hidden.dtype)
+        concerned = (self.weights != 0).any(1)[:, None, None]
+        return torch.where(concerned, edited, hidden)
+
+    def rows(self, which: Int[Tensor, " some"]) -> RoutedExperts:
+        """Some rows of the batch."""
+        experts = Experts(u=self.experts.u[which], v=self.experts.v[which])
+        return RoutedExperts(experts=experts, weights=self.weights[which])
+
+    def repeat(self, times: int) -> RoutedExperts:
+        """Each row several times in a row."""
+        return RoutedExperts(
+            experts=Experts(
+                u=self.experts.u.repeat_interleave(times, 0),
+                v=self.experts.v.repeat_interleave(times, 0),
+            ),
+            weights=self.weights.repeat_interleave(times, 0),
+        )
+
+
+# at most so many experts are added for one query: those with the largest weights
+_MOST_EXPERTS = 16
+
+
+def fetch(weights: Float[Tensor, "batch experts"], pool: Experts) -> RoutedExperts | None:
+    """Each row's own experts out of a pool, side by side; None if no row has any.
+
+    Args:
+        weights: Soft weights, zero for an expert that a row is not routed to.
+        pool: All experts.
+    """
+    most = min(int((weights != 0).sum(1).max()), _MOST_EXPERTS) if weights.numel() else 0
+    if most == 0:
+        return None
+    weights, chosen = weights.topk(most, dim=1)
+    experts = Experts(u=pool.u[chosen].flatten(1, 2), v=pool.v[chosen].flatten(1, 2))
+    return RoutedExperts(experts=experts, weights=weights)
+
+
+ChooseExperts = Callable[[Representation], RoutedExperts | None]
+
+
+@contextmanager
+def edited_layer(
+    layer: nn.Module, spans: Spans, scale: StateScale, choose: ChooseExperts
+) -> Iterator[None]:
+    """While open, the layer's output carries the residual of the experts its rows are routed to.
+
+    The first pass (prefill) decides the route from the states it computes anyway; later passes
+    (one token each with a cache, the whole sequence without) apply the same route. Beam search
+    repeats rows, and all beams of a query share its route, so reordering them changes nothing.
+
+    Args:
+        layer: The decoder layer whose output is edited; it returns one tensor.
+        spans: Spans of the prompt batch.
+        scale: The backbone's scale at this layer.
+        choose: Routes a batch; None means that no row is routed to anything.
+
+    Raises:
+        UnsupportedGeneration: The first pass does not hold the whole prompt (chunked prefill, or a
+            cache that the caller filled).
+    """
+    rows, length = spans.prompt.shape
+    routed: RoutedExperts | None = None
+    repeated = 0  # how many rows of the model stand for one of the prompt; 0 before prefill
+
+    def hook(_module: nn.Module, _inputs: object, hidden: Tensor) -> Tensor:
+        nonlocal routed, repeated
+        times, rest = divmod(hidden.shape[0], rows)
+        if repeated == 0:
+            if hidden.shape[1] != length or rest:
+                raise UnsupportedGeneration(
+                    "the prompt must be processed in one pass; do not pass prefill_chunk_size "
+                    "or a cache that was filled before"
+                )
+            states = standardise(hidden[::times], scale)
+            routed = choose(Representation(states=states, spans=spans))
+            repeated = 1
+        if routed is None:
+            return hidden
+        if rest or times % repeated:
+            raise UnsupportedGeneration(
+                "rows disappeared while generating; use a way of decoding that keeps the batch"
+            )
+        if times > repeated:
+            routed, repeated = routed.repeat(times // repeated), times
+        return routed.add_to(hidden, scale)
+
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()

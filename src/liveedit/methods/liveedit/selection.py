@@ -1,0 +1,43 @@
+"""From a query's features to the experts that are added for it: propose, decide, fetch."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+from liveedit.methods.liveedit.residual import RoutedExperts, fetch
+from liveedit.methods.liveedit.routing import Route, Router, RoutingFeatures, Similarities
+from liveedit.store.pool import Pool
+
+
+def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
+    """Scores and weights of every edit of a pool, which may have been narrowed.
+
+    Args:
+        router: Decides.
+        queries: Input-side features.
+        pool: See :meth:`liveedit.store.pool.Pool.near`.
+    """
+    alike = [router.similarities(queries, part) for part in pool.told.parts()]
+    return router.decide(Similarities.join(alike), pool.eligible, pool.crowd_of(queries))
+
+
+def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> RoutedExperts | None:
+    """What each query is routed to; None if none is routed to anything.
+
+    Raises:
+        DamagedEdit: A store cannot give an expert back as it was written; it leaves that edit out
+            of the next pool.
+    """
+    near = pool.near(queries)
+    return fetch_from(route_in(router, queries, near).weights, near)
+
+
+def fetch_from(weights: Float[Tensor, "batch edits"], pool: Pool) -> RoutedExperts | None:
+    """The experts with a weight; no other is read from where the pool keeps them.
+
+    Raises:
+        DamagedEdit: See :func:`choose_experts`.
+    """
+    columns = (weights != 0).any(0).nonzero().flatten()
+    return fetch(weights[:, columns], pool.take(columns)) if len(columns) else None

@@ -1,0 +1,1 @@
+"""Files and what guards them: whole files, the cache folder, fingerprints, the hub."""

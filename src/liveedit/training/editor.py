@@ -1,0 +1,254 @@
+"""``liveedit train``: from emoji-edit's training corrections to an editor checkpoint."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.config import Config
+from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, cache_views
+from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE, training_cases, validation_set
+from liveedit.data.emoji_edit.knowledge import text_cases, text_validation_set
+from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
+from liveedit.distributed import gather, processes, share
+from liveedit.methods.liveedit.checkpoint import save_editor
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.routing import RoutingFeatures
+from liveedit.training.calibration import calibrate
+from liveedit.training.expert_losses import TEXT_ONLY, expert_losses
+from liveedit.training.loop import LoopConfig, train
+from liveedit.training.routing_losses import (
+    Meanings,
+    TextMeanings,
+    draw_views,
+    routing_losses,
+    text_losses,
+)
+
+logger = logging.getLogger(__name__)
+
+ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
+_HELD = (*TAUGHT, "elsewhere")  # what the margins are chosen on
+EXPERT_LOSSES = (
+    "reliability", "generality", "locality",
+    "text_reliability", "text_generality", "text_locality",
+)  # fmt: skip
+
+
+class EditorTraining(Config):
+    """Settings of the editor's training.
+
+    Args:
+        editor: Architecture.
+        corrections: Training corrections to draw.
+        text_corrections: Text-only ones.
+        validation: Validation corrections to choose the margin on.
+        router: Loop of extractor and router.
+        router_batch: Corrections in a batch there; each is seen from every side.
+        text_batch: Text-only corrections in a batch there.
+        generator: Loop of the generator.
+        generator_batch: Corrections in a batch there.
+        generator_text_batch: Text-only corrections in a batch there.
+        strict_scope: Learn from the strict cases: the question about another picture, and another
+            question about the picture. Without, other corrections alone are negatives.
+        hard, sentinel, absolute, strict, relative, text, text_silence: Weights of the routing
+            losses.
+        reliability, generality, locality, text_reliability, text_generality, text_locality: Weights
+            of the generator's losses.
+        seed: Seed of everything random.
+    """
+
+    editor: EditorConfig = EditorConfig()
+    corrections: int = 4480
+    text_corrections: int = 2560
+    validation: int = VALIDATION_SIZE
+    router: LoopConfig = LoopConfig(steps=800, learning_rate=1e-3)
+    router_batch: int = 96
+    text_batch: int = 48
+    generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
+    generator_batch: int = 12
+    generator_text_batch: int = 4
+    strict_scope: bool = True
+    hard: float = 1.0
+    sentinel: float = 1.0
+    absolute: float = 1.0
+    strict: float = 1.0
+    relative: float = 1.0
+    text: float = 1.0
+    text_silence: float = 1.0
+    reliability: float = 1.0
+    generality: float = 1.0
+    locality: float = 0.1
+    text_reliability: float = 1.0
+    text_generality: float = 1.0
+    text_locality: float = 0.1
+    seed: int = 0
+
+
+def train_editor(
+    backbone: Backbone,
+    folder: Path,
+    config: EditorTraining,
+    *,
+    states: Path | None = None,
+    states_limit: int = DEFAULT_LIMIT,
+) -> Path:
+    """Train extractor and router, choose the margin on validation data, train the generator.
+
+    Args:
+        backbone: The frozen model.
+        folder: Where checkpoints and logs are kept; the same folder goes on with an interrupted
+            run.
+        config: Settings.
+        states: Cache of states at the edit layer (about 0.2 MB a correction); in ``folder`` by
+            default. Runs may share one.
+        states_limit: Its largest size in bytes.
+
+    Returns:
+        Folder of the checkpoint.
+    """
+    backbone.model.requires_grad_(False)
+    some = list(islice(training_cases(), config.corrections))
+    texts = list(islice(text_cases("train"), config.text_corrections))
+
+    def cached(cases: Sequence[Case], names: tuple[str, ...]) -> CachedViews:
+        where = states or folder / "states"
+        return cache_views(backbone, cases, where, names=names, limit=states_limit)
+
+    views, text_views = cached(some, TAUGHT), cached(texts, TEXT_TAUGHT)
+    held = cached(validation_set(config.validation), _HELD)
+    text_held = cached(text_validation_set(), TEXT_TAUGHT)
+    network = new_network(config.editor, backbone, views, config.seed)
+    meanings, text_meanings = Meanings(some), TextMeanings(texts)
+
+    def about_routing(step: int) -> dict[str, Tensor]:
+        return router_losses(
+            backbone, network, views, meanings, config.router_batch, strict=config.strict_scope
+        ) | text_router_losses(backbone, network, text_views, text_meanings, config.text_batch)
+
+    routed = parameters(network, "extractor.", "edit_extractor.", "router.")
+    weights = {name: getattr(config, name) for name in ROUTING_LOSSES}
+    train(about_routing, weights, routed, config.router, folder / "router", seed=config.seed)
+    found = calibrate(backbone, network, held, text_held)
+    logger.info("calibrated: %s", found)
+    if processes().is_main_process:
+        (folder / "calibration.json").write_text(json.dumps(asdict(found), indent=2))
+
+    def about_experts(step: int) -> dict[str, Tensor]:
+        chosen = torch.randperm(len(views))[: config.generator_batch]
+        some_texts = torch.randperm(len(text_views))[: config.generator_text_batch]
+        about_texts = expert_losses(backbone, network, text_views, some_texts, TEXT_ONLY)
+        return expert_losses(backbone, network, views, chosen) | {
+            f"text_{name}": value for name, value in about_texts.items()
+        }
+
+    generating = parameters(network, "generator.")
+    weights = {name: getattr(config, name) for name in EXPERT_LOSSES}
+    train(
+        about_experts, weights, generating, config.generator, folder / "generator",
+        seed=config.seed + 1,
+    )  # fmt: skip
+    if processes().is_main_process:
+        save_editor(network, backbone.fingerprint(), folder / "editor")
+        (folder / "training.json").write_text(config.model_dump_json(indent=2))
+    return folder / "editor"
+
+
+def router_losses(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    meanings: Meanings,
+    batch: int,
+    *,
+    strict: bool = True,
+) -> dict[str, Tensor]:
+    """Unweighted losses of extractor and router on a random batch of corrections.
+
+    Each process extracts the features of its part; the losses compare all with all.
+    """
+    network.train()
+    chosen = torch.randperm(len(views))[:batch]
+    edit_side, query_side = draw_views(batch, strict=strict)
+    queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
+    relation = meanings.relation(chosen, query_side)
+    return routing_losses(queries, edits, network.router, relation)
+
+
+def text_router_losses(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    meanings: TextMeanings,
+    batch: int,
+) -> dict[str, Tensor]:
+    """Unweighted losses of the text router on a random batch; see :func:`router_losses`."""
+    network.train()
+    chosen = torch.randperm(len(views))[:batch]
+    # the correction itself, or now and then its rephrased question, is what the edit is made from
+    edit_side = torch.where(torch.rand(batch) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
+    query_side = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(batch)
+    queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
+    asked = meanings.asked(chosen, query_side)
+    own = torch.arange(batch).repeat(len(TEXT_TAUGHT))
+    return text_losses(queries, edits, network.router, asked, own)
+
+
+def _features(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    chosen: Int[Tensor, " batch"],
+    edit_side: Int[Tensor, " batch"],
+    query_side: Int[Tensor, " queries"],
+) -> tuple[RoutingFeatures, RoutingFeatures]:
+    """Features of the queries and of the edits of a batch, of which each process extracts its part.
+
+    Args:
+        backbone: The frozen model.
+        network: The editor.
+        views: All corrections.
+        chosen: Those of the batch.
+        edit_side: View that each edit is made from.
+        query_side: View of each query; query q is of correction ``q % batch``.
+    """
+    mine = share(torch.arange(len(chosen)))
+    sides = query_side.view(-1, len(chosen))
+    seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
+    stated = views.batch(chosen[mine], edit_side[mine])
+    with torch.autocast(backbone.device.type, backbone.dtype, enabled=backbone.dtype.itemsize < 4):
+        queries = network.extractor(seen.representation(backbone, network.scale))
+        edits = network.edit_features(stated.representation(backbone, network.scale))
+    queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
+    return queries, edits.map(gather)
+
+
+def new_network(
+    config: EditorConfig, backbone: Backbone, views: CachedViews, seed: int
+) -> EditorNetwork:
+    """An untrained editor that has the backbone's scale."""
+    torch.manual_seed(seed)
+    network = EditorNetwork(config, backbone.width)
+    sample = torch.randint(0, len(views.all_states), (100_000,))
+    network.set_scale(measure_scale(views.all_states[sample]))
+    return network
+
+
+def parameters(network: EditorNetwork, *prefixes: str) -> dict[str, torch.nn.Parameter]:
+    """What is learned of some parts."""
+    return {
+        name: value
+        for name, value in network.named_parameters()
+        if name.startswith(prefixes) and value.requires_grad
+    }

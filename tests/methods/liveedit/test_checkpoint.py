@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from liveedit.errors import BackboneMismatch, BadCheckpoint
+from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_editor, save_editor
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
+
+FINGERPRINT: dict[str, object] = {"family": "llava", "width": 16, "edit_layer": 3}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> tuple[EditorNetwork, Path]:
+    torch.manual_seed(0)
+    network = EditorNetwork(EditorConfig(width=8, heads=2, rank=2), 16)
+    save_editor(network, FINGERPRINT, tmp_path / "editor")
+    return network, tmp_path / "editor"
+
+
+def test_what_is_saved_is_loaded(saved: tuple[EditorNetwork, Path]) -> None:
+    network, folder = saved
+    loaded = load_editor(folder, FINGERPRINT)
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+    assert not loaded.training
+
+
+def test_another_layer_is_refused_and_named(saved: tuple[EditorNetwork, Path]) -> None:
+    with pytest.raises(BackboneMismatch, match="edit_layer: checkpoint 3, model 4"):
+        load_editor(saved[1], FINGERPRINT | {"edit_layer": 4})
+
+
+def test_a_folder_without_editor_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadCheckpoint, match="liveedit train"):
+        load_editor(tmp_path, FINGERPRINT)
+
+
+def test_damage_is_refused(saved: tuple[EditorNetwork, Path]) -> None:
+    folder = saved[1]
+    weights = (folder / WEIGHTS_FILE).read_bytes()
+    (folder / WEIGHTS_FILE).write_bytes(weights[:-10])
+    with pytest.raises(BadCheckpoint):
+        load_editor(folder, FINGERPRINT)
+
+
+def test_not_a_number_is_refused(saved: tuple[EditorNetwork, Path]) -> None:
+    tensors = load_file(saved[1] / WEIGHTS_FILE)
+    next(iter(tensors.values())).view(-1)[0] = torch.nan
+    save_file(tensors, saved[1] / WEIGHTS_FILE)
+    with pytest.raises(BadCheckpoint, match="NaN"):
+        load_editor(saved[1], FINGERPRINT)
+
+
+@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
+def test_other_tensors_are_refused(saved: tuple[EditorNetwork, Path], change: str) -> None:
+    tensors = load_file(saved[1] / WEIGHTS_FILE)
+    name = "generator.u_slots"
+    if change == "missing":
+        del tensors[name]
+    elif change == "extra":
+        tensors["more"] = torch.zeros(1)
+    else:
+        tensors[name] = tensors[name][:1].clone()
+    save_file(tensors, saved[1] / WEIGHTS_FILE)
+    with pytest.raises(BadCheckpoint, match="do not fit"):
+        load_editor(saved[1], FINGERPRINT)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"editor": {"widht": 8}}])
+def test_other_settings_are_refused(saved: tuple[EditorNetwork, Path], change: dict) -> None:
+    path = saved[1] / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadCheckpoint):
+        load_editor(saved[1], FINGERPRINT)
