@@ -22,7 +22,7 @@ from typing import Any
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.metrics import METRICS, TEXT_VIEW_OF, VIEW_OF, summarise
-from liveedit.benchmark.probes import read
+from liveedit.benchmark.probes import read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.suite import Group
 from liveedit.data.emoji_edit.corrections import evaluation_set
@@ -102,7 +102,7 @@ def _measure(backbone: Backbone, row: str, options: argparse.Namespace) -> dict[
     model = EditedModel(backbone, network, config=EditingConfig(**making))
     cases, texts = evaluation_set(_EDITS), text_evaluation_set()
     readings = [
-        read(
+        read_probes(
             backbone, network, some, cache_folder(), views=views, max_new_tokens=16, asked=count
         )
         for some, views, count in ((cases, VIEW_OF, asked), (texts, TEXT_VIEW_OF, _TEXTS))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from liveedit.benchmark.base_answers import answers_before
+from liveedit.benchmark.base_answers import base_answers
 from liveedit.data.views import VIEWS, views_of
 
 TOKENS = 5
@@ -32,7 +32,7 @@ def asked(backbone, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def answers(backbone, tmp_path: Path) -> Callable[..., list[list[str]]]:
     def make(cases: list, names: tuple[str, ...] = NAMES, tokens: int = TOKENS) -> list[list[str]]:
-        return answers_before(backbone, cases, names, tmp_path, max_new_tokens=tokens)
+        return base_answers(backbone, cases, names, tmp_path, max_new_tokens=tokens)
 
     return make
 

@@ -12,7 +12,7 @@ import torch
 
 from liveedit.benchmark import protocol as protocol_module
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
-from liveedit.benchmark.probes import read
+from liveedit.benchmark.probes import read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.suite import Group, groups_of
 from liveedit.data.emoji_edit.scene import render
@@ -60,7 +60,7 @@ def protocol_of(pictured, texts, folder) -> Callable[..., Protocol]:
 
     def make(model: EditedModel, *, asked: int | None = None, **options: Any) -> Protocol:
         readings = (
-            read(
+            read_probes(
                 model.backbone, model.network, some, folder,
                 views=views, max_new_tokens=TOKENS, asked=asked,
             )

@@ -2,7 +2,7 @@
 
 from liveedit.benchmark import retention as module
 from liveedit.benchmark.metrics import VIEW_OF, summarise
-from liveedit.benchmark.probes import read
+from liveedit.benchmark.probes import read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.retention import retention_groups, summarise_retention
 from liveedit.benchmark.suite import Group
@@ -13,7 +13,7 @@ def test_the_first_edits_are_asked_about_however_many_follow(
 ) -> None:
     monkeypatch.setattr(module, "FIRST", 2)
     model = make_model()
-    reading = read(
+    reading = read_probes(
         model.backbone, model.network, pictured, tmp_path, views=VIEW_OF, max_new_tokens=3
     )
     protocol = Protocol(model, reading, generate=False, max_new_tokens=3)

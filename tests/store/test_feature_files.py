@@ -57,7 +57,7 @@ def same(one: SqlStore, other: SqlStore) -> None:
     assert one.edits == other.edits
     for revision in range(one.revision + 1):
         assert one.edits_at(revision) == other.edits_at(revision)
-    mine, theirs = one.pool().told, other.pool().told
+    mine, theirs = one.pool().metadata, other.pool().metadata
     assert torch.equal(mine.vision.whole, theirs.vision.whole)
     assert torch.equal(mine.prompt.whole, theirs.prompt.whole)
     assert torch.equal(mine.sees, theirs.sees)
@@ -157,7 +157,9 @@ def test_files_of_another_log_that_cannot_be_replaced_are_not_used(
     filled(other, features_of(COUNT, 9), exact=100).close()
     shutil.rmtree(f"{other}-features")
     shutil.copytree(f"{location}-features", f"{other}-features")
-    monkeypatch.setattr(feature_files, "keep", lambda *_: None)  # as in a folder that is read-only
+    monkeypatch.setattr(
+        feature_files, "write_derived", lambda *_: None
+    )  # as in a folder that is read-only
     store = SqlStore(other, exact=100)
     same(store, without_files(other, tmp_path))
 
@@ -181,4 +183,4 @@ def test_two_dtypes_are_kept_apart(location) -> None:
     SqlStore(location, exact=100, dtype=torch.float16).close()
     assert len(files(location)) == 2 * FULL
     store = SqlStore(location, exact=100, dtype=torch.float16)
-    assert store.pool().told.vision.whole.dtype == torch.float16
+    assert store.pool().metadata.vision.whole.dtype == torch.float16

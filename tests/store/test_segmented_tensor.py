@@ -5,7 +5,7 @@ import torch
 
 from liveedit.methods.liveedit.routing import Router, RoutingFeatures
 from liveedit.store import segmented_tensor
-from liveedit.store.segmented_tensor import FeatureRows, GrowingRows, Rows
+from liveedit.store.segmented_tensor import FeatureRows, GrowingTensor, SegmentedTensor
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _small_segments(monkeypatch) -> None:
 
 @pytest.mark.parametrize("sizes", [(3, 4, 1), (8, 8), (20,), (1,) * 19, (5, 16, 2), (0, 8, 0, 1)])
 def test_what_was_written_is_read(sizes) -> None:
-    grown = GrowingRows(torch.empty(0, 2))
+    grown = GrowingTensor(torch.empty(0, 2))
     values = torch.randn(sum(sizes), 2)
     count = 0
     for size in sizes:
@@ -32,7 +32,7 @@ def test_what_was_written_is_read(sizes) -> None:
 
 
 def test_growing_leaves_full_segments_where_they_are() -> None:
-    grown = GrowingRows(torch.empty(0, 2))
+    grown = GrowingTensor(torch.empty(0, 2))
     grown.write(0, torch.randn(17, 2))
     before = [segment.data_ptr() for segment in grown.first(16).segments]
     grown.write(17, torch.randn(100, 2))
@@ -40,7 +40,7 @@ def test_growing_leaves_full_segments_where_they_are() -> None:
 
 
 def test_a_full_segment_is_taken_as_it_is() -> None:
-    grown, values = GrowingRows(torch.empty(0, 2)), torch.randn(8, 2)
+    grown, values = GrowingTensor(torch.empty(0, 2)), torch.randn(8, 2)
     grown.write(0, values)
     assert grown.first(8).whole.data_ptr() == values.data_ptr()
     half = values.half()
@@ -54,7 +54,7 @@ def test_comparing_part_by_part_is_comparing_all(count) -> None:
 
     vision, prompt = torch.randn(2, count, 3)
     parts = {
-        name: Rows(tuple(tensor.split(8)))
+        name: SegmentedTensor(tuple(tensor.split(8)))
         for name, tensor in (("vision", vision), ("prompt", prompt))
     }
     told = FeatureRows(**parts, sees=torch.arange(count) % 2 == 0)

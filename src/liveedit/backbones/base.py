@@ -16,8 +16,8 @@ from transformers.utils import ModelOutput
 from liveedit.backbones.chat import answer_frame, expanded, rendered
 from liveedit.backbones.query import PaddingSide, Picture, Query, as_list, counted, padded
 from liveedit.backbones.spans import Spans, find_spans
-from liveedit.backbones.upper_layers import layers_above
-from liveedit.backbones.vision import Eyes
+from liveedit.backbones.upper_layers import upper_layers
+from liveedit.backbones.vision import ImageEncoder
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
 from liveedit.saving.fingerprint import config_digest
 
@@ -26,7 +26,7 @@ Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 __all__ = ["Backbone", "Pictures", "Query"]
 
 
-class Backbone(Eyes):
+class Backbone(ImageEncoder):
     """What all supported families share; a family's file says what differs.
 
     Args:
@@ -42,7 +42,7 @@ class Backbone(Eyes):
 
     family: ClassVar[str]
     # names in ``per_token`` that ``finish`` cannot do without
-    needed_above: ClassVar[tuple[str, ...]] = ()
+    required_per_token: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class Backbone(Eyes):
         self, position_ids: Int[Tensor, "*axes batch length"], inputs: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """What `decoder_inputs` needs beside the mask; each (batch, length, ...)."""
-        return {name: inputs[name] for name in self.needed_above}
+        return {name: inputs[name] for name in self.required_per_token}
 
     def pack(self, features: list[Tensor]) -> ModelOutput | None:
         """The vision encoder's output as the model takes it ready made."""
@@ -352,14 +352,14 @@ class Backbone(Eyes):
             ValueError: The family needs something of every token that is not given.
         """
         per_token = per_token or {}
-        missing = [name for name in self.needed_above if name not in per_token]
+        missing = [name for name in self.required_per_token if name not in per_token]
         if missing:
             raise ValueError(
                 f"{self.family} cannot go on from states without {', '.join(missing)}; pass on "
                 "per_token of the query they are of"
             )
         inputs = self.decoder_inputs(hidden, attention_mask, per_token)
-        above = layers_above(self.decoder, self.edit_layer, hidden)
+        above = upper_layers(self.decoder, self.edit_layer, hidden)
         last = above(inputs_embeds=hidden, use_cache=False, **inputs).last_hidden_state
         return self.model.get_output_embeddings()(last[keep.to(last.device)])
 

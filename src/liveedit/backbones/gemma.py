@@ -18,7 +18,7 @@ class Gemma3Backbone(TiledBackbone):
     """``Gemma3ForConditionalGeneration``: the image tokens of a picture see each other."""
 
     family = "gemma3"
-    needed_above = ("token_type_ids",)
+    required_per_token = ("token_type_ids",)
 
     def inputs_beside(self, spans: Spans, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         """One where an image token is."""

@@ -29,7 +29,7 @@ _FLOAT = 4  # bytes: experts and features are float32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TokenRun:
     """Neighbouring tokens of one span.
 
     Args:
@@ -44,7 +44,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkup:
+class Inspection:
     """What was found.
 
     Args:
@@ -65,18 +65,18 @@ class Checkup:
     edit_layer: int
     width: int
     parameters: int
-    runs: tuple[Run, ...]
+    runs: tuple[TokenRun, ...]
     bytes_per_edit: int
     missing: tuple[str, ...]
 
 
-def check_up(
+def inspect_model(
     model: str | Path,
     *,
     image: Image.Image | None = None,
     editor: Path | None = None,
     edit_layer: int | None = None,
-) -> Checkup:
+) -> Inspection:
     """Look at a model; nothing of it is run.
 
     Args:
@@ -91,7 +91,7 @@ def check_up(
     """
     backbone = load_backbone(model, weights=False, edit_layer=edit_layer)
     missing: list[str] = []
-    runs: tuple[Run, ...] = ()
+    runs: tuple[TokenRun, ...] = ()
     try:
         runs = sample(backbone, image or drawing())
     except LiveEditError as error:
@@ -113,7 +113,7 @@ def check_up(
             "editor with the same of the two."
         )
     numbers = 2 * config.rank * backbone.width + 2 * config.width * config.vectors
-    return Checkup(
+    return Inspection(
         model=str(model),
         family=backbone.family,
         layers=backbone.layers,
@@ -126,7 +126,7 @@ def check_up(
     )
 
 
-def sample(backbone: Backbone, image: Image.Image) -> tuple[Run, ...]:
+def sample(backbone: Backbone, image: Image.Image) -> tuple[TokenRun, ...]:
     """Spans of a question about a picture and its answer; the vision tower is not run."""
     _, texts = backbone.read_images([image])
     prompt = backbone.prompt_text(_QUESTION, images=1)
@@ -146,7 +146,7 @@ def sample(backbone: Backbone, image: Image.Image) -> tuple[Run, ...]:
         if at == len(kinds) or kinds[at] != kinds[start]:
             shown = ids[0, start : start + 1 if kinds[start] == "vision" else at]
             text = backbone.tokenizer.decode(shown)
-            runs.append(Run(kind=kinds[start], text=text, tokens=at - start))
+            runs.append(TokenRun(kind=kinds[start], text=text, tokens=at - start))
             start = at
     return tuple(runs)
 
@@ -160,7 +160,7 @@ def drawing() -> Image.Image:
     return picture
 
 
-def drawn(image: Image.Image, runs: tuple[Run, ...]) -> Image.Image:
+def drawn(image: Image.Image, runs: tuple[TokenRun, ...]) -> Image.Image:
     """The picture with the tokens of the sample prompt beneath it, coloured by their span."""
     font, width, line = ImageFont.load_default(14), 720, 24
     height = round(image.height * width / image.width)

@@ -24,7 +24,7 @@ class LlavaOnevisionBackbone(Backbone):
     """``LlavaOnevisionForConditionalGeneration``: a picture is cut into tiles if it is alone."""
 
     family = "llava_onevision"
-    minds_company = True
+    depends_on_image_count = True
 
     def grouped(
         self, images: list[Image.Image], *, together: bool

@@ -22,7 +22,7 @@ class Qwen2VLBackbone(Backbone):
 
     family = "qwen2_vl"
     picture_inputs = ("image_grid_thw",)
-    needed_above = ("position_ids",)
+    required_per_token = ("position_ids",)
 
     def inputs_beside(self, spans: Spans, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         """The grids of all pictures, and which tokens are of a picture."""

@@ -7,7 +7,7 @@ import copy
 from torch import Tensor, nn
 
 
-class _Given(nn.Module):
+class _KnownOutput(nn.Module):
     """Stands for the edit layer, whose output is known."""
 
     def __init__(self, hidden: Tensor) -> None:
@@ -18,14 +18,14 @@ class _Given(nn.Module):
         return self.hidden
 
 
-class _Skipped(nn.Module):
+class _SkippedLayer(nn.Module):
     """Stands for a layer below it."""
 
     def forward(self, hidden: Tensor, *_args: object, **_others: object) -> Tensor:
         return hidden
 
 
-def layers_above(decoder: nn.Module, edit_layer: int, hidden: Tensor) -> nn.Module:
+def upper_layers(decoder: nn.Module, edit_layer: int, hidden: Tensor) -> nn.Module:
     """A decoder that goes on from known states; each layer stays at its index.
 
     Masks, positions and what else a decoder makes for its layers it makes as ever; it may depend
@@ -42,8 +42,8 @@ def layers_above(decoder: nn.Module, edit_layer: int, hidden: Tensor) -> nn.Modu
         above.__dict__.pop(name, None)
     above.layers = nn.ModuleList(
         [
-            *(_Skipped() for _ in range(edit_layer)),
-            _Given(hidden),
+            *(_SkippedLayer() for _ in range(edit_layer)),
+            _KnownOutput(hidden),
             *decoder.layers[edit_layer + 1 :],  # type: ignore[index]
         ]
     )

@@ -18,7 +18,7 @@ from liveedit.backbones.query import Picture
 from liveedit.correction import image_identity
 
 
-class Eyes:
+class ImageEncoder:
     """Image processor and vision tower of a model, and the pictures seen lately.
 
     Args:
@@ -29,7 +29,7 @@ class Eyes:
     # inputs of the vision tower that the model needs again beside the features
     picture_inputs: ClassVar[tuple[str, ...]] = ()
     # whether the image tokens of a picture depend on there being others in its prompt
-    minds_company: ClassVar[bool] = False
+    depends_on_image_count: ClassVar[bool] = False
 
     _FEATURES_KEPT = 512 * 2**20  # bytes of image tokens of pictures seen lately
     _PICTURES_AT_ONCE = 4  # small batches stay in a processor's cache: four times faster than 64
@@ -58,7 +58,7 @@ class Eyes:
     def pictures(self, rows: Sequence[Sequence[Image.Image]]) -> list[list[Picture]]:
         """The pictures of each row; one seen lately is not encoded again."""
         keys = [
-            [(image_identity(one), self.minds_company and len(row) > 1) for one in row]
+            [(image_identity(one), self.depends_on_image_count and len(row) > 1) for one in row]
             for row in rows
         ]
         images = {

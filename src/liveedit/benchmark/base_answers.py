@@ -18,7 +18,7 @@ _SHARD = 128
 _BATCH = 32
 
 
-def answers_before(
+def base_answers(
     backbone: Backbone,
     cases: Sequence[Case],
     names: Sequence[str],

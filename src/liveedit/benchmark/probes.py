@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.benchmark.base_answers import answers_before
+from liveedit.benchmark.base_answers import base_answers
 from liveedit.benchmark.metrics import WANT_TARGET
 from liveedit.data.cached_states import CachedViews, cache_views
 from liveedit.data.views import Case
@@ -21,7 +21,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Probes:
     """Probes of some corrections as the unedited model reads them.
 
     A probe is one view of one correction; row ``case * len(metrics) + number of the metric``.
@@ -47,7 +47,7 @@ class Reading:
     wanted: list[tuple[int, ...]]
 
 
-def read(
+def read_probes(
     backbone: Backbone,
     network: EditorNetwork,
     cases: Sequence[Case],
@@ -56,7 +56,7 @@ def read(
     views: Mapping[str, str],
     max_new_tokens: int,
     asked: int | None = None,
-) -> Reading:
+) -> Probes:
     """Ask the unedited model, and read its states.
 
     Args:
@@ -72,7 +72,7 @@ def read(
     local = [view for metric, view in views.items() if metric not in WANT_TARGET]
     given: list[list[str]] = [[] for _ in cases]
     if local:
-        given = answers_before(
+        given = base_answers(
             backbone, cases, local, folder / "before", max_new_tokens=max_new_tokens
         )
     answers = []
@@ -98,7 +98,7 @@ def read(
                         {name: value[aimed] for name, value in batch.per_token.items()})
         )  # fmt: skip
         before += [next(predicted) if one else None for one in aimed.tolist()]
-    return Reading(
+    return Probes(
         cases=every,
         metrics=tuple(views),
         expected=[answer for row in answers for answer in row],

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from liveedit.benchmark.metrics import WANT_TARGET, same_answer
-from liveedit.benchmark.probes import BATCH, Reading, predictions
+from liveedit.benchmark.probes import BATCH, Probes, predictions
 from liveedit.benchmark.suite import Group
 from liveedit.correction import Correction
 from liveedit.data.annotations.cases import HopCase
@@ -62,9 +62,9 @@ class Protocol:
     def __init__(
         self,
         model: EditedModel,
-        pictured: Reading,
-        texts: Reading | None = None,
-        hops: Reading | None = None,
+        pictured: Probes,
+        texts: Probes | None = None,
+        hops: Probes | None = None,
         *,
         generate: bool = True,
         max_new_tokens: int = 16,
@@ -117,7 +117,7 @@ class Protocol:
             for reading, members in self._asked(groups)
         )
 
-    def _asked(self, groups: Sequence[Group]) -> list[tuple[Reading, list[Sequence[int]]]]:
+    def _asked(self, groups: Sequence[Group]) -> list[tuple[Probes, list[Sequence[int]]]]:
         """What is asked of which corrections of each group."""
         asked = (
             (self._pictured, [group.probed for group in groups]),
@@ -150,7 +150,7 @@ class Protocol:
     def _ask(
         self,
         model: EditedModel,
-        reading: Reading,
+        reading: Probes,
         rows: Sequence[tuple[int, int]],
         made: dict[_Edited, int],
     ) -> Iterator[dict[str, Any]]:
@@ -193,7 +193,7 @@ class Protocol:
             yield record
 
     def _outcomes(
-        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
+        self, reading: Probes, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
     ) -> list[_Outcome]:
         fires = torch.zeros_like(rows, dtype=torch.bool)
         if routed is not None:
@@ -214,7 +214,7 @@ class Protocol:
             know(unedited, self._unedited(reading, rows[unedited]))
         return [self._known[key] for key in keys]
 
-    def _unedited(self, reading: Reading, rows: Int[Tensor, " rows"]) -> list[_Outcome]:
+    def _unedited(self, reading: Probes, rows: Int[Tensor, " rows"]) -> list[_Outcome]:
         """Rows that no edit concerns: they are bit-identical to the unedited model's."""
         answers: dict[int, str] = {}
         if self._generate:
@@ -233,7 +233,7 @@ class Protocol:
 
     @torch.no_grad()
     def _edited(
-        self, reading: Reading, rows: Int[Tensor, " rows"], routed: RoutedExperts
+        self, reading: Probes, rows: Int[Tensor, " rows"], routed: RoutedExperts
     ) -> list[_Outcome]:
         backbone, scale = self._model.backbone, self._model.network.scale
         width = len(reading.metrics)
@@ -262,7 +262,7 @@ class Protocol:
 
     @torch.no_grad()
     def _answers(
-        self, reading: Reading, rows: Sequence[int], routed: RoutedExperts | None
+        self, reading: Probes, rows: Sequence[int], routed: RoutedExperts | None
     ) -> list[str]:
         """Freely generated answers, greedy."""
         backbone, width = self._model.backbone, len(reading.metrics)

@@ -12,7 +12,7 @@ from typing import Any
 from liveedit import __version__
 from liveedit.benchmark.checkpointed_run import parts_of, run_parts
 from liveedit.benchmark.metrics import HOP_VIEW_OF, VIEW_OF, summarise
-from liveedit.benchmark.probes import Reading, read
+from liveedit.benchmark.probes import Probes, read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.retention import retention_groups, summarise_retention
 from liveedit.benchmark.suite import Suite
@@ -92,9 +92,9 @@ def run_benchmark(
     began = time.perf_counter()
     beside = [text for groups in every.values() for group in groups for text in group.texts]
 
-    def reading(cases: Sequence[Case], views: Mapping[str, str], asked: int | None) -> Reading:
+    def reading(cases: Sequence[Case], views: Mapping[str, str], asked: int | None) -> Probes:
         where = cache or cache_folder()
-        return read(
+        return read_probes(
             model.backbone, model.network, cases, where,
             views=views, max_new_tokens=tokens, asked=asked,
         )  # fmt: skip

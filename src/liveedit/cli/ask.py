@@ -9,7 +9,7 @@ import typer
 
 from liveedit.cli.common import AS_OF, DEVICE, DTYPE, EDITOR, JSON, MODEL, STORE, Dtype, load
 
-_TOLD = 100  # edits that are looked at for an explanation
+_SHOWN = 100  # edits that are looked at for an explanation
 
 
 def ask(
@@ -33,7 +33,7 @@ def ask(
     with edited.at(revision), edited.namespace(namespace):
         answer = edited.generate(picture, question, max_new_tokens=max_new_tokens)
         told = explain or as_json
-        found = edited.explain(picture, question, most=_TOLD) if told else []
+        found = edited.explain(picture, question, most=_SHOWN) if told else []
     used = [one for one in found if one.weight > 0]
     if as_json:
         print(

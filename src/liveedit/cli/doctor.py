@@ -12,7 +12,7 @@ import typer
 from liveedit.cli.common import EDITOR, JSON, quieten
 
 if TYPE_CHECKING:
-    from liveedit.backbones.inspection import Checkup
+    from liveedit.backbones.inspection import Inspection
 
 
 def doctor(
@@ -33,11 +33,11 @@ def doctor(
     No weights are read. The exit status is 1 if something keeps the model from being edited.
     """
     quieten()
-    from liveedit.backbones.inspection import check_up, drawing, drawn
+    from liveedit.backbones.inspection import drawing, drawn, inspect_model
     from liveedit.correction import open_image
 
     picture = drawing() if image is None else open_image(image)
-    found = check_up(model, image=picture, editor=editor, edit_layer=edit_layer)
+    found = inspect_model(model, image=picture, editor=editor, edit_layer=edit_layer)
     if out is not None:
         drawn(picture, found.runs).save(out, format="PNG")
     if as_json:
@@ -48,7 +48,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _show(found: Checkup, edits: int, out: Path | None) -> None:
+def _show(found: Inspection, edits: int, out: Path | None) -> None:
     from rich.console import Console
     from rich.text import Text
 

@@ -109,12 +109,12 @@ def import_(
     if is_export(file):
         _import_folder(file, store, as_json)
         return
-    from liveedit.data.corrections_file import import_stated, read_stated, refuse_bad
+    from liveedit.data.corrections_file import import_corrections, read_corrections, refuse_bad
 
-    stated, bad = read_stated(file, images, namespace=namespace, author=author, reason=reason)
+    stated, bad = read_corrections(file, images, namespace=namespace, author=author, reason=reason)
     if not skip_bad:
         refuse_bad(bad)
-    report = import_stated(
+    report = import_corrections(
         load(model, editor, store, device=device, dtype=dtype),
         stated,
         batch=batch,

@@ -38,13 +38,13 @@ def train(
     quieten()
     from liveedit.pocket.alignment.language_stage import AlignmentConfig
     from liveedit.pocket.alignment.run import train_alignment
-    from liveedit.pocket.alignment.vision_stage import SightConfig
+    from liveedit.pocket.alignment.vision_stage import VisionStageConfig
 
     config = AlignmentConfig()
     if steps is not None:
         loop = config.loop.model_copy(update={"steps": steps})
         config = config.model_copy(update={"loop": loop})
-    print(train_alignment(out, SightConfig(), config))
+    print(train_alignment(out, VisionStageConfig(), config))
 
 
 @app.command()

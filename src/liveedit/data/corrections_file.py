@@ -18,11 +18,11 @@ from liveedit.store.edit import correction_digest
 from liveedit.store.sql import SqlStore
 
 _FIELDS = ("image", "prompt", "target", "author", "reason", "namespace")
-_TOLD = 10  # bad lines that an error names
+_SHOWN = 10  # bad lines that an error names
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stated:
+class CorrectionRow:
     """One line of a file.
 
     Args:
@@ -59,14 +59,14 @@ class ImportReport:
     bad: list[str] = field(default_factory=list)
 
 
-def read_stated(
+def read_corrections(
     file: Path,
     images: Path | None = None,
     *,
     namespace: str = "",
     author: str = "",
     reason: str = "",
-) -> tuple[list[Stated], list[str]]:
+) -> tuple[list[CorrectionRow], list[str]]:
     """Corrections of a file, and what is wrong with the other lines.
 
     Args:
@@ -101,17 +101,17 @@ def refuse_bad(bad: Sequence[str], *, imported: int = 0) -> None:
         BadImport: There are.
     """
     if bad:
-        more = f", and {len(bad) - _TOLD} more" if len(bad) > _TOLD else ""
+        more = f", and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         written = f"{imported} were imported before" if imported else "nothing was imported"
         raise BadImport(
-            f"{'; '.join(bad[:_TOLD])}{more}. {written}; mend the lines and import again (nothing "
+            f"{'; '.join(bad[:_SHOWN])}{more}. {written}; mend the lines and import again (nothing "
             "is doubled), or leave them out with --skip-bad"
         )
 
 
-def import_stated(
+def import_corrections(
     model: EditedModel,
-    stated: Sequence[Stated],
+    stated: Sequence[CorrectionRow],
     *,
     batch: int = 32,
     skip_bad: bool = False,
@@ -173,7 +173,7 @@ def no_contradiction(outcomes: Sequence[EditOutcome]) -> None:
     ]
     if told:
         raise ConflictingEdit(
-            f"{'; '.join(told[:_TOLD])}. Nothing of this was written; revoke what is outdated, or "
+            f"{'; '.join(told[:_SHOWN])}. Nothing of this was written; revoke what is outdated, or "
             "let it be superseded without --refuse-conflicts"
         )
 
@@ -193,7 +193,7 @@ def _lines(file: Path) -> Iterator[tuple[int, object]]:
                     yield line, error
 
 
-def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) -> Stated:
+def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) -> CorrectionRow:
     if isinstance(fields, ValueError):
         raise ValueError(f"no JSON ({fields})")
     if not isinstance(fields, dict) or not {"prompt", "target"} <= fields.keys():
@@ -211,13 +211,13 @@ def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) ->
         raise ValueError(f"there is no picture {path}")
     told["prompt"] = checked_text(told["prompt"], "prompt")
     told["target"] = checked_text(told["target"], "target")
-    return Stated(line=line, image=path, **told)
+    return CorrectionRow(line=line, image=path, **told)
 
 
-_Ready = tuple[Stated, Correction, str]
+_Ready = tuple[CorrectionRow, Correction, str]
 
 
-def _ready(model: EditedModel, some: Sequence[Stated], report: ImportReport) -> list[_Ready]:
+def _ready(model: EditedModel, some: Sequence[CorrectionRow], report: ImportReport) -> list[_Ready]:
     found: list[_Ready] = []
     for one in some:
         try:

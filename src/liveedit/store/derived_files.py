@@ -23,20 +23,20 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class DerivedFile:
     """What a file holds.
 
     Args:
         tensors: Mapped into memory, not read.
-        told: Texts.
+        metadata: Texts beside them.
     """
 
     tensors: Mapping[str, Tensor]
-    told: Mapping[str, str]
+    metadata: Mapping[str, str]
 
 
-def keep(
-    folder: Path, name: str, tensors: Mapping[str, Tensor], told: Mapping[str, str]
+def write_derived(
+    folder: Path, name: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> Path | None:
     """Write a file in place of any earlier one of the name; None if the folder cannot be written.
 
@@ -47,7 +47,7 @@ def keep(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
-            {key: value.contiguous().cpu() for key, value in tensors.items()}, part, dict(told)
+            {key: value.contiguous().cpu() for key, value in tensors.items()}, part, dict(metadata)
         )
         place = part.replace(folder / f"{name}-{_crc(part):08x}.safetensors")
     except (OSError, SafetensorError) as error:
@@ -61,7 +61,7 @@ def keep(
     return place
 
 
-def kept(folder: Path, name: str) -> Kept | None:
+def read_derived(folder: Path, name: str) -> DerivedFile | None:
     """What was kept under a name; None if there is nothing that can be used."""
     for path in _files(folder, name):
         try:
@@ -70,7 +70,7 @@ def kept(folder: Path, name: str) -> Kept | None:
                 continue
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return Kept(tensors=tensors, told=file.metadata() or {})
+                return DerivedFile(tensors=tensors, metadata=file.metadata() or {})
         except (OSError, SafetensorError, ValueError) as error:
             _log.info("%s cannot be used: %s", path, error)
     return None

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from liveedit.store import schema
 from liveedit.store.edit_rows import batches
-from liveedit.store.in_force import Force
+from liveedit.store.in_force import InForce
 from liveedit.store.records import State, StoredEdit
 
 _edits, _revisions, _changes = schema.edits, schema.revisions, schema.changes
 
 
-class States:
+class EditStates:
     """The states of some edits at a revision, by their names.
 
     Args:
@@ -27,7 +27,7 @@ class States:
     def __init__(
         self, connection: sa.Connection, as_of: int, rows: Sequence[StoredEdit], *, made_with: str
     ) -> None:
-        self._force: Force[str] = Force()
+        self._force: InForce[str] = InForce()
         self._damaged = {row.edit.id for row in rows if row.problem}
         names = {row.number: row.edit.id for row in rows}
         where = (_edits.c.revision <= as_of) & (_edits.c.supersedes != "[]")

@@ -16,7 +16,7 @@ from liveedit.store.records import NewEdit
 from liveedit.store.serialization import BadBytes, unpack
 
 
-class ReadExperts:
+class ExpertCache:
     """Experts by the number of their edit in the log.
 
     Args:

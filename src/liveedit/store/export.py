@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"
 _FORMAT = 1
 _PART = 1024  # edits in one file of tensors
-_TOLD = 20  # edits that the card shows
+_SHOWN = 20  # edits that the card shows
 
 
 def is_export(path: Path) -> bool:
@@ -273,14 +273,14 @@ def _card(entries: Sequence[Entry], identity: Identity, revision: int) -> str:
         "tensors: `u` and `v` of the expert, `vision` and `prompt` of the router. "
         f"`{PICTURES}/` holds thumbnails by the identity of the picture.",
         "",
-        "## The first edits" if len(entries) > _TOLD else "## The edits",
+        "## The first edits" if len(entries) > _SHOWN else "## The edits",
         "",
         "| question | answer | author | reason | made |",
         "|---|---|---|---|---|",
         *(
             f"| {_cell(e.prompt)} | {_cell(e.target)} | {_cell(e.author)} | {_cell(e.reason)} | "
             f"{e.created:%Y-%m-%d} |"
-            for e in (entry.edit for entry in entries[:_TOLD])
+            for e in (entry.edit for entry in entries[:_SHOWN])
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -14,14 +14,14 @@ from pathlib import Path
 from jaxtyping import Int
 from torch import Tensor
 
-from liveedit.store.derived_files import keep, kept
+from liveedit.store.derived_files import read_derived, write_derived
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
-from liveedit.store.revisions import Shelf
+from liveedit.store.revisions import RevisionedRows
 from liveedit.store.segmented_tensor import SEGMENT
 
 
-class Segments:
+class FeatureFiles:
     """Files of the names and features of ``SEGMENT`` edits each, and one of the index.
 
     Args:
@@ -36,58 +36,58 @@ class Segments:
         self._indexed = 0  # so many are in the index that is kept
         self._writable = True
 
-    def load(self, shelf: Shelf) -> None:
-        """Put all that is kept on an empty shelf; its features are mapped into memory."""
-        while (found := kept(self._folder, self._name(self._count))) is not None:
-            told = found.told
-            if told["last"] != self._last(found.tensors["number"], SEGMENT):
+    def load(self, rows: RevisionedRows) -> None:
+        """Put all that is kept on empty rows; its features are mapped into memory."""
+        while (found := read_derived(self._folder, self._name(self._count))) is not None:
+            metadata = found.metadata
+            if metadata["last"] != self._last(found.tensors["number"], SEGMENT):
                 return
-            shelf.append(
-                json.loads(told["ids"]),
-                json.loads(told["namespaces"]),
-                json.loads(told["supersedes"]),
+            rows.append(
+                json.loads(metadata["ids"]),
+                json.loads(metadata["namespaces"]),
+                json.loads(metadata["supersedes"]),
                 found.tensors,
             )
             self._count += 1
 
-    def keep(self, shelf: Shelf, damaged: Collection[str]) -> None:
-        """Keep what has been published and fills files; from then on the shelf maps them."""
-        while self._writable and SEGMENT * (self._count + 1) <= len(shelf.published.in_force):
-            if any(shelf.row(name) // SEGMENT == self._count for name in damaged):
+    def keep(self, rows: RevisionedRows, damaged: Collection[str]) -> None:
+        """Keep what has been published and fills files; from then on the rows map them."""
+        while self._writable and SEGMENT * (self._count + 1) <= len(rows.published.in_force):
+            if any(rows.row(name) // SEGMENT == self._count for name in damaged):
                 return
-            part = shelf.segment(self._count)
-            told = {
+            part = rows.segment(self._count)
+            metadata = {
                 "ids": json.dumps(part.ids, ensure_ascii=False),
                 "namespaces": json.dumps(part.namespaces, ensure_ascii=False),
                 "supersedes": json.dumps(part.supersedes, ensure_ascii=False),
                 "last": self._last(part.columns["number"], SEGMENT),
             }
             name = self._name(self._count)
-            self._writable = keep(self._folder, name, part.columns, told) is not None
-            again = kept(self._folder, name)
+            self._writable = write_derived(self._folder, name, part.columns, metadata) is not None
+            again = read_derived(self._folder, name)
             if not self._writable or again is None:
                 return
-            shelf.replace(self._count, again.tensors)
+            rows.replace(self._count, again.tensors)
             self._count += 1
 
-    def load_index(self, shelf: Shelf) -> Index:
+    def load_index(self, rows: RevisionedRows) -> Index:
         """The index that is kept, or an empty one."""
-        found = kept(self._folder, f"index-{self._dtype}")
+        found = read_derived(self._folder, f"index-{self._dtype}")
         if found is not None:
-            count = int(found.told["count"])
-            numbers = shelf.published.tensors["number"]
-            if count <= len(numbers) and found.told["last"] == self._last(numbers, count):
+            count = int(found.metadata["count"])
+            numbers = rows.published.tensors["number"]
+            if count <= len(numbers) and found.metadata["last"] == self._last(numbers, count):
                 self._indexed = count
-                return Index.restored(found.tensors, found.told)
+                return Index.restored(found.tensors, found.metadata)
         return Index()
 
-    def keep_index(self, index: Index, shelf: Shelf, *, closing: bool = False) -> None:
+    def keep_index(self, index: Index, rows: RevisionedRows, *, closing: bool = False) -> None:
         """Keep an index that has grown by an eighth, or at all if the store is being closed."""
         if index.count <= self._indexed * (1 if closing else 9 / 8) or not self._writable:
             return
-        tensors, told = index.state()
-        last = self._last(shelf.published.tensors["number"], index.count)
-        keep(self._folder, f"index-{self._dtype}", tensors, told | {"last": last})
+        tensors, metadata = index.state()
+        last = self._last(rows.published.tensors["number"], index.count)
+        write_derived(self._folder, f"index-{self._dtype}", tensors, metadata | {"last": last})
         self._indexed = index.count
 
     def _last(self, numbers: Int[Tensor, " rows"], count: int) -> str:

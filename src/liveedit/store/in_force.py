@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Force(Generic[Key]):
+class InForce(Generic[Key]):
     """Follows additions, revocations and restorations; each costs what it concerns.
 
     The methods return the edits whose being in force may have changed.

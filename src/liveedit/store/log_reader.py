@@ -17,7 +17,7 @@ from liveedit.store.checksums import checksum
 from liveedit.store.database import Database
 from liveedit.store.edit import Edit
 from liveedit.store.edit_rows import BATCH, batches, named
-from liveedit.store.edit_states import States
+from liveedit.store.edit_states import EditStates
 from liveedit.store.records import Entry, Identity, News, Revision, StoredEdit
 
 _edits, _experts = schema.edits, schema.experts
@@ -131,7 +131,7 @@ class LogReader:
                 columns = (_edits.c.prompt, _edits.c.target, _edits.c.author, _edits.c.reason)
                 where &= sa.or_(*(c.icontains(text, autoescape=True) for c in columns))
             rows = self._rows(connection, where, ids, features=False)
-            states = States(connection, as_of, rows, made_with=self.identity.digest)
+            states = EditStates(connection, as_of, rows, made_with=self.identity.digest)
         found = [
             Entry(edit=row.edit, revision=row.revision, state=states[row.edit.id]) for row in rows
         ]

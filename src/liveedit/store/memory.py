@@ -17,7 +17,7 @@ from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
-from liveedit.store.revisions import Shelf, View
+from liveedit.store.revisions import RevisionedRows, RevisionView
 
 __all__ = ["Edit", "MemoryStore", "Pool"]
 
@@ -44,7 +44,7 @@ class MemoryStore(Store):
             "prompt": torch.empty(0, features),
             "sees": torch.empty(0, dtype=torch.bool),
         }
-        self._shelf = Shelf(columns, device=device)
+        self._rows = RevisionedRows(columns, device=device)
         self._edits: dict[str, Edit] = {}
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
@@ -55,7 +55,7 @@ class MemoryStore(Store):
     @property
     def revision(self) -> int:
         """How many times the store has been changed."""
-        return self._shelf.published.revision
+        return self._rows.published.revision
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -69,7 +69,7 @@ class MemoryStore(Store):
             UnknownRevision: It is still to come.
         """
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
-        return tuple(self._edits[self._shelf.ids[row]] for row in rows)
+        return tuple(self._edits[self._rows.ids[row]] for row in rows)
 
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
         """Those of some edits that are not revoked, by their names.
@@ -81,11 +81,11 @@ class MemoryStore(Store):
         Raises:
             UnknownEdit: There is none of one of the names.
         """
-        return {one: self._edits[one] for one in ids if not self._shelf.revoked(one) or revoked}
+        return {one: self._edits[one] for one in ids if not self._rows.revoked(one) or revoked}
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
-        return self._shelf.row(edit_id)
+        return self._rows.row(edit_id)
 
     def add(
         self,
@@ -103,7 +103,7 @@ class MemoryStore(Store):
             pictures: Their pictures, which only lasting stores keep.
         """
         with self.transaction():
-            self._shelf.append(
+            self._rows.append(
                 [edit.id for edit in edits],
                 [edit.namespace for edit in edits],
                 [edit.supersedes for edit in edits],
@@ -131,8 +131,8 @@ class MemoryStore(Store):
         """
         with self._lock:
             edit = self.get(edit_id)
-            self._shelf.revoke(edit_id, self.revision + 1)
-            self._shelf.publish(self.revision + 1)
+            self._rows.revoke(edit_id, self.revision + 1)
+            self._rows.publish(self.revision + 1)
         return edit
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
@@ -142,10 +142,10 @@ class MemoryStore(Store):
             UnknownEdit: There is none of that name that is revoked.
         """
         with self._lock:
-            if not self._shelf.revoked(edit_id):
+            if not self._rows.revoked(edit_id):
                 raise UnknownEdit(edit_id, "revoked edit")
-            self._shelf.restore(edit_id, self.revision + 1)
-            self._shelf.publish(self.revision + 1)
+            self._rows.restore(edit_id, self.revision + 1)
+            self._rows.publish(self.revision + 1)
         return self._edits[edit_id]
 
     @contextmanager
@@ -158,7 +158,7 @@ class MemoryStore(Store):
             keep: False to take them back in any case.
         """
         with self._lock:
-            outer, count = self._writer, len(self._shelf)
+            outer, count = self._writer, len(self._rows)
             self._writer = get_ident()
             try:
                 yield
@@ -168,11 +168,11 @@ class MemoryStore(Store):
             finally:
                 self._writer = outer
                 if not keep:
-                    for edit_id in self._shelf.ids[count:]:
+                    for edit_id in self._rows.ids[count:]:
                         del self._edits[edit_id]
-                    self._shelf.truncate(count)
-                elif outer is None and len(self._shelf) > count:
-                    self._shelf.publish(self.revision + 1)
+                    self._rows.truncate(count)
+                elif outer is None and len(self._rows) > count:
+                    self._rows.publish(self.revision + 1)
 
     def pool(
         self,
@@ -200,11 +200,11 @@ class MemoryStore(Store):
                 return Experts(u=u.whole, v=v.whole)
             return Experts(u=u[rows], v=v[rows])
 
-        return self._shelf.pool(view, take, only, namespaces)
+        return self._rows.pool(view, take, only, namespaces)
 
-    def _view(self, revision: int | None) -> View:
+    def _view(self, revision: int | None) -> RevisionView:
         if revision is not None:
-            return self._shelf.at(revision)
+            return self._rows.at(revision)
         if self._writer == get_ident():
-            return self._shelf.now(self.revision + 1)
-        return self._shelf.published
+            return self._rows.now(self.revision + 1)
+        return self._rows.published

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from liveedit.errors import UnknownEdit, UnknownRevision
-from liveedit.store.in_force import Force
+from liveedit.store.in_force import InForce
 from liveedit.store.index import Index
 from liveedit.store.pool import Pool, TakeExperts, count_kinds
-from liveedit.store.segmented_tensor import SEGMENT, FeatureRows, GrowingRows, Rows
+from liveedit.store.segmented_tensor import SEGMENT, FeatureRows, GrowingTensor, SegmentedTensor
 
 _PASTS = 8  # earlier revisions whose masks are kept
 _MASKS = 64  # namespaces whose masks are kept for a revision
@@ -23,7 +23,7 @@ Mask = tuple[Bool[Tensor, "1 rows"], Int[Tensor, "1 2"]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class RevisionView:
     """One revision: so many rows of the tensors, and which of them are in force.
 
     Args:
@@ -36,7 +36,7 @@ class View:
     """
 
     revision: int
-    rows: Mapping[str, Rows]
+    rows: Mapping[str, SegmentedTensor]
     tensors: Mapping[str, Tensor]
     in_force: Bool[Tensor, " rows"]
     masks: dict[str, Mask] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """``SEGMENT`` rows that were published, as :meth:`Shelf.append` takes them."""
+    """``SEGMENT`` rows that were published, as :meth:`RevisionedRows.append` takes them."""
 
     ids: list[str]
     namespaces: list[str]
@@ -59,7 +59,7 @@ class Segment:
     columns: dict[str, Tensor]
 
 
-class Shelf:
+class RevisionedRows:
     """Rows are only ever appended, so that views of them stay good.
 
     Writers must exclude each other. Readers need not wait: they get the view of the last revision
@@ -77,7 +77,7 @@ class Shelf:
 
         empty = {name: tensor.to(device) for name, tensor in columns.items()}
         self._grown = {
-            name: GrowingRows(tensor) for name, tensor in empty.items() if tensor.ndim > 1
+            name: GrowingTensor(tensor) for name, tensor in empty.items() if tensor.ndim > 1
         }
         self._tensors = {name: tensor for name, tensor in empty.items() if tensor.ndim == 1} | {
             "namespace": bare(torch.int32),
@@ -87,11 +87,11 @@ class Shelf:
         self.ids: list[str] = []
         self._rows: dict[str, int] = {}
         self._namespaces: dict[str, int] = {}
-        self._force: Force[int] = Force()
+        self._force: InForce[int] = InForce()
         self._supersedes: dict[int, tuple[int, ...]] = {}
         self._dropped: set[int] = set()
         self._events: list[tuple[int, bool, int]] = []  # revision, restored or revoked, row
-        self._pasts: dict[int, View] = {}
+        self._pasts: dict[int, RevisionView] = {}
         self._swap = Lock()
         self.published = self.now(0)
 
@@ -211,15 +211,15 @@ class Shelf:
             grown.replace(number, columns[name].to(self._tensors["sees"].device))
         self.publish(self.published.revision)
 
-    def now(self, revision: int) -> View:
+    def now(self, revision: int) -> RevisionView:
         """The rows as they are, published or not."""
         count = len(self.ids)
         tensors = {name: tensor[:count] for name, tensor in self._tensors.items()}
         rows = {name: grown.first(count) for name, grown in self._grown.items()}
         in_force = tensors.pop("in_force").clone()
-        return View(revision=revision, rows=rows, tensors=tensors, in_force=in_force)
+        return RevisionView(revision=revision, rows=rows, tensors=tensors, in_force=in_force)
 
-    def at(self, revision: int) -> View:
+    def at(self, revision: int) -> RevisionView:
         """The rows as they were.
 
         Raises:
@@ -238,7 +238,7 @@ class Shelf:
 
     def pool(
         self,
-        view: View,
+        view: RevisionView,
         take: TakeExperts,
         only: Collection[str] | None,
         namespaces: Sequence[str],
@@ -276,7 +276,7 @@ class Shelf:
             index=index,
         )
 
-    def _mask(self, view: View, namespace: str) -> Mask:
+    def _mask(self, view: RevisionView, namespace: str) -> Mask:
         mask = view.masks.get(namespace)
         if mask is None:
             if len(view.masks) >= _MASKS:
@@ -289,8 +289,8 @@ class Shelf:
             view.masks[namespace] = mask
         return mask
 
-    def _past(self, revision: int, newest: View) -> View:
-        force: Force[int] = Force()
+    def _past(self, revision: int, newest: RevisionView) -> RevisionView:
+        force: InForce[int] = InForce()
         born: Int[Tensor, " rows"] = newest.tensors["revision"]
         in_force = born <= revision
         changed: set[int] = set()

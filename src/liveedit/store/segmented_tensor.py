@@ -16,7 +16,7 @@ _CACHED = 512  # rows that are made float32 at a time: what stays in the process
 
 
 @dataclass(frozen=True)
-class Rows:
+class SegmentedTensor:
     """Rows of one column that do not change any more.
 
     Args:
@@ -49,7 +49,7 @@ class Rows:
         return self.segments[0] if len(self.segments) == 1 else torch.cat(self.segments)
 
 
-class GrowingRows:
+class GrowingTensor:
     """Rows that are written one after the other.
 
     Args:
@@ -75,13 +75,13 @@ class GrowingRows:
                 self._reserve(number, start + len(some))
                 self._segments[number][start : start + len(some)] = some
 
-    def first(self, count: int) -> Rows:
+    def first(self, count: int) -> SegmentedTensor:
         """Views of the first rows; they change if these rows are written again."""
         full, rest = divmod(count, SEGMENT)
         cut = [*self._segments[:full]]
         if rest or not full:
             cut.append(self._segments[full][:rest])
-        return Rows(tuple(cut))
+        return SegmentedTensor(tuple(cut))
 
     def replace(self, number: int, segment: Tensor) -> None:
         """Put a full segment in the place of another, or behind the last."""
@@ -107,8 +107,8 @@ class FeatureRows:
         sees: Which edits have a picture.
     """
 
-    vision: Rows
-    prompt: Rows
+    vision: SegmentedTensor
+    prompt: SegmentedTensor
     sees: Bool[Tensor, " edits"]
 
     def __len__(self) -> int:
@@ -117,9 +117,10 @@ class FeatureRows:
     def __getitem__(self, rows: Int[Tensor, " some"]) -> FeatureRows:
         """Copies of some rows."""
         return FeatureRows(
-            vision=Rows((self.vision[rows],)), prompt=Rows((self.prompt[rows],)),
+            vision=SegmentedTensor((self.vision[rows],)),
+            prompt=SegmentedTensor((self.prompt[rows],)),
             sees=self.sees[rows],
-        )  # fmt: skip
+        )
 
     @property
     def whole(self) -> EditFeatures:

@@ -18,13 +18,13 @@ from liveedit.methods.liveedit.generator import Experts
 from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.expert_cache import ReadExperts
-from liveedit.store.feature_files import Segments
+from liveedit.store.expert_cache import ExpertCache
+from liveedit.store.feature_files import FeatureFiles
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
-from liveedit.store.revisions import Shelf, View
+from liveedit.store.revisions import RevisionedRows, RevisionView
 from liveedit.store.serialization import BadBytes, pack, thumbnail, unpack
 
 _log = logging.getLogger(__name__)
@@ -73,11 +73,11 @@ class SqlStore(Store):
             "number": torch.empty(0, dtype=torch.int64),
         }
         self._device = torch.device(device)
-        self._shelf = Shelf(columns, device=device)
+        self._rows = RevisionedRows(columns, device=device)
         folder = self.log.database.companion("features", self.log.identity.digest)
-        self._segments = Segments(folder, self.log, str(dtype).removeprefix("torch."))
-        self._segments.load(self._shelf)
-        self._experts = ReadExperts(self.log, kept, self._name)
+        self._segments = FeatureFiles(folder, self.log, str(dtype).removeprefix("torch."))
+        self._segments.load(self._rows)
+        self._experts = ExpertCache(self.log, kept, self._name)
         self._exact = exact
         self._index: Index | None = None
         self._lock = RLock()
@@ -85,7 +85,7 @@ class SqlStore(Store):
         self._staged: list[tuple[NewEdit, Image.Image | None]] = []
         self.follow()
         if _can_index():
-            self._index = self._segments.load_index(self._shelf)
+            self._index = self._segments.load_index(self._rows)
             self.follow()
 
     def __len__(self) -> int:
@@ -96,7 +96,7 @@ class SqlStore(Store):
     def revision(self) -> int:
         """Number of the newest revision that is followed; 0 if nothing was ever changed."""
         self.follow()
-        return self._shelf.published.revision
+        return self._rows.published.revision
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -111,7 +111,7 @@ class SqlStore(Store):
         """
         self.follow()
         rows = self._view(revision).in_force.nonzero().flatten().tolist()
-        ids = [self._shelf.ids[row] for row in rows]
+        ids = [self._rows.ids[row] for row in rows]
         return tuple(self.some(ids, revoked=True).values())
 
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
@@ -128,7 +128,7 @@ class SqlStore(Store):
         for edit_id in ids:
             if edit_id in self.damaged:
                 raise DamagedEdit(edit_id, self.damaged[edit_id])
-        wanted = [one for one in ids if not self._shelf.revoked(one) or revoked]
+        wanted = [one for one in ids if not self._rows.revoked(one) or revoked]
         found = {new.edit.id: new.edit for new, _ in self._staged}
         written = [one for one in wanted if one not in found]
         found |= {row.edit.id: row.edit for row in self.log.stored(written, features=False)}
@@ -136,7 +136,7 @@ class SqlStore(Store):
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
-        return self._shelf.row(edit_id)
+        return self._rows.row(edit_id)
 
     def follow(self) -> None:
         """Take up what others have written; not while a transaction of this process is open."""
@@ -174,7 +174,7 @@ class SqlStore(Store):
                 expert = {"u": experts.u[row], "v": experts.v[row]}
                 new = NewEdit(edit=edit, features=pack(told), expert=pack(expert))
                 self._staged.append((new, pictures[row] if pictures else None))
-            self._shelf.append(
+            self._rows.append(
                 [edit.id for edit in edits],
                 [edit.namespace for edit in edits],
                 [edit.supersedes for edit in edits],
@@ -183,7 +183,7 @@ class SqlStore(Store):
                     "prompt": features.prompt,
                     "sees": features.sees,
                     "number": -1 - torch.arange(first, first + len(edits)),
-                    "revision": torch.full((len(edits),), self._shelf.published.revision + 1),
+                    "revision": torch.full((len(edits),), self._rows.published.revision + 1),
                 },
             )
 
@@ -225,7 +225,7 @@ class SqlStore(Store):
             outer = self._writer
             if outer is None:
                 self._follow()
-            count, staged = len(self._shelf), len(self._staged)
+            count, staged = len(self._rows), len(self._staged)
             self._writer = get_ident()
             final = False
             try:
@@ -238,7 +238,7 @@ class SqlStore(Store):
             finally:
                 self._writer = outer
                 if not keep or (outer is None and not final):
-                    self._shelf.truncate(count)
+                    self._rows.truncate(count)
                 if not keep or outer is None:
                     del self._staged[staged:]
             if outer is None:
@@ -270,20 +270,20 @@ class SqlStore(Store):
             return self._take(numbers if rows is None else numbers[rows], staged)
 
         indexed = len(numbers) > self._exact
-        return self._shelf.pool(view, take, only, namespaces, self._index if indexed else None)
+        return self._rows.pool(view, take, only, namespaces, self._index if indexed else None)
 
     def close(self) -> None:
         """Close all connections."""
         if self._index is not None:
-            self._segments.keep_index(self._index, self._shelf, closing=True)
+            self._segments.keep_index(self._index, self._rows, closing=True)
         self.log.close()
 
-    def _view(self, revision: int | None) -> View:
+    def _view(self, revision: int | None) -> RevisionView:
         if revision is not None:
-            return self._shelf.at(revision)
+            return self._rows.at(revision)
         if self._writer == get_ident():
-            return self._shelf.now(self._shelf.published.revision + 1)
-        return self._shelf.published
+            return self._rows.now(self._rows.published.revision + 1)
+        return self._rows.published
 
     def _write(self, row: int) -> bool:
         """Write what is staged, which begins at a row; whether the rows can stay as they are.
@@ -299,10 +299,10 @@ class SqlStore(Store):
         authors = {new.edit.author for new in news}
         author = authors.pop() if len(authors) == 1 else ""
         revision, first = self.log.append(news, pictures, author=author)
-        if revision != self._shelf.published.revision + 1:
+        if revision != self._rows.published.revision + 1:
             return False
-        self._shelf.fill("number", row, torch.arange(first, first + len(news)))
-        self._shelf.publish(revision)
+        self._rows.fill("number", row, torch.arange(first, first + len(news)))
+        self._rows.publish(revision)
         return True
 
     def _refresh(self) -> None:
@@ -313,31 +313,31 @@ class SqlStore(Store):
 
     def _follow(self) -> None:
         self._read_news()
-        shelf, index = self._shelf, self._index
-        self._segments.keep(shelf, self.damaged)
+        rows, index = self._rows, self._index
+        self._segments.keep(rows, self.damaged)
         # a search looks at a few rows more sooner than the index takes up each
-        if index is not None and len(shelf) > max(self._exact, index.count + self._exact // 20):
-            index.follow(shelf.published.features)
-            self._segments.keep_index(index, shelf)
+        if index is not None and len(rows) > max(self._exact, index.count + self._exact // 20):
+            index.follow(rows.published.features)
+            self._segments.keep_index(index, rows)
 
     def _read_news(self) -> None:
-        shelf = self._shelf
-        with self.log.since(shelf.published.revision, shelf.last("number")) as news:
+        rows = self._rows
+        with self.log.since(rows.published.revision, rows.last("number")) as news:
             if news is None:
                 return
-            count = len(shelf)
+            count = len(rows)
             try:
                 for batch in news.batches:
                     self._take_up(batch)
             except BaseException:
-                shelf.truncate(count)
+                rows.truncate(count)
                 raise
             for revision, kind, number in news.events:
                 edit_id = self._name(number)
                 if edit_id is not None:
-                    change = shelf.revoke if kind == "revoke" else shelf.restore
+                    change = rows.revoke if kind == "revoke" else rows.restore
                     change(edit_id, revision)
-            shelf.publish(news.revision)
+            rows.publish(news.revision)
 
     def _take_up(self, batch: Sequence[StoredEdit]) -> None:
         nothing = {name: torch.zeros(shape) for name, shape in self._feature_shapes.items()}
@@ -351,11 +351,11 @@ class SqlStore(Store):
                     problem = f"features: {error}"
             name = row.edit.id
             if problem is not None:
-                name = f"number {row.number}" if name in self._shelf or name in names else name
+                name = f"number {row.number}" if name in self._rows or name in names else name
                 problems[name] = problem
             names.append(name)
             tensors.append(told)
-        self._shelf.append(
+        self._rows.append(
             names,
             [row.edit.namespace for row in batch],
             [row.edit.supersedes for row in batch],
@@ -372,10 +372,10 @@ class SqlStore(Store):
 
     def _name(self, number: int) -> str | None:
         """Name of an edit in the pool by its number; None if there is none."""
-        numbers = self._shelf.now(0).tensors["number"]
+        numbers = self._rows.now(0).tensors["number"]
         row = int(torch.searchsorted(numbers, number))
         found = row < len(numbers) and int(numbers[row]) == number
-        return self._shelf.ids[row] if found else None
+        return self._rows.ids[row] if found else None
 
     def _take(self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]) -> Experts:
         """Experts by number; negative ones are not written yet.
@@ -391,7 +391,7 @@ class SqlStore(Store):
         return Experts(u=experts.u.to(self._device), v=experts.v.to(self._device))
 
     def _leave_out(self, edit_id: str, problem: str) -> None:
-        self._shelf.drop(edit_id)
+        self._rows.drop(edit_id)
         self.damaged[edit_id] = problem
         _log.error("%s", DamagedEdit(edit_id, problem))
 

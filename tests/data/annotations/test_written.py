@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 from liveedit.data.annotations.check import check_dataset
 from liveedit.data.annotations.datasets import dataset_named
 from liveedit.data.annotations.written import write_emoji_edit
-from liveedit.data.corrections_file import read_stated
+from liveedit.data.corrections_file import read_corrections
 from liveedit.data.emoji_edit.corrections import evaluation_set
 from liveedit.data.emoji_edit.scene import render
 
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
 
 
 def test_the_corrections_can_be_imported(folder) -> None:
-    stated, bad = read_stated(folder / "corrections.jsonl", folder)
+    stated, bad = read_corrections(folder / "corrections.jsonl", folder)
     assert not bad
     cases = evaluation_set(COUNT)
     assert [(one.prompt, one.target) for one in stated] == [

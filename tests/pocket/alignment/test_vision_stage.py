@@ -9,7 +9,7 @@ from liveedit.pocket.alignment.conversation import easy_vqa_questions, shown_sha
 from liveedit.pocket.alignment.pictures import TrainingPicture, training_pictures
 from liveedit.pocket.alignment.styles import unnamed_drawings
 from liveedit.pocket.alignment.vision_stage import (
-    SightConfig,
+    VisionStageConfig,
     covered_cells,
     losses_of,
     teach_sight,
@@ -113,7 +113,7 @@ def test_slots_learn_and_the_convolutions_stay(tmp_path):
     tower = PocketVisionModel(PocketVisionConfig(width=0.5, depth=0.5, channels=40, context=16))
     before = {name: value.clone() for name, value in tower.named_parameters()}
     cells = torch.randn(len(pictures), 64, tower.backbone.narrow)
-    config = SightConfig(
+    config = VisionStageConfig(
         loop=LoopConfig(steps=12, learning_rate=1e-2, warmup=1),
         pairs_of_hands=4,
         scenes=2,

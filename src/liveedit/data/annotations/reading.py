@@ -31,7 +31,7 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class RowsRead:
     """What became of the rows of a file; every row is in one of the two."""
 
     annotations: tuple[Annotation, ...]
@@ -61,7 +61,7 @@ def load_rows(file: str | PathLike[str]) -> list[object]:
     return rows
 
 
-def inspect_rows(rows: Sequence[object], dataset: Dataset) -> Reading:
+def inspect_rows(rows: Sequence[object], dataset: Dataset) -> RowsRead:
     """Sort rows into usable and rejected ones.
 
     A row may have an ``id``, text or number; the published files have none. No two may share one.
@@ -82,7 +82,7 @@ def inspect_rows(rows: Sequence[object], dataset: Dataset) -> Reading:
             rejected.append(RejectedRow(row=number, problems=tuple(fields.problems)))
         else:
             annotations.append(annotation)
-    return Reading(annotations=tuple(annotations), rejected=tuple(rejected))
+    return RowsRead(annotations=tuple(annotations), rejected=tuple(rejected))
 
 
 def read_annotations(file: str | PathLike[str], dataset: Dataset) -> list[Annotation]:

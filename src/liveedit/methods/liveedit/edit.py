@@ -16,7 +16,7 @@ from liveedit.methods.liveedit.config import EditingConfig
 from liveedit.methods.liveedit.conflicts import Conflict, find_conflicts, superseding
 from liveedit.methods.liveedit.generator import Experts, apply_experts
 from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.refine import Asked, verify_and_refine
+from liveedit.methods.liveedit.refine import EditLayerBatch, verify_and_refine
 from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.methods.liveedit.residual import fetch
 from liveedit.methods.liveedit.routing import EditFeatures, RoutingFeatures
@@ -53,7 +53,7 @@ class EditOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class MadeEdits:
     """A batch that is ready for the store, row by row."""
 
     outcomes: list[EditOutcome]
@@ -72,7 +72,7 @@ def make_edits(
     *,
     authors: Sequence[str],
     reasons: Sequence[str],
-) -> Made:
+) -> MadeEdits:
     """Make a batch of edits; the store is only read.
 
     Args:
@@ -128,7 +128,7 @@ def make_edits(
         if routed is not None:
             residual += apply_experts(representation.states, routed.experts, routed.weights)
 
-    def neighbours(which: Int[Tensor, " some"]) -> Asked:
+    def neighbours(which: Int[Tensor, " some"]) -> EditLayerBatch:
         about = [images[row] for row in which.tolist() for _ in _NEIGHBOURS]
         questions = [
             question
@@ -138,14 +138,14 @@ def make_edits(
         asked = backbone.query(about, questions)
         last = torch.zeros_like(asked.attention_mask, dtype=torch.bool)
         last[:, -1] = True
-        return Asked.of(asked, backbone.states(asked), last)
+        return EditLayerBatch.of(asked, backbone.states(asked), last)
 
     refined = verify_and_refine(
         backbone,
         network.scale,
         experts,
         own,
-        Asked.of(query, states, query.spans.predicts, residual),
+        EditLayerBatch.of(query, states, query.spans.predicts, residual),
         neighbours,
         config,
     )
@@ -155,7 +155,7 @@ def make_edits(
             edits, refined.reached.tolist(), refined.steps.tolist(), conflicts, strict=True
         )
     ]
-    return Made(outcomes=outcomes, experts=refined.experts, features=features)
+    return MadeEdits(outcomes=outcomes, experts=refined.experts, features=features)
 
 
 def _in_force(edits: Sequence[Edit], pool: Pool) -> Bool[Tensor, "batch experts"]:

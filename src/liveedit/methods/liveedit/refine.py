@@ -22,7 +22,7 @@ from liveedit.methods.liveedit.representation import StateScale, standardise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class EditLayerBatch:
     """Queries at the edit layer.
 
     Args:
@@ -47,9 +47,9 @@ class Asked:
         states: Float[Tensor, "batch length width"],
         keep: Bool[Tensor, "batch length"],
         residual: Float[Tensor, "batch length width"] | None = None,
-    ) -> Asked:
+    ) -> EditLayerBatch:
         """A tokenised batch with its states."""
-        return Asked(
+        return EditLayerBatch(
             states=states,
             attention_mask=query.attention_mask,
             keep=keep,
@@ -58,9 +58,9 @@ class Asked:
             per_token=query.per_token,
         )
 
-    def rows(self, which: Int[Tensor, " some"]) -> Asked:
+    def rows(self, which: Int[Tensor, " some"]) -> EditLayerBatch:
         """Some of the queries."""
-        return Asked(
+        return EditLayerBatch(
             states=self.states[which],
             attention_mask=self.attention_mask[which],
             keep=self.keep[which],
@@ -85,7 +85,7 @@ class Refined:
     steps: Int[Tensor, " batch"]
 
 
-Neighbours = Callable[[Int[Tensor, " some"]], Asked]
+Neighbours = Callable[[Int[Tensor, " some"]], EditLayerBatch]
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def verify_and_refine(
     scale: StateScale,
     experts: Experts,
     weights: Float[Tensor, " batch"],
-    corrections: Asked,
+    corrections: EditLayerBatch,
     neighbours: Neighbours,
     config: EditingConfig,
 ) -> Refined:
@@ -136,8 +136,8 @@ def _refine(
     scale: StateScale,
     experts: Experts,
     weights: Float[Tensor, " batch"],
-    corrections: Asked,
-    neighbours: Asked,
+    corrections: EditLayerBatch,
+    neighbours: EditLayerBatch,
     config: EditingConfig,
 ) -> Refined:
     u, v = (part.detach().clone().requires_grad_() for part in (experts.u, experts.v))
@@ -174,7 +174,7 @@ def _refine(
 def _logits(
     backbone: Backbone,
     scale: StateScale,
-    asked: Asked,
+    asked: EditLayerBatch,
     experts: Experts | None,
     weights: Float[Tensor, " batch"],
 ) -> Float[Tensor, "kept vocabulary"]:
@@ -192,7 +192,9 @@ def _logits(
     return backbone.finish(edited, asked.attention_mask, asked.keep, asked.per_token).float()
 
 
-def _reached(logits: Float[Tensor, "kept vocabulary"], asked: Asked) -> Bool[Tensor, " batch"]:
+def _reached(
+    logits: Float[Tensor, "kept vocabulary"], asked: EditLayerBatch
+) -> Bool[Tensor, " batch"]:
     counts = asked.keep.sum(1)
     right = logits.argmax(-1) == asked.following[asked.keep]
     rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)

@@ -13,13 +13,13 @@ from liveedit.pocket.alignment.conversation import Turn
 from liveedit.pocket.alignment.language_stage import AlignmentConfig, Chat, align, own_answers
 from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
 from liveedit.pocket.alignment.recognition import FITTED, fit_codebook
-from liveedit.pocket.alignment.vision_stage import SightConfig, teach_sight
+from liveedit.pocket.alignment.vision_stage import VisionStageConfig, teach_sight
 from liveedit.pocket.assembly import unaligned_pocket
 
 _ANSWER_TOKENS = 24
 
 
-def train_alignment(folder: Path, sight: SightConfig, config: AlignmentConfig) -> Path:
+def train_alignment(folder: Path, sight: VisionStageConfig, config: AlignmentConfig) -> Path:
     """Train the alignment from the parts.
 
     Args:

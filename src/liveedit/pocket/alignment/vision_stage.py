@@ -36,7 +36,7 @@ _LATER = ("slots.project.", "slots.means", "slots.variances", "slots.open.")
 _IGNORE = -100
 
 
-class SightConfig(Config):
+class VisionStageConfig(Config):
     """Settings of the first stage; the defaults made the shipped weights.
 
     Args:
@@ -75,7 +75,7 @@ def teach_sight(
     tower: PocketVisionModel,
     pictures: Sequence[TrainingPicture],
     cells: Float[Tensor, "n cells narrow"],
-    config: SightConfig,
+    config: VisionStageConfig,
     folder: Path,
 ) -> None:
     """Train the tower's head and slots, in place; the convolutions before stay as they are.
