@@ -30,6 +30,7 @@ from liveedit.data.emoji_edit.knowledge import text_evaluation_set
 from liveedit.editor import EditedModel
 from liveedit.methods.liveedit.checkpoint import load_editor
 from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.saving.cache_folder import cache_folder
 from liveedit.training.editor import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, train_editor
 from liveedit.training.loop import LoopConfig
@@ -99,11 +100,11 @@ def _measure(backbone: Backbone, row: str, options: argparse.Namespace) -> dict[
         _start_from_all_on(row, out, folder)
         editor = train_editor(backbone, folder, config, states=options.states)
     network = load_editor(editor, backbone.fingerprint())
-    model = EditedModel(backbone, network, config=EditingConfig(**making))
+    model = EditedModel(LiveEdit(backbone, network, EditingConfig(**making)))
     cases, texts = evaluation_set(_EDITS), text_evaluation_set()
     readings = [
         read_probes(
-            backbone, network, some, cache_folder(), views=views, max_new_tokens=16, asked=count
+            backbone, some, cache_folder(), views=views, max_new_tokens=16, asked=count
         )
         for some, views, count in ((cases, VIEW_OF, asked), (texts, TEXT_VIEW_OF, _TEXTS))
     ]  # fmt: skip

@@ -20,15 +20,17 @@ from pathlib import Path
 
 import torch
 
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.check import check_store
 from liveedit.store.edit import Edit
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
+from liveedit.store.tensors import Keys, Layout
 
 RANK, WIDTH, FEATURES = 4, 64, 128
-IDENTITY = Identity(fingerprint={"made": "up"}, rank=RANK, width=WIDTH, features=FEATURES)
+LAYOUT = Layout(
+    keys={"vision": FEATURES, "prompt": FEATURES}, values={"u": (RANK, WIDTH), "v": (RANK, WIDTH)}
+)
+IDENTITY = Identity(fingerprint={"made": "up"}, method="liveedit", layout=LAYOUT)
 
 
 def write(location: str, writer: int, until: float, told: multiprocessing.Queue) -> None:
@@ -42,12 +44,14 @@ def write(location: str, writer: int, until: float, told: multiprocessing.Queue)
         filled = torch.full((2, RANK, WIDTH), float(len(done)))
         store.add(
             edits,
-            Experts(u=filled, v=-filled),
-            EditFeatures(
-                vision=torch.zeros(2, FEATURES),
-                prompt=torch.full((2, FEATURES), float(len(done))),
+            Keys(
+                vectors={
+                    "vision": torch.zeros(2, FEATURES),
+                    "prompt": torch.full((2, FEATURES), float(len(done))),
+                },
                 sees=torch.zeros(2, dtype=torch.bool),
             ),
+            {"u": filled, "v": -filled},
         )
         revoked = len(done) % 2 == 1
         if revoked:
@@ -67,10 +71,10 @@ def read(location: str, until: float, told: multiprocessing.Queue) -> None:
         if pool.revision < newest:
             wrong.append(f"back from {newest} to {pool.revision}")
         last = rows[-2:]
-        experts = pool.take(last)
+        values = pool.take(last)
         numbers = [float(pool.ids[row].split("-")[1]) for row in last.tolist()]
-        if [part.unique().tolist() for part in experts.u] != [[number] for number in numbers]:
-            wrong.append(f"experts of {numbers}")
+        if [part.unique().tolist() for part in values["u"]] != [[number] for number in numbers]:
+            wrong.append(f"values of {numbers}")
         looks, newest = looks + 1, pool.revision
     told.put(("read", (looks, newest, wrong[:10])))
 

@@ -76,7 +76,7 @@ def main() -> None:
 def _features(
     model: EditedModel, images: Sequence[Image.Image], prompts: Sequence[str]
 ) -> RoutingFeatures:
-    backbone, network = model.backbone, model.network
+    backbone, network = model.backbone, model.method.network
     parts = []
     for start in tqdm(range(0, len(prompts), _BATCH), desc="features", unit="batch"):
         part = slice(start, start + _BATCH)

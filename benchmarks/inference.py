@@ -28,9 +28,9 @@ from liveedit.correction import Correction
 from liveedit.data.emoji_edit.corrections import EditCase, validation_set
 from liveedit.data.emoji_edit.scene import render
 from liveedit.methods.liveedit.config import EditingConfig
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
-from liveedit.store.memory import Edit
+from liveedit.methods.liveedit.method import LiveEdit
+from liveedit.store.edit import Edit
+from liveedit.store.tensors import Keys
 
 _REAL = 64
 _DECODED = 32
@@ -72,7 +72,7 @@ def main() -> None:
 
 def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedModel:
     """A model of its own with so many edits, the first of them real."""
-    filled = EditedModel(model.backbone, model.network, config=model.config)
+    filled = EditedModel(LiveEdit(model.backbone, model.method.network, model.method.config))
     filled.edit_many(real)
     missing = size - len(real)
     if missing <= 0:
@@ -82,18 +82,17 @@ def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedMode
 
     def features(like: Tensor) -> Tensor:
         drawn = like.mean(0) + like.std(0) * torch.randn(missing, like.shape[1])
-        vectors = drawn.unflatten(1, (model.network.config.vectors, -1))
+        vectors = drawn.unflatten(1, (model.method.network.config.vectors, -1))
         return F.normalize(vectors, dim=-1).flatten(1) / vectors.shape[1] ** 0.5
 
     rows = torch.randint(len(pool.ids), (missing,))
     filled.store.add(
         [Edit(prompt="drawn", target="drawn", image="drawn") for _ in range(missing)],
-        Experts(u=pool.experts.u[rows], v=pool.experts.v[rows]),
-        EditFeatures(
-            vision=features(pool.features.vision),
-            prompt=features(pool.features.prompt),
+        Keys(
+            vectors={name: features(vectors) for name, vectors in pool.keys.whole.vectors.items()},
             sees=torch.ones(missing, dtype=torch.bool),
         ),
+        pool.take(rows),
     )
     return filled
 

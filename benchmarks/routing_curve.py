@@ -45,8 +45,8 @@ def main() -> None:
         cache_folder() / "states",
         names=tuple(_METRICS),
     )
-    alike = compare(model.backbone, model.network, views)
-    router = model.network.router
+    alike = compare(model.backbone, model.method.network, views)
+    router = model.method.network.router
     offset = router.crowding * math.log(options.edits)
     router.margin += offset  # the whole margin at this number of edits
     router.crowding.zero_()

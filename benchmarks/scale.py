@@ -35,13 +35,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from liveedit.methods.liveedit.generator import Experts
 from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
 from liveedit.methods.liveedit.selection import choose_experts, route_in
+from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
+from liveedit.store.tensors import Keys, Layout
 
 VECTORS, RANK, BATCH = 4, 8, 1000
 PER_CONCEPT, FAMILIES, SUBSPACE = 20, 500, 64
@@ -104,7 +105,8 @@ def shipped_router() -> Router:
     """Scales and margins of the shipped editor."""
     from safetensors.torch import load_file
 
-    from liveedit.methods.liveedit.checkpoint import WEIGHTS_FILE, shipped_editor
+    from liveedit.methods.liveedit.checkpoint import WEIGHTS_FILE
+    from liveedit.pocket.source import shipped_editor
 
     router = Router()
     weights = load_file(shipped_editor() / WEIGHTS_FILE)
@@ -120,7 +122,7 @@ def shipped_router() -> Router:
 
 def batches(
     made: Made, done: int, count: int, width: int
-) -> Iterator[tuple[list[Edit], Experts, EditFeatures]]:
+) -> Iterator[tuple[list[Edit], Keys, dict[str, Tensor]]]:
     for first in range(done, count, BATCH):
         some = min(BATCH, count - first)
         random = torch.Generator().manual_seed(first)
@@ -129,7 +131,7 @@ def batches(
             Edit(id=f"{number:07d}", prompt=f"question {number}", target="t", image=f"{number}")
             for number in range(first, first + some)
         ]
-        yield edits, Experts(u=weights[0], v=weights[1]), made.edits(first, some)
+        yield edits, keys_of(made.edits(first, some)), {"u": weights[0], "v": weights[1]}
 
 
 def memory() -> dict[str, int]:
@@ -139,7 +141,7 @@ def memory() -> dict[str, int]:
     return {"own": held["RssAnon"] // 1000, "mapped": held["RssFile"] // 1000}
 
 
-def features_of(location: Path) -> list[Path]:
+def feature_files(location: Path) -> list[Path]:
     """Files of features and index that are kept beside a store."""
     return [*Path(f"{location}-features").glob("*")]
 
@@ -151,12 +153,19 @@ def milliseconds(times: list[float]) -> dict[str, float]:
 
 def fill(location: Path, made: Made, count: int, dtype: torch.dtype, width: int) -> int | None:
     """Make a store; the edits added a second, None if it was there already."""
-    identity = Identity(fingerprint={"made": "up"}, rank=RANK, width=width, features=made.length)
+    identity = Identity(
+        fingerprint={"made": "up"},
+        method="liveedit",
+        layout=Layout(
+            keys={"vision": made.length, "prompt": made.length},
+            values={"u": (RANK, width), "v": (RANK, width)},
+        ),
+    )
     store = SqlStore(location, identity, dtype=dtype)
     began, first = time.perf_counter(), len(store)
     with tqdm(total=count, initial=first, desc=f"filling {count}", unit="edit") as bar:
-        for edits, experts, features in batches(made, first, count, width):
-            store.add(edits, experts, features)
+        for edits, keys, values in batches(made, first, count, width):
+            store.add(edits, keys, values)
             bar.update(len(edits))
     store.close()
     return round((count - first) / (time.perf_counter() - began)) if first < count else None
@@ -184,7 +193,7 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         query = queries.rows(slice(row, row + 1))
         began = time.perf_counter()
         pool = store.pool()
-        near = pool.near(query)
+        near = pool.near(keys_of(query))
         route = route_in(router, query, near)
         times.append(time.perf_counter() - began)
         began = time.perf_counter()
@@ -216,7 +225,7 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
         "memory_mb": grown,
         "disk_mb": {
             "store": round(store.log.database.size() / 1e6),
-            "features": round(sum(path.stat().st_size for path in features_of(location)) / 1e6),
+            "features": round(sum(path.stat().st_size for path in feature_files(location)) / 1e6),
         },
         "open_seconds": round(opened, 2),
         "add_one_ms": milliseconds(adding),
@@ -229,10 +238,11 @@ def measure(count: int, folder: Path, options: argparse.Namespace) -> dict[str, 
 def exactly(router: Router, queries: RoutingFeatures, pool: Pool) -> list[set[str]]:
     """Names that each query is routed to when all are compared, a part of the pool at a time."""
     names: list[set[str]] = [set() for _ in queries.sees]
-    crowd = pool.crowd_of(queries)
+    crowd = pool.crowd_of(queries.sees)
     first = 0
-    with tqdm(total=len(pool.told), desc="comparing all", unit="edit") as bar:
-        for features in pool.told.parts():
+    with tqdm(total=len(pool.keys), desc="comparing all", unit="edit") as bar:
+        for keys in pool.keys.parts():
+            features = features_of(keys)
             last = first + len(features.sees)
             route = router.route(queries, features, pool.eligible[:, first:last], crowd)
             for row, column in route.passes.nonzero().tolist():

@@ -52,6 +52,7 @@ from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.registry import backbone_class
 from liveedit.editor import EditedModel
 from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 
@@ -217,7 +218,7 @@ def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
     network.router.margin.fill_(-1e6)
     nn.init.constant_(network.router.prompt_bias, 5.0)
     nn.init.normal_(network.generator.v_attention.output.bias, std=100.0)  # or nothing is felt
-    return EditedModel(backbone, network, config=EditingConfig(refine_steps=refine))
+    return EditedModel(LiveEdit(backbone, network, EditingConfig(refine_steps=refine)))
 
 
 def timed(what: Callable[[], object]) -> tuple[object, float]:
@@ -254,9 +255,11 @@ def measure(
     _, edited_answering = timed(lambda: edited.generate(picture, question, **options))
     query = backbone.query([picture], [question], ["a red circle"])
     states = backbone.states(query)
-    after = edited.target_logits(query, states)
-    with edited.disabled():
-        before = edited.target_logits(query, states)
+    method, store = edited.method, edited.store
+    assert isinstance(method, LiveEdit)
+    after, before = (
+        method.target_logits(query, states, pool) for pool in (store.pool(), store.pool(()))
+    )
     (routed,) = edited.explain(picture, question)
     return {
         "model": name,
@@ -266,7 +269,7 @@ def measure(
         "layers": layers,
         "edit_layer": backbone.edit_layer,
         "parameters": sum(one.numel() for one in backbone.model.parameters()),
-        "editor_parameters": sum(one.numel() for one in edited.network.parameters()),
+        "editor_parameters": sum(one.numel() for one in edited.method.network.parameters()),
         "image_tokens": len(backbone.image_features([picture])[0]),
         "threads": torch.get_num_threads(),
         "tokens": tokens,

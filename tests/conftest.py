@@ -32,6 +32,8 @@ from torch import nn
 from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
 from liveedit.backbones.llava import LlavaBackbone
+from liveedit.data.emoji_edit.corrections import EditCase, validation_set
+from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
 from liveedit.errors import MissingPart
 from liveedit.pocket import assembly
 from liveedit.pocket.tower import PocketVisionConfig
@@ -127,3 +129,15 @@ def pocket_folder() -> Path:
         return assembly.build_pocket()
     except MissingPart as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def pictured() -> list[EditCase]:
+    """A few corrections of emoji-edit."""
+    return validation_set(5)
+
+
+@pytest.fixture(scope="session")
+def texts() -> list[TextCase]:
+    """A few text-only ones."""
+    return text_validation_set()[:3]

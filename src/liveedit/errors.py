@@ -67,13 +67,35 @@ class BadText(LiveEditError):
         super().__init__(f"the {what} {problem}")
 
 
-class TextOnlyCorrection(LiveEditError):
-    """A correction without a picture, for an editor that cannot route it."""
+class MethodCannot(LiveEditError):
+    """Something that an editing method is not able to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, what: str, *, instead: str) -> None:
+        super().__init__(f"the method {method!r} cannot {what}; {instead}")
+
+
+class TextOnlyCorrection(MethodCannot):
+    """A correction without a picture, for a method or an editor that has no use for it."""
+
+    def __init__(self, method: str, *, instead: str = "give a picture") -> None:
+        super().__init__(method, "take a correction without a picture", instead=instead)
+
+
+class UnknownMethod(LiveEditError):
+    """An editing method that is not known by this name."""
+
+    def __init__(self, name: str, *, known: list[str], nearest: str | None) -> None:
+        hint = f"did you mean {nearest!r}?" if nearest else "give one of those"
+        super().__init__(f"there is no method {name!r} among {', '.join(known)}; {hint}")
+
+
+class BrokenPlugin(LiveEditError):
+    """An installed package that offers a method, model or family, but cannot be imported."""
+
+    def __init__(self, what: str, name: str, *, source: str, problem: str) -> None:
         super().__init__(
-            "this editor has no text router, so a correction needs a picture; give one, or train "
-            "an editor with text_router"
+            f"the {what} {name!r} of the package {source} cannot be imported ({problem}); install "
+            "it anew, or remove it; everything else works"
         )
 
 
@@ -120,6 +142,17 @@ class StoreMismatch(StoreError):
         super().__init__(
             f"the edits in {location} were made with another backbone or editor ({differing}); "
             "load those, or give another store"
+        )
+        self.expected, self.found = expected, found
+
+
+class OtherMethod(StoreError):
+    """A store made by another editing method."""
+
+    def __init__(self, location: str, *, expected: str, found: str) -> None:
+        super().__init__(
+            f"the edits in {location} were made by the method {expected!r}, not {found!r}; open "
+            f"them with method={expected!r} (--method {expected}), or give another store"
         )
         self.expected, self.found = expected, found
 

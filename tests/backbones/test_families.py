@@ -19,9 +19,11 @@ from liveedit.backbones.registry import backbone_class, load_backbone
 from liveedit.editor import EditedModel
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.liveedit.residual import edited_layer
+from liveedit.methods.liveedit.selection import choose_experts
 from tests.backbones.families import EDIT_LAYER, FAMILIES, LAYERS, Family, tiny
 
 QUESTIONS = ["What is this?", "Who are you, my friend?", "Where was it made?"]
@@ -61,7 +63,7 @@ def edited(family: str) -> EditedModel:
     network.router.prompt_bias.data.fill_(5)
     network.router.text_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
-    return EditedModel(backbone, network)
+    return EditedModel(LiveEdit(backbone, network))
 
 
 @pytest.fixture
@@ -178,15 +180,15 @@ def test_an_edit_changes_the_answer_and_disabling_restores_it(model, images):
     assert model.generate(images[0], QUESTIONS[0]) == TARGETS[0]
     with model.disabled():
         assert model.generate(images[0], QUESTIONS[0]) != TARGETS[0]
-        with torch.no_grad(), model._edited(query):
+        with torch.no_grad(), model.method.applied(query, model._pool()):
             assert torch.equal(backbone.logits(query), before)
-    with torch.no_grad(), model._edited(query):
+    with torch.no_grad(), model.method.applied(query, model._pool()):
         after = backbone.logits(query)
     assert not torch.equal(after[0], before[0])
     assert torch.equal(after[1], before[1]), "an edit with a picture is not felt by text alone"
     model.revoke(model.edits[0].id)
     assert not model.edits
-    with torch.no_grad(), model._edited(query):
+    with torch.no_grad(), model.method.applied(query, model._pool()):
         assert torch.equal(backbone.logits(query), before)
 
 
@@ -200,7 +202,7 @@ def test_an_edited_batch_answers_as_its_rows_alone(model, images):
 
 
 def edited_ids(model: EditedModel, query, **options) -> Tensor:
-    with torch.no_grad(), model._edited(query):
+    with torch.no_grad(), model.method.applied(query, model._pool()):
         ends = {"eos_token_id": model.backbone.ends}
         ids = model.backbone.generated_ids(query, {"do_sample": False, **ends, **LENGTH, **options})
     return ids[:, query.input_ids.shape[1] :]
@@ -222,10 +224,10 @@ def test_decoding_with_a_cache_says_what_the_whole_sequence_says(family, model, 
     backbone = model.backbone
     query = backbone.query(images[2:], QUESTIONS[2:])
     ids = edited_ids(model, query)
-    representation = model._represent(query, backbone.states(query))
-    routed = model._choose(representation, model._pool())
+    features = model.method.features(backbone.states(query), query.spans)
+    routed = choose_experts(model.method.network.router, features, model._pool())
     whole = answering(backbone, ids[0]).query(images[2:], QUESTIONS[2:], ["this"])
-    with edited_layer(backbone.layer, whole.spans, model.network.scale, lambda _: routed):
+    with edited_layer(backbone.layer, whole.spans, model.method.network.scale, lambda _: routed):
         expected = backbone.logits(whole)[whole.spans.predicts]
     expected[:, backbone.ends] = -torch.inf  # as min_new_tokens has it
     found = expected.gather(1, ids[0][:, None])[:, 0]

@@ -9,6 +9,7 @@ from liveedit.backbones.registry import backbone_class, families, load_backbone
 from liveedit.editor import EditedModel
 from liveedit.errors import BadCheckpoint, UnknownFamily
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from tests.backbones.families import FAMILIES, tiny
@@ -130,7 +131,7 @@ def test_a_quantised_model_is_edited_all_the_same(saved, pictures):
     network.router.margin.fill_(-100)
     network.router.prompt_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
-    model = EditedModel(backbone, network)
+    model = EditedModel(LiveEdit(backbone, network))
     before = backbone.logits(query)
     assert model.edit(pictures[0], "What is this?", "a red dog").reached
     assert model.generate(pictures[0], "What is this?") == "a red dog"

@@ -8,23 +8,13 @@ import pytest
 import torch
 
 from liveedit.backbones.llava import LlavaBackbone
-from liveedit.data.emoji_edit.corrections import EditCase, validation_set
-from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
+from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
 from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
-
-
-@pytest.fixture(scope="session")
-def pictured() -> list[EditCase]:
-    return validation_set(5)
-
-
-@pytest.fixture(scope="session")
-def texts() -> list[TextCase]:
-    return text_validation_set()[:3]
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +42,6 @@ def make_model(
         network.router.prompt_bias.fill_(bias)
         network.router.text_bias.fill_(bias)
         network.generator.v_gain.fill_(20)
-        return EditedModel(backbone, network, config=config or EditingConfig(refine_steps=0))
+        return EditedModel(LiveEdit(backbone, network, config or EditingConfig(refine_steps=0)))
 
     return make

@@ -61,7 +61,7 @@ def protocol_of(pictured, texts, folder) -> Callable[..., Protocol]:
     def make(model: EditedModel, *, asked: int | None = None, **options: Any) -> Protocol:
         readings = (
             read_probes(
-                model.backbone, model.network, some, folder,
+                model.backbone, some, folder,
                 views=views, max_new_tokens=TOKENS, asked=asked,
             )
             for some, views in ((pictured, VIEW_OF), (texts, TEXT_VIEW_OF))
@@ -120,9 +120,10 @@ def ask(
     query = model.backbone.query([image], [prompt], [expected])
     states = model.backbone.states(query)
     # all but the end of the answer
-    after = model.target_logits(query, states).argmax(1)[:-1]
-    with model.disabled():
-        before = model.target_logits(query, states).argmax(1)[:-1]
+    after, before = (
+        model.method.target_logits(query, states, pool).argmax(1)[:-1]
+        for pool in (model._pool(), model.store.pool(()))
+    )
     tokens = query.input_ids[query.spans.target][:-1]
     answer = model.generate([image], [prompt], max_new_tokens=TOKENS)[0]
 
@@ -318,7 +319,7 @@ def test_an_editor_that_could_be_trained_further_is_measured_alike(
 ) -> None:  # fmt: skip
     model = make_model(SOME_FIRE)
     expected = list(protocol_of(model).run(groups_of(5, 3, 5)))
-    model.network.requires_grad_(True)
+    model.method.network.requires_grad_(True)
     assert list(protocol_of(model).run(groups_of(5, 3, 5))) == expected
 
 

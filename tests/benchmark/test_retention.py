@@ -13,9 +13,7 @@ def test_the_first_edits_are_asked_about_however_many_follow(
 ) -> None:
     monkeypatch.setattr(module, "FIRST", 2)
     model = make_model()
-    reading = read_probes(
-        model.backbone, model.network, pictured, tmp_path, views=VIEW_OF, max_new_tokens=3
-    )
+    reading = read_probes(model.backbone, pictured, tmp_path, views=VIEW_OF, max_new_tokens=3)
     protocol = Protocol(model, reading, generate=False, max_new_tokens=3)
     groups = retention_groups(len(pictured), (0, 2, 3, 4))
     assert list(groups) == [0, 2, 3], "there are but five corrections"

@@ -51,8 +51,8 @@ def test_a_run_writes_summary_and_records(make_model, tmp_path, monkeypatch) -> 
     assert summary["split"] == "validation"
     assert summary["backbone"] == "tiny"
     assert summary["dtype"] == "float32"
-    assert summary["editor"] == model.network.config.model_dump()
-    assert summary["editing"] == model.config.model_dump()
+    assert summary["editor"] == model.method.network.config.model_dump()
+    assert summary["editing"] == model.method.config.model_dump()
     assert list(summary["runs"]) == ["1", "3"]
     assert {path.name for path in out.iterdir()} == {
         "run.json", "summary.json", "records-1.jsonl", "records-3.jsonl"
@@ -143,7 +143,7 @@ whole = emoji_suite("validation", 5)
 backbone = load_backbone(model, dtype=torch.float32)
 network = load_editor(editor, backbone.fingerprint())
 run.run_benchmark(
-    EditedModel(backbone, network, config=EditingConfig(refine_steps=0)),
+    EditedModel(LiveEdit(backbone, network, EditingConfig(refine_steps=0))),
     Path(out),
     Suite(name=whole.name, pictured=whole.pictured, texts=whole.texts[:3]),
     edits=(1, 2),
@@ -162,7 +162,7 @@ def command(make_model, tiny_folder, tmp_path_factory) -> list[str]:
     """Runs five corrections in parts of one, into the folders that are added to it."""
     folder = tmp_path_factory.mktemp("command")
     fingerprint = load_backbone(tiny_folder).fingerprint()
-    save_editor(make_model().network, fingerprint, folder / "editor")
+    save_editor(make_model().method.network, fingerprint, folder / "editor")
     (folder / "run.py").write_text(RUN)
     return [str(folder / "run.py"), str(tiny_folder), str(folder / "editor")]
 

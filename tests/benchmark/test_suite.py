@@ -163,7 +163,7 @@ def test_published_files_leave_every_row_something_strict(name, file, rows, hops
 
 
 def test_pictures_count_by_their_content(write, images) -> None:
-    from liveedit.benchmark import views
+    from liveedit.data import views
 
     (case, _), pictures = file_suite("vlkeb", write([row(0), row(1)]), images).pictured, images
     assert views_of(case, ("edit",))[0][0].size == (20, 20)

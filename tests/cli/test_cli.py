@@ -57,7 +57,8 @@ def test_a_folder_without_editor(pocket_folder, tmp_path, monkeypatch, capsys) -
 
 
 def test_an_editor_for_another_layer(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
-    from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, shipped_editor
+    from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+    from liveedit.pocket.source import shipped_editor
 
     described = json.loads((shipped_editor() / CONFIG_FILE).read_text())
     described["backbone"]["edit_layer"] += 1

@@ -116,11 +116,11 @@ def examine(location: str, done: int) -> None:
     pool = store.pool(namespaces=["", "imported"])
     numbers = [int(edit_id.removeprefix("edit-")) for edit_id in pool.ids]
     if numbers:
-        experts, features = tensors_of(numbers)
-        assert torch.equal(pool.experts.u, experts.u)
-        assert torch.equal(pool.experts.v, experts.v)
-        assert torch.equal(pool.features.vision, features.vision)
-        assert torch.equal(pool.features.prompt, features.prompt)
+        keys, values = tensors_of(numbers)
+        assert torch.equal(pool.take(None)["u"], values["u"])
+        assert torch.equal(pool.take(None)["v"], values["v"])
+        assert torch.equal(pool.keys.whole.vectors["vision"], keys.vectors["vision"])
+        assert torch.equal(pool.keys.whole.vectors["prompt"], keys.vectors["prompt"])
     for entry in store.log.entries():
         number = int(entry.edit.id.removeprefix("edit-"))
         assert entry.edit.prompt == edit_of(number).prompt

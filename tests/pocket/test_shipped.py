@@ -9,14 +9,14 @@ from liveedit.data.emoji_edit.facts import facts_of
 from liveedit.data.emoji_edit.knowledge import text_validation_set
 from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.methods.liveedit.method import LiveEdit
 
 
 @pytest.fixture(scope="module")
 def model(pocket_folder) -> EditedModel:
     """In float32, where the order of sums matters least."""
     backbone = load_backbone("pocket", dtype=torch.float32)
-    return EditedModel(backbone, load_editor(shipped_editor(), backbone.fingerprint()))
+    return EditedModel(LiveEdit.load(backbone))
 
 
 def test_a_batch_generates_the_tokens_of_its_rows_alone(model: EditedModel) -> None:
@@ -93,7 +93,7 @@ def test_logits_without_edits_and_after_revoking_are_bit_identical(model: Edited
     query = model.backbone.query([image, None], [case.question.text, "Who are you?"], ["a", "b"])
 
     def logits() -> torch.Tensor:
-        with torch.no_grad(), model._edited(query):
+        with torch.no_grad(), model.method.applied(query, model._pool()):
             return model.backbone.model(**query.model_inputs()).logits
 
     with torch.no_grad():

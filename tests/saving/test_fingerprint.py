@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from liveedit.errors import BackboneMismatch
-from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
+from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.pocket.source import shipped_editor
 from liveedit.saving.fingerprint import check_fingerprint, config_digest, weights_revision
 from tests.backbones.families import tiny
 

@@ -8,24 +8,25 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
 from liveedit.store.memory import MemoryStore
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
+from liveedit.store.tensors import Keys, Layout
 
 RANK, WIDTH, FEATURES = 2, 6, 4
+LAYOUT = Layout(
+    keys={"vision": FEATURES, "prompt": FEATURES}, values={"u": (RANK, WIDTH), "v": (RANK, WIDTH)}
+)
 IDENTITY = Identity(
     fingerprint={"backbone": "tiny", "edit_layer": 1, "dtype": "float32", "editor": "abc"},
-    rank=RANK,
-    width=WIDTH,
-    features=FEATURES,
+    method="liveedit",
+    layout=LAYOUT,
 )
 
 
 def memory_store() -> MemoryStore:
-    return MemoryStore(width=WIDTH, rank=RANK, features=FEATURES)
+    return MemoryStore(LAYOUT)
 
 
 def sql_store(location: str | Path, **options: object) -> SqlStore:
@@ -45,7 +46,7 @@ def edit_of(number: int, **fields: object) -> Edit:
     return Edit(**(told | fields))  # type: ignore[arg-type]
 
 
-def tensors_of(numbers: Sequence[int]) -> tuple[Experts, EditFeatures]:
+def tensors_of(numbers: Sequence[int]) -> tuple[Keys, dict[str, torch.Tensor]]:
     """What belongs to made-up edits, the same for the same number."""
     rows = []
     for number in numbers:
@@ -59,7 +60,8 @@ def tensors_of(numbers: Sequence[int]) -> tuple[Experts, EditFeatures]:
     u, v, vision, prompt = (torch.stack(parts) for parts in zip(*rows, strict=True))
     sees = torch.tensor([number % 3 != 2 for number in numbers])
     vision = torch.where(sees[:, None], vision, 0.0)
-    return Experts(u=u, v=v), EditFeatures(vision=vision, prompt=prompt, sees=sees)
+    keys = Keys(vectors={"vision": vision, "prompt": prompt}, sees=sees)
+    return keys, {"u": u, "v": v}
 
 
 def add(store: MemoryStore | SqlStore, *numbers: int, **fields: object) -> list[Edit]:

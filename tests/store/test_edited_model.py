@@ -12,6 +12,7 @@ from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import PastRevision, StoreMismatch, UnknownRevision
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.store.sql import SqlStore
@@ -40,19 +41,19 @@ def location(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(backbone: LlavaBackbone, network: EditorNetwork, location: Path) -> EditedModel:
-    return EditedModel(backbone, network, location)
+    return EditedModel(LiveEdit(backbone, network), location)
 
 
 def logits(model: EditedModel, picture: Image.Image) -> torch.Tensor:
     query = model.backbone.query([picture, None], [ASKED, ASKED])
-    with torch.no_grad(), model._edited(query):
+    with torch.no_grad(), model.method.applied(query, model._pool()):
         return model.backbone.model(**query.model_inputs()).logits
 
 
 def test_a_lasting_store_answers_bit_for_bit_as_memory_does_and_after_a_restart(
     backbone, network, pictures, location, model: EditedModel
 ) -> None:
-    memory = EditedModel(backbone, network)
+    memory = EditedModel(LiveEdit(backbone, network))
     corrections = [
         Correction(image=pictures[0], prompt=ASKED, target="a violet"),
         Correction(image=None, prompt=ASKED, target="a king"),
@@ -62,7 +63,7 @@ def test_a_lasting_store_answers_bit_for_bit_as_memory_does_and_after_a_restart(
     assert [(m.reached, m.steps, len(m.conflicts)) for m in made[0]] == [
         (m.reached, m.steps, len(m.conflicts)) for m in made[1]
     ]
-    again = EditedModel(backbone, network, str(location))
+    again = EditedModel(LiveEdit(backbone, network), str(location))
     assert again.edits == model.edits == (made[1][1].edit, made[1][2].edit)
     assert torch.equal(logits(memory, pictures[0]), logits(again, pictures[0]))
     for one, outcomes in ((memory, made[0]), (model, made[1])):
@@ -75,7 +76,7 @@ def test_a_lasting_store_answers_bit_for_bit_as_memory_does_and_after_a_restart(
 def test_at_a_revision_it_answers_as_it_did(
     backbone, network, pictures, location, lasting: bool
 ) -> None:
-    model = EditedModel(backbone, network, location if lasting else None)
+    model = EditedModel(LiveEdit(backbone, network), location if lasting else None)
     seen = [logits(model, pictures[0])]
     first = model.edit(pictures[0], ASKED, "a violet", author="ann", reason="seen")
     seen.append(logits(model, pictures[0]))
@@ -128,7 +129,7 @@ def test_an_answer_is_of_the_revision_at_which_it_began(
 ) -> None:
     unedited = model.generate(pictures[0], ASKED)
     made = model.edit(pictures[0], ASKED, "a violet")
-    other = EditedModel(backbone, network, location)
+    other = EditedModel(LiveEdit(backbone, network), location)
     done: list[str] = []
 
     def revoke(*_: object) -> None:
@@ -153,7 +154,7 @@ def test_a_damaged_expert_leaves_the_answer_to_the_backbone(
     with sqlite3.connect(location) as connection:
         connection.execute("UPDATE experts SET tensors = zeroblob(length(tensors))")
     connection.close()
-    again = EditedModel(backbone, network, location)
+    again = EditedModel(LiveEdit(backbone, network), location)
     assert torch.equal(logits(again, pictures[0]), base)
     assert len(again.store.damaged) == 1
     assert again.edits == ()
@@ -166,11 +167,11 @@ def test_another_editor_or_layer_is_refused(
     torch.manual_seed(2)
     other = EditorNetwork(network.config, backbone.width)
     with pytest.raises(StoreMismatch, match="editor"):
-        EditedModel(backbone, other, location)
+        EditedModel(LiveEdit(backbone, other), location)
     with pytest.raises(StoreMismatch, match="editor"):
-        EditedModel(backbone, other, SqlStore(location))
+        EditedModel(LiveEdit(backbone, other), SqlStore(location))
     empty = SqlStore(location.with_name("empty.db"), model.store.log.identity)
-    assert EditedModel(backbone, network, empty).store is empty
+    assert EditedModel(LiveEdit(backbone, network), empty).store is empty
     lower = LlavaBackbone(backbone.model, backbone.processor, edit_layer=2, name="tiny")
     with pytest.raises(StoreMismatch, match="edit_layer: store 1, here 2"):
-        EditedModel(lower, network, location)
+        EditedModel(LiveEdit(lower, network), location)

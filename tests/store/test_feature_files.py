@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from liveedit.methods.liveedit.selection import route_in
+from liveedit.methods.liveedit.tensors import keys_of
 from liveedit.store import feature_files, revisions, segmented_tensor
 from liveedit.store.log import EditLog
 from liveedit.store.sql import SqlStore
-from tests.store.test_index import features_of, filled, queries_like, router, take_up  # noqa: F401
+from tests.store.test_index import filled, made_features, queries_like, router, take_up  # noqa: F401
 
 COUNT, SEGMENT = 300, 64
 FULL = COUNT // SEGMENT
@@ -40,7 +41,7 @@ def read(monkeypatch) -> list[int]:
 def location(tmp_path: Path) -> Path:
     """A store of 300 edits, some of them revoked and superseded."""
     place = tmp_path / "edits.db"
-    store = filled(place, features_of(COUNT, 1), exact=100)
+    store = filled(place, made_features(COUNT, 1), exact=100)
     store.revoke("7")
     store.revoke("70")
     store.restore("70")
@@ -57,9 +58,9 @@ def same(one: SqlStore, other: SqlStore) -> None:
     assert one.edits == other.edits
     for revision in range(one.revision + 1):
         assert one.edits_at(revision) == other.edits_at(revision)
-    mine, theirs = one.pool().metadata, other.pool().metadata
-    assert torch.equal(mine.vision.whole, theirs.vision.whole)
-    assert torch.equal(mine.prompt.whole, theirs.prompt.whole)
+    mine, theirs = one.pool().keys, other.pool().keys
+    for name in ("vision", "prompt"):
+        assert torch.equal(mine.columns[name].whole, theirs.columns[name].whole)
     assert torch.equal(mine.sees, theirs.sees)
     assert torch.equal(one.pool().eligible, other.pool().eligible)
 
@@ -78,11 +79,11 @@ def test_opening_reads_only_what_is_in_no_file(location, tmp_path, read, router)
     assert store._index.count == COUNT
     other = without_files(location, tmp_path)
     same(store, other)
-    queries = queries_like(features_of(COUNT, 1), range(0, COUNT, 3))
+    queries = queries_like(made_features(COUNT, 1), range(0, COUNT, 3))
     for namespace in ("", "b"):
         weights = []
         for one in (store, other):
-            near = one.pool(namespaces=[namespace]).near(queries)
+            near = one.pool(namespaces=[namespace]).near(keys_of(queries))
             found = route_in(router, queries, near).weights
             weights.append(
                 {(row, near.ids[at]): found[row, at] for row, at in found.nonzero().tolist()}
@@ -93,7 +94,7 @@ def test_opening_reads_only_what_is_in_no_file(location, tmp_path, read, router)
 
 def test_a_store_goes_on_growing_after_it_was_opened(location, tmp_path, read) -> None:
     store = SqlStore(location, exact=100)
-    features = features_of(2 * COUNT, 1)
+    features = made_features(2 * COUNT, 1)
     take_up(store, features, range(COUNT, 2 * COUNT))
     store.revoke("310")
     store.close()
@@ -131,7 +132,7 @@ def test_a_damaged_file_is_made_again(location, tmp_path, kind, damage) -> None:
 
 def test_files_of_another_log_are_not_used(location, tmp_path, read) -> None:
     other = tmp_path / "other.db"
-    filled(other, features_of(COUNT, 9), exact=100).close()
+    filled(other, made_features(COUNT, 9), exact=100).close()
     shutil.rmtree(f"{other}-features")
     shutil.copytree(f"{location}-features", f"{other}-features")
     read.clear()
@@ -154,7 +155,7 @@ def test_files_of_another_log_that_cannot_be_replaced_are_not_used(
     location, tmp_path, monkeypatch
 ) -> None:
     other = tmp_path / "other.db"
-    filled(other, features_of(COUNT, 9), exact=100).close()
+    filled(other, made_features(COUNT, 9), exact=100).close()
     shutil.rmtree(f"{other}-features")
     shutil.copytree(f"{location}-features", f"{other}-features")
     monkeypatch.setattr(
@@ -183,4 +184,4 @@ def test_two_dtypes_are_kept_apart(location) -> None:
     SqlStore(location, exact=100, dtype=torch.float16).close()
     assert len(files(location)) == 2 * FULL
     store = SqlStore(location, exact=100, dtype=torch.float16)
-    assert store.pool().metadata.vision.whole.dtype == torch.float16
+    assert store.pool().keys.columns["vision"].whole.dtype == torch.float16

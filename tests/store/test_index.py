@@ -9,14 +9,16 @@ from torch.nn import functional as F
 
 from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
 from liveedit.methods.liveedit.selection import choose_experts, route_in
+from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
+from liveedit.store.tensors import Layout
 
 COUNT, FEATURES = 1000, 64
 
 
-def features_of(count: int, seed: int, *, text: bool = True) -> EditFeatures:
+def made_features(count: int, seed: int, *, text: bool = True) -> EditFeatures:
     """Questions and pictures in clusters, every fifth without a picture."""
     random = torch.Generator().manual_seed(seed)
 
@@ -45,15 +47,16 @@ def queries_like(features: EditFeatures, rows: Sequence[int]) -> RoutingFeatures
 
 
 def filled(location: Path, features: EditFeatures, **options) -> SqlStore:
-    identity = Identity(fingerprint={}, rank=1, width=2, features=FEATURES)
+    layout = Layout(
+        keys={"vision": FEATURES, "prompt": FEATURES}, values={"u": (1, 2), "v": (1, 2)}
+    )
+    identity = Identity(fingerprint={}, method="liveedit", layout=layout)
     store = SqlStore(location, identity, **options)
     take_up(store, features, range(len(features.sees)))
     return store
 
 
 def take_up(store: SqlStore, features: EditFeatures, rows: Sequence[int]) -> None:
-    from liveedit.methods.liveedit.generator import Experts
-
     which = list(rows)
     edits = [
         Edit(
@@ -66,7 +69,7 @@ def take_up(store: SqlStore, features: EditFeatures, rows: Sequence[int]) -> Non
     some = EditFeatures(
         vision=features.vision[which], prompt=features.prompt[which], sees=features.sees[which]
     )
-    store.add(edits, Experts(u=numbers, v=-numbers), some)
+    store.add(edits, keys_of(some), {"u": numbers, "v": -numbers})
 
 
 @pytest.fixture
@@ -79,16 +82,16 @@ def router() -> Router:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_what_is_found_is_what_all_would_give(tmp_path: Path, router: Router, dtype) -> None:
-    features = features_of(COUNT, 1)
+    features = made_features(COUNT, 1)
     store = filled(tmp_path / "edits.db", features, exact=500, dtype=dtype)
     store.log.revoke([str(edit) for edit in range(0, 70, 7)])
     for space in ("", "b"):
         pool = store.pool(namespaces=[space])
         queries = queries_like(features, range(0, COUNT, 10))
-        near = pool.near(queries)
+        near = pool.near(keys_of(queries))
         assert len(near.ids) < COUNT
         assert near.ids != pool.ids
-        exact = router.route(queries, pool.features, pool.eligible)
+        exact = router.route(queries, features_of(pool.keys.whole), pool.eligible)
         found = route_in(router, queries, near)
         torch.testing.assert_close(found.threshold, exact.threshold)
         wanted = {
@@ -112,10 +115,10 @@ def test_what_is_found_is_what_all_would_give(tmp_path: Path, router: Router, dt
 
 
 def test_a_batch_with_a_namespace_each(tmp_path: Path, router: Router) -> None:
-    features = features_of(COUNT, 2)
+    features = made_features(COUNT, 2)
     store = filled(tmp_path / "edits.db", features, exact=500)
     queries = queries_like(features, [3, 13, 20, 21])
-    pool = store.pool(namespaces=["b", "", "", "b"]).near(queries)
+    pool = store.pool(namespaces=["b", "", "", "b"]).near(keys_of(queries))
     weights = route_in(router, queries, pool).weights
     best = [
         pool.ids[row] if weights[at].any() else None for at, row in enumerate(weights.argmax(1))
@@ -129,7 +132,7 @@ def test_a_batch_with_a_namespace_each(tmp_path: Path, router: Router) -> None:
 def test_new_edits_are_found_before_and_after_the_index_takes_them_up(
     tmp_path: Path, router: Router
 ) -> None:
-    features = features_of(2 * COUNT, 3)
+    features = made_features(2 * COUNT, 3)
     store = filled(
         tmp_path / "edits.db", EditFeatures(
             vision=features.vision[:COUNT], prompt=features.prompt[:COUNT],
@@ -142,23 +145,23 @@ def test_new_edits_are_found_before_and_after_the_index_takes_them_up(
         assert (store._index.count > before) == (start + count - before > 25)
         rows = [start, start + count - 1]
         queries = queries_like(features, rows)
-        near = store.pool(namespaces=[""]).near(queries)
+        near = store.pool(namespaces=[""]).near(keys_of(queries))
         assert [near.ids[row] for row in route_in(router, queries, near).weights.argmax(1)] == [
             str(row) for row in rows
         ]
 
 
 def test_few_edits_are_all_compared(tmp_path: Path) -> None:
-    features = features_of(20, 4)
+    features = made_features(20, 4)
     pool = filled(tmp_path / "edits.db", features).pool()
-    assert pool.near(queries_like(features, [0])) is pool
+    assert pool.near(keys_of(queries_like(features, [0]))) is pool
 
 
 def test_a_damaged_expert_is_left_out_and_the_others_answer(tmp_path: Path, router: Router) -> None:
     from liveedit.errors import DamagedEdit
     from liveedit.store.schema import experts
 
-    features = features_of(20, 5)
+    features = made_features(20, 5)
     store = filled(tmp_path / "edits.db", features)
     with store.log.database.write() as connection:
         connection.execute(experts.update().where(experts.c.number == 1), {"tensors": b"x"})

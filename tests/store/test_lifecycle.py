@@ -120,10 +120,10 @@ class Lifecycle(RuleBasedStateMachine):
         names = [pool.ids[row] for row in rows.tolist()]
         assert set(names) == self.expected(len(self.changes), space)
         if names:
-            experts, features = tensors_of([int(name.removeprefix("edit-")) for name in names])
-            assert torch.equal(pool.take(rows).v, experts.v)
-            assert torch.equal(pool.told.prompt[rows], features.prompt)
-            near = pool.near(features)
+            keys, values = tensors_of([int(name.removeprefix("edit-")) for name in names])
+            assert torch.equal(pool.take(rows)["v"], values["v"])
+            assert torch.equal(pool.keys.whole.vectors["prompt"][rows], keys.vectors["prompt"])
+            near = pool.near(keys)
             found = near.eligible[0].nonzero().flatten().tolist()
             assert {near.ids[row] for row in found} == set(names)
 

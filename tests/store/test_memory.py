@@ -4,25 +4,21 @@ import pytest
 import torch
 
 from liveedit.errors import UnknownEdit
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
-from liveedit.store.memory import Edit, MemoryStore
+from liveedit.store.edit import Edit
+from liveedit.store.memory import MemoryStore
+from liveedit.store.tensors import Keys
+from tests.store.samples import FEATURES, RANK, WIDTH, memory_store
 
-RANK, WIDTH, FEATURES = 2, 6, 4
 
-
-def filled(
-    store: MemoryStore, counts: Sequence[int], namespaces: Sequence[str] = ("",)
-) -> EditFeatures:
-    """Add edits in batches, to the namespaces in turn, every other one text-only; all features."""
+def filled(store: MemoryStore, counts: Sequence[int], namespaces: Sequence[str] = ("",)) -> Keys:
+    """Add edits in batches, to the namespaces in turn, every other one text-only; all keys."""
     torch.manual_seed(0)
     count = sum(counts)
-    features = EditFeatures(
-        vision=torch.randn(count, FEATURES),
-        prompt=torch.randn(count, FEATURES),
+    keys = Keys(
+        vectors={name: torch.randn(count, FEATURES) for name in ("vision", "prompt")},
         sees=torch.arange(count) % 2 == 0,
     )
-    experts = Experts(u=torch.randn(count, RANK, WIDTH), v=torch.randn(count, RANK, WIDTH))
+    values = {name: torch.randn(count, RANK, WIDTH) for name in ("u", "v")}
     edits = [
         Edit(
             prompt="p",
@@ -37,28 +33,28 @@ def filled(
         some = slice(first, first + batch)
         store.add(
             edits[some],
-            Experts(u=experts.u[some], v=experts.v[some]),
-            EditFeatures(
-                vision=features.vision[some],
-                prompt=features.prompt[some],
-                sees=features.sees[some],
+            Keys(
+                vectors={name: rows[some] for name, rows in keys.vectors.items()},
+                sees=keys.sees[some],
             ),
+            {name: rows[some] for name, rows in values.items()},
         )
         first += batch
-    return features
+    return keys
 
 
 @pytest.fixture
 def store() -> MemoryStore:
-    return MemoryStore(width=WIDTH, rank=RANK, features=FEATURES)
+    return memory_store()
 
 
 def test_what_is_added_is_in_the_pool_in_order(store: MemoryStore) -> None:
-    features = filled(store, [1, 3, 40, 1])
+    keys = filled(store, [1, 3, 40, 1])
     pool = store.pool()
-    for name in ("vision", "prompt", "sees"):
-        assert torch.equal(getattr(pool.features, name), getattr(features, name))
-    assert pool.experts.u.shape == (45, RANK, WIDTH)
+    for name in ("vision", "prompt"):
+        assert torch.equal(pool.keys.whole.vectors[name], keys.vectors[name])
+    assert torch.equal(pool.keys.sees, keys.sees)
+    assert pool.take(None)["u"].shape == (45, RANK, WIDTH)
     assert list(pool.ids) == [edit.id for edit in store.edits]
     assert pool.eligible.tolist() == [[True] * 45]
     assert len(store) == 45
@@ -68,17 +64,17 @@ def test_growth_copies_the_pool_rarely(store: MemoryStore) -> None:
     places = set()
     for _ in range(200):
         filled(store, [1])
-        places.add(store.pool().features.vision.data_ptr())
+        places.add(store.pool().keys.whole.vectors["vision"].data_ptr())
     assert len(places) <= 6
 
 
 def test_a_revoked_edit_is_not_eligible_and_its_neighbours_stay(store: MemoryStore) -> None:
-    features = filled(store, [3])
+    keys = filled(store, [3])
     first, second, third = store.edits
     assert store.revoke(second.id) == second
     assert store.edits == (first, third)
     assert store.pool().eligible.tolist() == [[True, False, True]]
-    assert torch.equal(store.pool().features.vision, features.vision)
+    assert torch.equal(store.pool().keys.whole.vectors["vision"], keys.vectors["vision"])
     with pytest.raises(UnknownEdit):
         store.revoke(second.id)
 
@@ -94,10 +90,10 @@ def test_only_some(store: MemoryStore) -> None:
 
 
 def test_what_is_superseded_is_out_of_force_even_if_it_is_named(store: MemoryStore) -> None:
-    features, nothing = filled(store, [1]), torch.zeros(1, RANK, WIDTH)
+    keys, nothing = filled(store, [1]), torch.zeros(1, RANK, WIDTH)
     (old,) = store.edits
     new = Edit(prompt="p", target="other", image="i", supersedes=(old.id,))
-    store.add([new], Experts(u=nothing, v=nothing), features)
+    store.add([new], keys, {"u": nothing, "v": nothing})
     assert store.edits == (new,)
     assert store.pool([old.id]).eligible.tolist() == [[False, False]]
     store.revoke(new.id)
@@ -127,8 +123,8 @@ def test_rows_of_a_transaction_that_is_not_kept_are_taken_anew(store: MemoryStor
     filled(store, [1])
     with store.transaction(keep=False):
         filled(store, [3], ["a"])
-    features = filled(store, [2], ["b"])
+    keys = filled(store, [2], ["b"])
     assert store.pool(namespaces=["a", "b", ""]).eligible.tolist() == [
         [False, False, False], [False, True, True], [True, False, False],
     ]  # fmt: skip
-    assert torch.equal(store.pool().features.sees[1:], features.sees)
+    assert torch.equal(store.pool().keys.sees[1:], keys.sees)

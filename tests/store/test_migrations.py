@@ -11,7 +11,7 @@ from liveedit.store.check import check_store
 from liveedit.store.database import Database
 from liveedit.store.log import EditLog
 
-from .samples import add, edit_of, in_force, sql_store
+from .samples import FEATURES, RANK, WIDTH, add, edit_of, in_force, sql_store
 from .test_sql import location
 
 __all__ = ["location"]
@@ -31,6 +31,8 @@ def made_at(location: str, version: str) -> None:
         migrate.upgrade(connection, version)
         old = sa.MetaData()
         old.reflect(connection)
+        sizes = {"rank": RANK, "width": WIDTH, "features": FEATURES}
+        rows["stores"] = [{**row, **sizes} for row in rows["stores"]]
         for name, found in rows.items():
             table = old.tables[name]
             columns = set(table.columns.keys())
@@ -40,7 +42,7 @@ def made_at(location: str, version: str) -> None:
                 )
 
 
-@pytest.mark.parametrize("version", ["0001"])
+@pytest.mark.parametrize("version", ["0001", "0002"])
 def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: str) -> None:
     made_at(location, version)
     with pytest.raises(StoreTooOld, match="liveedit store migrate"):

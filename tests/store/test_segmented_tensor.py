@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from liveedit.methods.liveedit.routing import Router, RoutingFeatures
+from liveedit.methods.liveedit.tensors import features_of
 from liveedit.store import segmented_tensor
-from liveedit.store.segmented_tensor import FeatureRows, GrowingTensor, SegmentedTensor
+from liveedit.store.segmented_tensor import GrowingTensor, SegmentedTensor
+from liveedit.store.tensors import KeyRows
 
 
 @pytest.fixture(autouse=True)
@@ -53,17 +55,19 @@ def test_comparing_part_by_part_is_comparing_all(count) -> None:
     from liveedit.methods.liveedit.routing import Similarities
 
     vision, prompt = torch.randn(2, count, 3)
-    parts = {
+    columns = {
         name: SegmentedTensor(tuple(tensor.split(8)))
         for name, tensor in (("vision", vision), ("prompt", prompt))
     }
-    told = FeatureRows(**parts, sees=torch.arange(count) % 2 == 0)
+    keys = KeyRows(columns=columns, sees=torch.arange(count) % 2 == 0)
     queries = RoutingFeatures(
         vision=torch.randn(4, 3), prompt=torch.randn(4, 3), sentinel=torch.randn(4, 3),
         sees=torch.tensor([True, False, True, True]),
     )  # fmt: skip
     router = Router()
-    together = Similarities.join([router.similarities(queries, part) for part in told.parts()])
-    whole = router.similarities(queries, told.whole)
+    together = Similarities.join(
+        [router.similarities(queries, part) for part in map(features_of, keys.parts())]
+    )
+    whole = router.similarities(queries, features_of(keys.whole))
     for name in ("vision", "sentinel", "prompt", "sees", "alike"):
         torch.testing.assert_close(getattr(together, name), getattr(whole, name))

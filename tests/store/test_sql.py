@@ -11,16 +11,17 @@ import torch
 
 from liveedit.errors import (
     BadText,
+    OtherMethod,
     StoreError,
     StoreMismatch,
     StoreUnusable,
     UnknownEdit,
     UnknownRevision,
 )
-from liveedit.methods.liveedit.generator import Experts
 from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
 from liveedit.store.sql import SqlStore
+from liveedit.store.tensors import Layout
 
 from .samples import IDENTITY, add, edit_of, in_force, memory_store, sql_store, tensors_of
 
@@ -39,16 +40,17 @@ def test_both_homes_give_back_what_was_added(location: str) -> None:
     again = sql_store(location)
     assert again.edits == tuple(edits)
     assert again.revision == store.revision == 2
-    experts, features = tensors_of(range(7))
+    keys, values = tensors_of(range(7))
     pool = again.pool(namespaces=["a"])
     assert pool.eligible.tolist() == [[True] * 7]
     assert list(pool.ids) == [edit.id for edit in edits]
-    for name in ("vision", "prompt", "sees"):
-        assert torch.equal(getattr(pool.features, name), getattr(features, name))
-    assert torch.equal(pool.experts.u, experts.u)
-    assert torch.equal(pool.experts.v, experts.v)
+    for name in ("vision", "prompt"):
+        assert torch.equal(pool.keys.whole.vectors[name], keys.vectors[name])
+    assert torch.equal(pool.keys.sees, keys.sees)
+    assert torch.equal(pool.take(None)["u"], values["u"])
+    assert torch.equal(pool.take(None)["v"], values["v"])
     some = pool.take(torch.tensor([4, 1, 4]))
-    assert torch.equal(some.u, experts.u[[4, 1, 4]])
+    assert torch.equal(some["u"], values["u"][[4, 1, 4]])
     assert again.get("edit-6") == edits[6]
     assert not again.pool().eligible.any()
 
@@ -140,7 +142,7 @@ def test_a_transaction_is_one_revision_and_seen_by_its_thread_alone(location: st
         add(store, 0)
         add(store, 1, supersedes=("edit-0",))
         assert in_force(store) == ["edit-1"]
-        assert torch.equal(store.pool().experts.u, tensors_of([0, 1])[0].u)
+        assert torch.equal(store.pool().take(None)["u"], tensors_of([0, 1])[1]["u"])
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
@@ -230,11 +232,11 @@ def replace_of(store: SqlStore):
     from liveedit.store.records import NewEdit
     from liveedit.store.serialization import pack
 
-    experts, features = tensors_of([7])
+    keys, values = tensors_of([7])
     return NewEdit(
         edit=edit_of(0),
-        features=pack({"vision": features.vision[0], "prompt": features.prompt[0]}),
-        expert=pack({"u": experts.u[0], "v": experts.v[0]}),
+        keys=pack({"vision": keys.vectors["vision"][0], "prompt": keys.vectors["prompt"][0]}),
+        values=pack({"u": values["u"][0], "v": values["v"][0]}),
     )
 
 
@@ -252,8 +254,10 @@ def test_a_store_of_another_editor_is_refused_and_says_why(location: str) -> Non
     other = replace(IDENTITY, fingerprint=IDENTITY.fingerprint | {"editor": "xyz", "new": 1})
     with pytest.raises(StoreMismatch, match=r"editor: store 'abc', here 'xyz', new: store None"):
         SqlStore(location, other)
-    with pytest.raises(StoreMismatch, match="rank"):
-        SqlStore(location, replace(IDENTITY, rank=3))
+    with pytest.raises(StoreMismatch, match="tensors"):
+        SqlStore(location, replace(IDENTITY, layout=Layout(keys={"vision": 3}, values={})))
+    with pytest.raises(OtherMethod, match="made by the method 'liveedit', not 'retrieval'"):
+        SqlStore(location, replace(IDENTITY, method="retrieval"))
     assert in_force(SqlStore(location)) == ["edit-0"]
 
 
@@ -261,21 +265,18 @@ def test_experts_are_read_when_taken_and_few_are_kept(tmp_path: Path, monkeypatc
     store = sql_store(tmp_path / "edits.db", kept=2)
     add(store, *range(5))
     asked: list[list[int]] = []
-    read = store.log.experts
-    monkeypatch.setattr(
-        store.log, "experts", lambda numbers: asked.append(numbers) or read(numbers)
-    )
+    read = store.log.values
+    monkeypatch.setattr(store.log, "values", lambda numbers: asked.append(numbers) or read(numbers))
     pool = store.pool()
     assert asked == []
     for rows in ([0, 1], [1, 2], [0], [2]):
-        assert torch.equal(pool.take(torch.tensor(rows)).u, tensors_of(rows)[0].u)
+        assert torch.equal(pool.take(torch.tensor(rows))["u"], tensors_of(rows)[1]["u"])
     assert asked == [[1, 2], [3], [1]]
 
 
 def test_no_rows_are_no_experts(tmp_path: Path) -> None:
-    experts = sql_store(tmp_path / "edits.db").pool().experts
-    assert isinstance(experts, Experts)
-    assert experts.u.shape == (0, 2, 6)
+    values = sql_store(tmp_path / "edits.db").pool().take(None)
+    assert values["u"].shape == (0, 2, 6)
 
 
 def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:

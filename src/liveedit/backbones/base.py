@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
-from PIL import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.chat import answer_frame, expanded, rendered
-from liveedit.backbones.query import PaddingSide, Picture, Query, as_list, counted, padded
+from liveedit.backbones.query import (
+    PaddingSide,
+    Picture,
+    Pictures,
+    Query,
+    as_list,
+    as_sequence,
+    counted,
+    padded,
+)
 from liveedit.backbones.spans import Spans, find_spans
 from liveedit.backbones.upper_layers import upper_layers
 from liveedit.backbones.vision import ImageEncoder
 from liveedit.errors import ControlTokenInText, UnsupportedGeneration
 from liveedit.saving.fingerprint import config_digest
-
-Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
-
-__all__ = ["Backbone", "Pictures", "Query"]
 
 
 class Backbone(ImageEncoder):
@@ -36,6 +41,7 @@ class Backbone(ImageEncoder):
         name: What to call it in reports and fingerprints.
         source: What :func:`liveedit.backbones.registry.load_backbone` loads it from; its name by
             default.
+        editors: Folders of what it ships for editing methods, by the method's name.
         revision: Of its weights, see :func:`liveedit.saving.fingerprint.weights_revision`; None if
             not known.
     """
@@ -52,12 +58,14 @@ class Backbone(ImageEncoder):
         edit_layer: int,
         name: str,
         source: str | None = None,
+        editors: Mapping[str, Path] | None = None,
         revision: str | None = None,
     ) -> None:
         super().__init__(model.eval(), processor)
         self.edit_layer = edit_layer
         self.name = name
         self.source = source or name
+        self.editors = dict(editors or {})
         self.revision = revision
         self.check_edit_layer()
 
@@ -154,7 +162,7 @@ class Backbone(ImageEncoder):
             "vocabulary": self.model.get_input_embeddings().weight.shape[0],
             "config": config_digest(self.model.config),
             "weights": self.revision,
-            "dtype": self.precision,
+            "dtype": None if self.model.device.type == "meta" else self.precision,
             "processor": self.image_backend,
         }
 
@@ -211,7 +219,7 @@ class Backbone(ImageEncoder):
             targets: What is answered.
             padding_side: Of the batch; ``generate`` needs left.
         """
-        own = self.pictures([_several(image) for image in images])
+        own = self.pictures([as_sequence(image) for image in images])
         rows, lengths = [], []
         for index, (pictures, question) in enumerate(zip(own, questions, strict=True)):
             prompt = self.prompt_text(question, images=len(pictures))
@@ -385,12 +393,6 @@ class Backbone(ImageEncoder):
 
 class _StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
-
-
-def _several(image: Pictures) -> Sequence[Image.Image]:
-    if image is None:
-        return ()
-    return (image,) if isinstance(image, Image.Image) else image
 
 
 def _check_prefill(query: Query, options: Mapping[str, Any]) -> None:

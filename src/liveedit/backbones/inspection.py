@@ -1,9 +1,8 @@
-"""What a model looks like to the editor, found out without reading its weights."""
+"""How a model reads a sample prompt with a picture: its tokens by span, and a drawing of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -11,11 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.chat import expanded
-from liveedit.backbones.registry import load_backbone
 from liveedit.backbones.spans import find_spans
-from liveedit.errors import LiveEditError
-from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
-from liveedit.methods.liveedit.config import EditorConfig
 
 Kind = Literal["vision", "prompt", "target", "other"]
 COLOURS: dict[Kind, str] = {
@@ -25,7 +20,6 @@ COLOURS: dict[Kind, str] = {
     "other": "#8a8f98",
 }
 _QUESTION, _TARGET = "What is this?", "a red circle"
-_FLOAT = 4  # bytes: experts and features are float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,89 +35,6 @@ class TokenRun:
     kind: Kind
     text: str
     tokens: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
-    """What was found.
-
-    Args:
-        model: What was asked for.
-        family: Its family.
-        layers: Number of decoder layers.
-        edit_layer: The one that is edited.
-        width: Of its states.
-        parameters: Of the whole model.
-        runs: A sample prompt with a picture and its target.
-        bytes_per_edit: That an edit takes in memory.
-        missing: What keeps the model from being edited, or makes a difference; a sentence each.
-    """
-
-    model: str
-    family: str
-    layers: int
-    edit_layer: int
-    width: int
-    parameters: int
-    runs: tuple[TokenRun, ...]
-    bytes_per_edit: int
-    missing: tuple[str, ...]
-
-
-def inspect_model(
-    model: str | Path,
-    *,
-    image: Image.Image | None = None,
-    editor: Path | None = None,
-    edit_layer: int | None = None,
-) -> Inspection:
-    """Look at a model; nothing of it is run.
-
-    Args:
-        model: See :func:`liveedit.backbones.registry.load_backbone`.
-        image: Of the sample prompt.
-        editor: Folder of an editor, whose settings tell what an edit takes.
-        edit_layer: The family's own choice by default.
-
-    Raises:
-        BadCheckpoint: There is no such model, or its processor cannot be loaded.
-        UnknownFamily: It is of no supported family.
-    """
-    backbone = load_backbone(model, weights=False, edit_layer=edit_layer)
-    missing: list[str] = []
-    runs: tuple[TokenRun, ...] = ()
-    try:
-        runs = sample(backbone, image or drawing())
-    except LiveEditError as error:
-        missing.append(f"{error}.")
-    config = EditorConfig()
-    folder = editor or (shipped_editor() if model == "pocket" else None)
-    if folder is None:
-        missing.append(f"An editor: train one with liveedit train --model {model} --out OUT.")
-    else:
-        try:
-            config = load_editor(folder, _known(backbone)).config
-        except LiveEditError as error:
-            missing.append(f"An editor that fits: {error}.")
-    if backbone.revision is None:
-        missing.append("Weights: the folder holds no *.safetensors file.")
-    if backbone.image_backend == "pil":
-        missing.append(
-            "torchvision: pictures are resized by PIL, which differs a little; train and use an "
-            "editor with the same of the two."
-        )
-    numbers = 2 * config.rank * backbone.width + 2 * config.width * config.vectors
-    return Inspection(
-        model=str(model),
-        family=backbone.family,
-        layers=backbone.layers,
-        edit_layer=backbone.edit_layer,
-        width=backbone.width,
-        parameters=sum(one.numel() for one in backbone.model.parameters()),
-        runs=runs,
-        bytes_per_edit=_FLOAT * numbers,
-        missing=tuple(missing),
-    )
 
 
 def sample(backbone: Backbone, image: Image.Image) -> tuple[TokenRun, ...]:
@@ -183,8 +94,3 @@ def drawn(image: Image.Image, runs: tuple[TokenRun, ...]) -> Image.Image:
         draw.text((x + 4, y + 2), words_of_line, fill="white", font=font)
     draw.rectangle((0, 0, width - 1, height - 1), outline=COLOURS["vision"], width=4)
     return page
-
-
-def _known(backbone: Backbone) -> dict[str, object]:
-    """Its fingerprint without what only a loaded model tells."""
-    return backbone.fingerprint() | {"dtype": None}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
@@ -16,6 +17,7 @@ from liveedit.backbones.spans import Spans
 
 PaddingSide = Literal["left", "right"]
 Pack = Callable[[list[Tensor]], ModelOutput | None]
+Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +36,36 @@ class Picture:
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+def as_sequence(pictures: Pictures) -> Sequence[Image.Image]:
+    """Pictures of one question as a sequence, which may be empty."""
+    if pictures is None:
+        return ()
+    return (pictures,) if isinstance(pictures, Image.Image) else pictures
+
+
 def as_list(features: list[Tensor]) -> ModelOutput | None:
     """The vision encoder's output for models that take one tensor for each picture."""
     return BaseModelOutputWithPooling(pooler_output=features) if features else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """A batch of questions before it is tokenised.
+
+    Args:
+        pictures: Those of each question: one, several or None.
+        prompts: What is asked.
+        targets: What is answered, for teacher forcing.
+    """
+
+    pictures: Sequence[Pictures] = field(repr=False)
+    prompts: Sequence[str]
+    targets: Sequence[str] | None = None
+
+    @property
+    def sees(self) -> list[bool]:
+        """Which have a picture."""
+        return [bool(as_sequence(one)) for one in self.pictures]
 
 
 @dataclass(frozen=True, kw_only=True)

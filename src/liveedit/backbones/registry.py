@@ -15,8 +15,10 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.processors import processor_class
+from liveedit.backbones.sources import model_source
 from liveedit.errors import BadCheckpoint, UnknownFamily
 from liveedit.saving.fingerprint import weights_revision
+from liveedit.saving.hub import hub_folder
 
 PLUGINS = "liveedit.backbones"  # group of entry points: family = "module:Class"
 _HERE = "liveedit.backbones"
@@ -75,7 +77,8 @@ def load_backbone(
     """Load a model and its processor.
 
     Args:
-        model: ``pocket``, built into the cache on first use; the folder of a transformers model;
+        model: A name such as ``pocket`` (built into the cache on first use; see
+            :mod:`liveedit.backbones.sources`); the folder of a transformers model;
             or the id of one on the hub (``owner/name``), fetched unless it was before.
         device: Where the weights go.
         device_map: How Accelerate spreads them instead, for instance ``auto``.
@@ -90,10 +93,8 @@ def load_backbone(
         BadCheckpoint: There is no such model, or it cannot be read.
         UnknownFamily: It is of no supported family.
     """
-    from liveedit.pocket.assembly import build_pocket
-    from liveedit.saving.hub import hub_folder
-
-    folder = build_pocket() if model == "pocket" else hub_folder(model, revision=revision)
+    source = model_source(str(model))
+    folder = hub_folder(model, revision=revision) if source is None else source.build()
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
@@ -115,8 +116,8 @@ def load_backbone(
     else:
         with torch.device("meta"):
             loaded = AutoModelForImageTextToText.from_config(config)
-    if model == "pocket":  # half the time for convolutions on a CPU
-        loaded.model.vision_tower.to(memory_format=torch.channels_last)
+    if source is not None:
+        source.prepare(loaded)
     try:
         processor = processor_class(config).from_pretrained(folder, local_files_only=True)
     except (ImportError, OSError, ValueError) as error:
@@ -126,13 +127,14 @@ def load_backbone(
         ) from error
     processor.tokenizer.padding_side = "left"
     layers = config.get_text_config().num_hidden_layers
-    from_hub = model != "pocket" and folder != Path(model)
+    by_name = source is not None or folder != Path(model)
     return family(
         loaded,
         processor,
         edit_layer=family.default_edit_layer(layers) if edit_layer is None else edit_layer,
-        name=str(model) if from_hub else folder.resolve().name,
-        source=str(model) if from_hub or model == "pocket" else str(folder.resolve()),
+        name=folder.resolve().name if source is not None or not by_name else str(model),
+        source=str(model) if by_name else str(folder.resolve()),
+        editors={} if source is None else source.editors,
         revision=weights_revision(folder),
     )
 

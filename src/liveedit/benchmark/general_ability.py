@@ -61,7 +61,7 @@ def measure_general(
     before = {name: _ask(model, skill, f"{name}, before") for name, skill in skills.items()}
     group = suite.groups(edits)[0]
     chosen = [suite.pictured[at] for at in group.edited]
-    chosen += [suite.texts[at] for at in group.texts if model.network.config.text_router]
+    chosen += [suite.texts[at] for at in group.texts if model.method.abilities.text_only]
     corrections = []
     for case in chosen:
         image, prompt = views_of(case, ("edit",))[0]

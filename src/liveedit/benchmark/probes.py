@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.benchmark.base_answers import base_answers
 from liveedit.benchmark.metrics import WANT_TARGET
-from liveedit.data.cached_states import CachedViews, cache_views
+from liveedit.data.cached_states import CachedViews, ViewBatch, cache_views
 from liveedit.data.views import Case
-from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.routing import RoutingFeatures
 
 BATCH = 32
 
@@ -31,7 +31,7 @@ class Probes:
         metrics: What their views measure.
         expected: For each row the wanted answer: the target, or the unedited model's own answer.
         states: Hidden states at the edit layer, the wanted answer included.
-        features: Input-side routing features of all rows.
+        sees: Which rows have a picture.
         before: For each row the tokens that the unedited model predicts in place of the wanted
             ones under teacher forcing, the end of the answer left out; for locality, where they are
             only needed if an edit fires, None.
@@ -42,14 +42,18 @@ class Probes:
     metrics: tuple[str, ...]
     expected: list[str]
     states: CachedViews
-    features: RoutingFeatures
+    sees: Bool[Tensor, " rows"]
     before: list[tuple[int, ...] | None]
     wanted: list[tuple[int, ...]]
+
+    def batch(self, rows: Int[Tensor, " rows"]) -> ViewBatch:
+        """States of some rows, padded on the left."""
+        width = len(self.metrics)
+        return self.states.batch(rows // width, rows % width)
 
 
 def read_probes(
     backbone: Backbone,
-    network: EditorNetwork,
     cases: Sequence[Case],
     folder: Path,
     *,
@@ -61,7 +65,6 @@ def read_probes(
 
     Args:
         backbone: The model.
-        network: The editor, for the features.
         cases: Corrections, all of one kind.
         folder: Cache of answers and states.
         views: What each metric asks, such as ``metrics.VIEW_OF``.
@@ -82,19 +85,19 @@ def read_probes(
     names = tuple(views.values())
     states = cache_views(backbone, cases, folder / "states", names=names, answers=answers)
     rows = torch.arange(len(cases) * len(names))
-    parts, before, wanted = [], [], []
+    before: list[tuple[int, ...] | None] = []
+    wanted, sees = [], []
     targeted = torch.tensor([metric in WANT_TARGET for metric in views])
     for some in tqdm(rows.split(BATCH), desc="reading", unit="batch", leave=False):
         batch = states.batch(some // len(names), some % len(names))
-        whole = batch.representation(backbone, network.scale)
-        with torch.no_grad():
-            parts.append(network.extractor(whole))
-        tokens = batch.input_ids[whole.spans.target].split(batch.target_lengths.tolist())
+        spans = batch.spans(backbone)
+        sees.append(spans.vision.any(1))
+        tokens = batch.input_ids[spans.target].split(batch.target_lengths.tolist())
         wanted += [tuple(row[:-1].tolist()) for row in tokens]
         aimed = targeted[some % len(names)]
         predicted = iter(
             predictions(backbone, batch.states[aimed], batch.attention_mask[aimed],
-                        whole.spans.predicts[aimed],
+                        spans.predicts[aimed],
                         {name: value[aimed] for name, value in batch.per_token.items()})
         )  # fmt: skip
         before += [next(predicted) if one else None for one in aimed.tolist()]
@@ -103,7 +106,7 @@ def read_probes(
         metrics=tuple(views),
         expected=[answer for row in answers for answer in row],
         states=states,
-        features=RoutingFeatures.join(parts),
+        sees=torch.cat(sees),
         before=before,
         wanted=wanted,
     )
@@ -112,10 +115,10 @@ def read_probes(
 @torch.no_grad()
 def predictions(
     backbone: Backbone,
-    states: torch.Tensor,
-    attention_mask: torch.Tensor,
-    predicts: torch.Tensor,
-    per_token: Mapping[str, torch.Tensor],
+    states: Tensor,
+    attention_mask: Tensor,
+    predicts: Tensor,
+    per_token: Mapping[str, Tensor],
 ) -> list[tuple[int, ...]]:
     """For each row the likeliest token at every position before a target token but the last.
 

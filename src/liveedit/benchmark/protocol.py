@@ -7,24 +7,23 @@ of one store, so that groups of one edit are made and asked in batches, as large
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from torch import Tensor
 
+from liveedit.benchmark.asking import asking
 from liveedit.benchmark.metrics import WANT_TARGET, same_answer
-from liveedit.benchmark.probes import BATCH, Probes, predictions
+from liveedit.benchmark.probes import BATCH, Probes
 from liveedit.benchmark.suite import Group
 from liveedit.correction import Correction
 from liveedit.data.annotations.cases import HopCase
 from liveedit.data.views import Case, question_of, views_of
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer, fetch
-from liveedit.methods.liveedit.routing import Route
+from liveedit.methods.route import Route
 
 
 class _Edited(NamedTuple):
@@ -35,20 +34,8 @@ class _Edited(NamedTuple):
     case: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Outcome:
-    """What the edited model makes of a probe."""
-
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    answer: str | None
-
-
 class Protocol:
     """Runs groups of edits over probes that were read once.
-
-    What a probe gets depends on its experts and their weights alone; where these are those of
-    another run (as with N = 1 and N = 10 mostly), nothing is computed again.
 
     Args:
         model: Must have no edits; a fresh store is used for every run.
@@ -71,9 +58,7 @@ class Protocol:
     ) -> None:
         self._model = model
         self._pictured, self._texts, self._hops = pictured, texts, hops
-        self._generate = generate
-        self._max_new_tokens = max_new_tokens
-        self._known: dict[tuple[object, ...], _Outcome] = {}
+        self._asking = asking(model.method, generate=generate, max_new_tokens=max_new_tokens)
 
     def run(self, groups: Sequence[Group], *, first: int = 0) -> Iterator[dict[str, Any]]:
         """Make the edits of all groups, then ask.
@@ -93,7 +78,7 @@ class Protocol:
             these do not apply), ``top`` (the heaviest expert: ``case``, ``text_only``, ``weight``),
             and of portability ``owner`` (the correction) and ``length``.
         """
-        model = EditedModel(self._model.backbone, self._model.network, config=self._model.config)
+        model = EditedModel(self._model.method)
         made = self._edit(model, groups)
         for reading, members in self._asked(groups):
             width = len(reading.metrics)
@@ -103,10 +88,9 @@ class Protocol:
                 for case in some
                 for metric in range(width)
             ]
-            for start in range(0, len(rows), BATCH):
-                some_rows = rows[start : start + BATCH]
+            for some in self._batches(rows):
                 for (number, _), record in zip(
-                    some_rows, self._ask(model, reading, some_rows, made), strict=True
+                    some, self._ask(model, reading, some, made), strict=True
                 ):
                     yield {"group": first + number, **record}
 
@@ -126,15 +110,23 @@ class Protocol:
         )
         return [(reading, members) for reading, members in asked if reading is not None]
 
-    def _edit(self, model: EditedModel, groups: Sequence[Group]) -> dict[_Edited, int]:
-        """Rows of the edits in the store."""
-        rows: dict[_Edited, int] = {}
+    def _batches(self, rows: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
+        """Rows that are asked together: of several groups only if the method can."""
+        mixed = self._model.method.abilities.mixed_batches
+        for _, some in groupby(rows, key=lambda row: None if mixed else row[0]):
+            together = list(some)
+            for start in range(0, len(together), BATCH):
+                yield together[start : start + BATCH]
+
+    def _edit(self, model: EditedModel, groups: Sequence[Group]) -> dict[_Edited, str]:
+        """Names of the edits in the store."""
+        made: dict[_Edited, str] = {}
         for reading, members in (
             (self._pictured, [group.edited for group in groups]),
             (self._texts, [group.texts for group in groups]),
         ):
             text_only = reading is not self._pictured
-            if reading is None or (text_only and not model.network.config.text_router):
+            if reading is None or (text_only and not model.method.abilities.text_only):
                 continue
             chosen = [(number, case) for number, some in enumerate(members) for case in some]
             outcomes = model.edit_many(
@@ -144,32 +136,31 @@ class Protocol:
                 progress=True,
             )
             for (number, case), outcome in zip(chosen, outcomes, strict=True):
-                rows[_Edited(text_only, number, case)] = model.store.row(outcome.id)
-        return rows
+                made[_Edited(text_only, number, case)] = outcome.id
+        return made
 
     def _ask(
         self,
         model: EditedModel,
         reading: Probes,
         rows: Sequence[tuple[int, int]],
-        made: dict[_Edited, int],
+        made: dict[_Edited, str],
     ) -> Iterator[dict[str, Any]]:
         width = len(reading.metrics)
         numbers = torch.tensor([row for _, row in rows])
-        pool = model.store.pool(namespaces=[str(number) for number, _ in rows])
-        features = reading.features.map(lambda part: part[numbers])
-        with torch.no_grad():
-            route = model.network.router.route(features, pool.features, pool.eligible)
-        routed = fetch(route.weights, pool.experts)
-        outcomes = self._outcomes(reading, numbers, routed)
-        edited = {row: edit for edit, row in made.items()}
+        spaces = [str(number) for number, _ in rows]
+        pool = model.store.pool(namespaces=spaces if len(set(spaces)) > 1 else spaces[:1])
+        route, near, outcomes = self._asking.ask(reading, numbers, pool)
+        column = {name: at for at, name in enumerate(near.ids[: near.eligible.shape[1]])}
+        edited = {column[name]: edit for edit, name in made.items() if name in column}
+        sees = reading.sees[numbers]
         for at, ((number, row), outcome) in enumerate(zip(rows, outcomes, strict=True)):
             place, metric = row // width, reading.metrics[row % width]
             case = reading.cases[place]
             wanted = metric in WANT_TARGET
             corrected = case.owner if isinstance(case, HopCase) else place
-            own = made.get(_Edited(reading is self._texts, number, corrected))
-            if own is not None and not pool.eligible[at, own]:
+            own = column.get(made.get(_Edited(reading is self._texts, number, corrected), ""))
+            if own is not None and not near.eligible[at % len(near.eligible), own]:
                 own = None  # superseded
             record = {
                 "case": place,
@@ -186,100 +177,11 @@ class Protocol:
                 else same_answer(outcome.answer, reading.expected[row]),
                 "passed": int((route.weights[at] != 0).sum()),
                 "top": _heaviest(route, at, edited),
-                **_own(route, at, own, features.sees, pool.features.sees),
+                **_own(route, at, own, sees, near.keys.sees),
             }
             if isinstance(case, HopCase):
                 record |= {"owner": case.owner, "length": case.length}
             yield record
-
-    def _outcomes(
-        self, reading: Probes, rows: Int[Tensor, " rows"], routed: RoutedExperts | None
-    ) -> list[_Outcome]:
-        fires = torch.zeros_like(rows, dtype=torch.bool)
-        if routed is not None:
-            fires = (routed.weights != 0).any(1)
-        keys = [
-            (id(reading), row, _digest(routed, at) if routed is not None and fires[at] else None)
-            for at, row in enumerate(rows.tolist())
-        ]
-        fresh = torch.tensor([key not in self._known for key in keys])
-
-        def know(which: Tensor, found: list[_Outcome]) -> None:
-            self._known.update(zip((keys[at] for at in which.tolist()), found, strict=True))
-
-        edited, unedited = ((which & fresh).nonzero().flatten() for which in (fires, ~fires))
-        if routed is not None and len(edited):
-            know(edited, self._edited(reading, rows[edited], routed.rows(edited)))
-        if len(unedited):
-            know(unedited, self._unedited(reading, rows[unedited]))
-        return [self._known[key] for key in keys]
-
-    def _unedited(self, reading: Probes, rows: Int[Tensor, " rows"]) -> list[_Outcome]:
-        """Rows that no edit concerns: they are bit-identical to the unedited model's."""
-        answers: dict[int, str] = {}
-        if self._generate:
-            missing = [row for row in rows.tolist() if reading.before[row] is not None]
-            answers = {row: reading.expected[row] for row in rows.tolist()}
-            if missing:
-                answers.update(zip(missing, self._answers(reading, missing, None), strict=True))
-        return [
-            _Outcome(
-                before=reading.before[row] or (),
-                after=reading.before[row] or (),
-                answer=answers.get(row),
-            )
-            for row in rows.tolist()
-        ]
-
-    @torch.no_grad()
-    def _edited(
-        self, reading: Probes, rows: Int[Tensor, " rows"], routed: RoutedExperts
-    ) -> list[_Outcome]:
-        backbone, scale = self._model.backbone, self._model.network.scale
-        width = len(reading.metrics)
-        batch = reading.states.batch(rows // width, rows % width)
-        spans = batch.representation(backbone, scale).spans
-
-        def predict(states: Tensor) -> list[tuple[int, ...]]:
-            return predictions(
-                backbone, states, batch.attention_mask, spans.predicts, batch.per_token
-            )
-
-        after = predict(routed.add_to(batch.states, scale))
-        before = [reading.before[row] for row in rows.tolist()]
-        if any(one is None for one in before):
-            before = [
-                new if old is None else old
-                for old, new in zip(before, predict(batch.states), strict=True)
-            ]
-        answers: Sequence[str | None] = [None] * len(rows)
-        if self._generate:
-            answers = self._answers(reading, rows.tolist(), routed)
-        return [
-            _Outcome(before=old or (), after=new, answer=answer)
-            for old, new, answer in zip(before, after, answers, strict=True)
-        ]
-
-    @torch.no_grad()
-    def _answers(
-        self, reading: Probes, rows: Sequence[int], routed: RoutedExperts | None
-    ) -> list[str]:
-        """Freely generated answers, greedy."""
-        backbone, width = self._model.backbone, len(reading.metrics)
-        images, prompts = zip(
-            *(
-                views_of(reading.cases[row // width], (reading.states.names[row % width],))[0]
-                for row in rows
-            ),
-            strict=True,
-        )
-        query = backbone.query(images, prompts)
-        hook = edited_layer(
-            backbone.layer, query.spans, self._model.network.scale, lambda _: routed
-        )
-        with hook:
-            answers = backbone.generate(query, max_new_tokens=self._max_new_tokens)
-        return [answer.strip() for answer in answers]
 
 
 def _correction(case: Case) -> Correction:
@@ -314,18 +216,6 @@ def _own(
         else None,
         "asked": round(route.prompt[at, own].item(), 4) if alike else None,
     }
-
-
-def _digest(routed: RoutedExperts, row: int) -> bytes:
-    """What is added to a row; padding does not matter."""
-    count = int((routed.weights[row] != 0).sum())
-    slots = count * (routed.experts.u.shape[1] // routed.weights.shape[1])
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (
-        routed.weights[row, :count], routed.experts.u[row, :slots], routed.experts.v[row, :slots]
-    ):  # fmt: skip
-        digest.update(part.contiguous().cpu().numpy().data)
-    return digest.digest()
 
 
 def _share(predicted: Sequence[int], wanted: Sequence[int]) -> float:

@@ -16,7 +16,7 @@ from liveedit.benchmark.probes import Probes, read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.retention import retention_groups, summarise_retention
 from liveedit.benchmark.suite import Suite
-from liveedit.data.cached_states import module_digest, weights_digest
+from liveedit.data.cached_states import weights_digest
 from liveedit.data.views import Case, digest
 from liveedit.distributed import every_process, processes
 from liveedit.editor import EditedModel
@@ -40,7 +40,7 @@ def run_benchmark(
     cache: Path | None = None,
     max_new_tokens: int | None = None,
 ) -> dict[str, Any]:
-    """Run a suite with LiveEdit; the same call goes on with what a killed one left.
+    """Run a suite with the model's method; the same call goes on with what a killed one left.
 
     Several processes (``accelerate launch``) share the probes.
 
@@ -69,19 +69,18 @@ def run_benchmark(
     tokens = max_new_tokens or max(16, longest)
     settings = {
         "dataset": suite.name,
-        "method": "liveedit",
+        "method": model.method.name,
         "backbone": model.backbone.name,
         **(about or {}),
         "corrections": len(suite.pictured),
         "generate": generate,
         "max_new_tokens": tokens,
-        "editor": model.network.config.model_dump(),
-        "editing": model.config.model_dump(),
+        **model.method.describe(),
         "dtype": str(model.backbone.dtype).removeprefix("torch."),
         "version": __version__,
         "digest": digest(
             [*suite.pictured, *suite.texts, *suite.hops],
-            weights_digest(model.backbone), module_digest(model.network),
+            weights_digest(model.backbone), model.method.learned,
         ),
     }  # fmt: skip
     summary = _begin(folder, settings)
@@ -95,7 +94,7 @@ def run_benchmark(
     def reading(cases: Sequence[Case], views: Mapping[str, str], asked: int | None) -> Probes:
         where = cache or cache_folder()
         return read_probes(
-            model.backbone, model.network, cases, where,
+            model.backbone, cases, where,
             views=views, max_new_tokens=tokens, asked=asked,
         )  # fmt: skip
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from liveedit.benchmark.general_ability import Skill
-from liveedit.pocket.alignment.chat import FIXED_PROMPTS
-from liveedit.pocket.evaluation import easy_vqa_test, evenly
+from liveedit.data.easy_vqa import easy_vqa_test, evenly
+from liveedit.data.text_prompts import FIXED_PROMPTS
 
 
 def built_in_skills(limit: int | None = None) -> dict[str, Skill]:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from liveedit import __version__
-from liveedit.cli import ask, bench, data, demo, doctor, edit, pocket, store, train
+from liveedit.cli import ask, bench, data, demo, doctor, edit, methods, pocket, store, train
 from liveedit.errors import ConflictingEdit, LiveEditError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("ask")(ask.ask)
+app.command("methods")(methods.methods)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(edit.app, name="edit")

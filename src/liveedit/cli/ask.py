@@ -7,7 +7,18 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import AS_OF, DEVICE, DTYPE, EDITOR, JSON, MODEL, STORE, Dtype, load
+from liveedit.cli.common import (
+    AS_OF,
+    DEVICE,
+    DTYPE,
+    EDITOR,
+    JSON,
+    METHOD,
+    MODEL,
+    STORE,
+    Dtype,
+    load,
+)
 
 _SHOWN = 100  # edits that are looked at for an explanation
 
@@ -20,6 +31,7 @@ def ask(
     namespace: str = typer.Option("", help="The set of edits that may answer."),
     explain: bool = typer.Option(False, "--explain", help="Say which edits came nearest."),
     max_new_tokens: int = typer.Option(32, min=1, help="Longest answer."),
+    method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -27,7 +39,7 @@ def ask(
     as_json: bool = JSON,
 ) -> None:
     """Ask about a picture, with the edits of a store in force."""
-    edited = load(model, editor, store, device=device, dtype=dtype)
+    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
     picture = None if image == "-" else image
     revision = edited.store.revision if as_of is None else as_of
     with edited.at(revision), edited.namespace(namespace):

@@ -11,7 +11,7 @@ import typer
 
 from liveedit.cli.bench_general import general
 from liveedit.cli.bench_report import compare, report
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, MODEL, Dtype, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
@@ -26,12 +26,6 @@ class Dataset(StrEnum):
     E_VQA = "e-vqa"
     E_IC = "e-ic"
     VLKEB = "vlkeb"
-
-
-class Method(StrEnum):
-    """Methods that can be run."""
-
-    LIVEEDIT = "liveedit"
 
 
 class Split(StrEnum):
@@ -52,7 +46,7 @@ def run(
     dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
     annotations: Path | None = typer.Option(None, help="JSON file of a public dataset."),
     images: Path | None = typer.Option(None, help="Folder of its pictures."),
-    method: Method = typer.Option(Method.LIVEEDIT, help="What to run."),
+    method: str = METHOD,
     edits: str = typer.Option(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
     ),
@@ -95,9 +89,12 @@ def run(
     else:
         suite = emoji_suite(split.value, limit)
         about = {"split": split.value}
-    edited = load(model, editor, device=device, dtype=dtype)
-    switches = {"supersede": supersede} | ({} if refine else {"refine_steps": 0})
-    edited.config = edited.config.model_copy(update=switches)
+    edited = load(model, editor, method=method, device=device, dtype=dtype)
+    switches = ({} if supersede else {"supersede": False}) | ({} if refine else {"refine_steps": 0})
+    unknown = switches.keys() - type(edited.method.config).model_fields.keys()
+    if unknown:
+        raise typer.BadParameter(f"{method} has no such switch", param_hint=f"--no-{unknown.pop()}")
+    edited.method.config = edited.method.config.model_copy(update=switches)
     summary = run_benchmark(
         edited,
         out,

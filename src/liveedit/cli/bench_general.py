@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, MODEL, Dtype, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
 
 GENERAL_FILE = "general.json"
 
@@ -27,6 +27,7 @@ def general(
         None, help="Python of an environment where lmms-eval is installed; for --tasks."
     ),
     lmms_include: Path | None = typer.Option(None, help="Folder of further task definitions."),
+    method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -42,7 +43,7 @@ def general(
     """
     if (tasks is None) != (lmms_python is None):
         raise typer.BadParameter("--tasks and --lmms-python go together", param_hint="--tasks")
-    edited = load(model, editor, device=device, dtype=dtype)
+    edited = load(model, editor, method=method, device=device, dtype=dtype)
     from liveedit.benchmark.general_ability import measure_general
     from liveedit.benchmark.lmms.bridge import run_tasks
     from liveedit.benchmark.skills import built_in_skills

@@ -19,6 +19,7 @@ MODEL = typer.Option(
 EDITOR = typer.Option(
     None, "--editor", help="Folder that `liveedit train` wrote; the shipped one for 'pocket'."
 )
+METHOD = typer.Option("liveedit", "--method", help="Editing method: see `liveedit methods`.")
 DEVICE = typer.Option(
     "cpu", help="cpu, cuda, cuda:1, mps and the like; auto spreads the model over all there are."
 )
@@ -78,6 +79,7 @@ def load(
     editor: Path | None,
     store: str | None = None,
     *,
+    method: str = "liveedit",
     device: str = "cpu",
     dtype: Dtype = Dtype.auto,
 ) -> EditedModel:
@@ -85,7 +87,9 @@ def load(
     quieten()
     from liveedit.editor import EditedModel
 
-    return EditedModel.from_pretrained(model, editor=editor, store=store, **placed(device, dtype))
+    return EditedModel.from_pretrained(
+        model, method=method, editor=editor, store=store, **placed(device, dtype)
+    )
 
 
 def show_edits(entries: Sequence[Entry]) -> None:

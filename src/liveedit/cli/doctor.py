@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from liveedit.cli.common import EDITOR, JSON, quieten
+from liveedit.cli.common import EDITOR, JSON, METHOD, quieten
 
 if TYPE_CHECKING:
-    from liveedit.backbones.inspection import Inspection
+    from liveedit.editor.inspection import Inspection
 
 
 def doctor(
@@ -25,6 +25,7 @@ def doctor(
     edit_layer: int | None = typer.Option(
         None, min=0, help="Decoder layer to edit; the family's own choice."
     ),
+    method: str = METHOD,
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
@@ -33,15 +34,19 @@ def doctor(
     No weights are read. The exit status is 1 if something keeps the model from being edited.
     """
     quieten()
-    from liveedit.backbones.inspection import drawing, drawn, inspect_model
+    from liveedit.backbones.inspection import drawing, drawn
     from liveedit.correction import open_image
+    from liveedit.editor.inspection import inspect_model
 
     picture = drawing() if image is None else open_image(image)
-    found = inspect_model(model, image=picture, editor=editor, edit_layer=edit_layer)
+    found = inspect_model(model, image=picture, method=method, editor=editor, edit_layer=edit_layer)
     if out is not None:
         drawn(picture, found.runs).save(out, format="PNG")
     if as_json:
-        print(json.dumps(asdict(found) | {"bytes_of_edits": edits * found.bytes_per_edit}))
+        size = found.bytes_per_edit
+        print(
+            json.dumps(asdict(found) | {"bytes_of_edits": None if size is None else edits * size})
+        )
     else:
         _show(found, edits, out)
     if not found.runs:
@@ -58,9 +63,10 @@ def _show(found: Inspection, edits: int, out: Path | None) -> None:
     billions, size = found.parameters / 1e9, found.bytes_per_edit
     console.print(f"family      {found.family}, {billions:.2f} billion parameters")
     console.print(f"edit layer  {found.edit_layer} of 0 to {found.layers - 1}, width {found.width}")
-    console.print(
-        f"memory      {size / 1e3:.0f} KB an edit, {edits * size / 1e6:.1f} MB for {edits}"
-    )
+    if size is not None:
+        console.print(
+            f"memory      {size / 1e3:.0f} KB an edit, {edits * size / 1e6:.1f} MB for {edits}"
+        )
     sample = Text("prompt      ")
     for run in found.runs:
         words = f"{run.text} × {run.tokens}" if run.kind == "vision" else run.text

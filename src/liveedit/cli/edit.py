@@ -15,6 +15,7 @@ from liveedit.cli.common import (
     DTYPE,
     EDITOR,
     JSON,
+    METHOD,
     MODEL,
     STORE,
     Dtype,
@@ -50,6 +51,7 @@ def add(
     namespace: str = typer.Option("", help="The set of edits it will belong to."),
     preview: bool = typer.Option(False, "--preview", help="Only say what would come of it."),
     refuse_conflicts: bool = REFUSE,
+    method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -57,7 +59,7 @@ def add(
     as_json: bool = JSON,
 ) -> None:
     """Correct one answer. The store is made if it is not there."""
-    edited = load(model, editor, store, device=device, dtype=dtype)
+    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
     from liveedit.correction import Correction
     from liveedit.data.corrections_file import no_contradiction
 
@@ -94,6 +96,7 @@ def import_(
     batch: int = typer.Option(32, min=1, help="Corrections made and written together."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out lines that are no use."),
     refuse_conflicts: bool = REFUSE,
+    method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -115,7 +118,7 @@ def import_(
     if not skip_bad:
         refuse_bad(bad)
     report = import_corrections(
-        load(model, editor, store, device=device, dtype=dtype),
+        load(model, editor, store, method=method, device=device, dtype=dtype),
         stated,
         batch=batch,
         skip_bad=skip_bad,

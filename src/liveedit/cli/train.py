@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, MODEL, Dtype, placed, quieten
+from liveedit.cli.common import DEVICE, DTYPE, METHOD, MODEL, Dtype, placed, quieten
 
 
 class Recipe(StrEnum):
@@ -30,6 +31,7 @@ class Variant(StrEnum):
 
 def train(
     out: Path = typer.Option(..., "--out", help="Folder for states, logs and the checkpoint."),
+    method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -55,10 +57,16 @@ def train(
 ) -> None:
     """Train an editor on emoji-edit's training corrections; started again it goes on.
 
+    Other methods than liveedit are trained or calibrated by their own rules, on emoji-edit's
+    validation corrections.
+
     On several processes: accelerate launch --num_processes N -m liveedit train --out OUT
 
     The editor is in OUT/editor: use it with --editor, or EditedModel.from_pretrained(editor=...).
     """
+    if method != "liveedit":
+        _prepare(method, out, model, edit_layer, placed(device, dtype))
+        return
     published = recipe is Recipe.published
     ours_only = {"--router-steps": router_steps, "--generator-steps": generator_steps}
     theirs_only = {
@@ -103,3 +111,18 @@ def train(
         folder = train_editor(backbone, out, ours, states=states, states_limit=limit)
     if processes().is_main_process:
         print(f"editor in {folder}")
+
+
+def _prepare(
+    method: str, out: Path, model: str, edit_layer: int | None, placing: dict[str, Any]
+) -> None:
+    """Train or calibrate a method by its own rules."""
+    quieten()
+    from liveedit.backbones.registry import load_backbone
+    from liveedit.data.examples import validation_examples
+    from liveedit.methods.registry import method_class
+
+    chosen = method_class(method)
+    backbone = load_backbone(model, edit_layer=edit_layer, **placing)
+    folder = chosen.prepare(backbone, out / "editor", examples=validation_examples())
+    print(f"editor in {folder}")

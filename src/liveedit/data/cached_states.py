@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.backbones.spans import find_spans
+from liveedit.backbones.spans import Spans, find_spans
 from liveedit.data.views import TAUGHT, Case, digest, views_of
 from liveedit.distributed import every_process, processes
 from liveedit.errors import CacheTooSmall
@@ -55,6 +55,12 @@ class ViewBatch:
     target_lengths: Int[Tensor, " batch"]
     per_token: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def spans(self, backbone: Backbone) -> Spans:
+        """Where image, prompt and target are."""
+        return find_spans(
+            self.input_ids, self.attention_mask, backbone.image_token_id, self.target_lengths
+        )
+
     def representation(
         self, backbone: Backbone, scale: StateScale, *, lexical: bool = False
     ) -> Representation:
@@ -65,9 +71,7 @@ class ViewBatch:
             scale: Its scale at the edit layer.
             lexical: With the target's embeddings, which only the generator reads.
         """
-        spans = find_spans(
-            self.input_ids, self.attention_mask, backbone.image_token_id, self.target_lengths
-        )
+        spans = self.spans(backbone)
         return Representation(
             states=standardise(self.states, scale),
             spans=spans,

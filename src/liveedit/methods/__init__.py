@@ -1,1 +1,4 @@
-"""Editing methods; one folder each."""
+"""Editing methods: the contract, the registry, and a folder for each method.
+
+A folder ``NAME`` holds ``method.py``, whose ``METHOD`` is the class.
+"""

@@ -13,11 +13,11 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.metrics import same_answer
+from liveedit.data.easy_vqa import Asked, easy_vqa_test, evenly
 from liveedit.data.emoji_edit.concepts import DRAWINGS, Drawing, all_concepts
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
 from liveedit.data.emoji_edit.scene import Scene, arrange, render
-from liveedit.pocket.alignment.chat import FIXED_PROMPTS
-from liveedit.pocket.alignment.conversation import easy_vqa_questions
+from liveedit.data.text_prompts import FIXED_PROMPTS
 from liveedit.pocket.alignment.styles import held_out_drawings
 from liveedit.pocket.assembly import unaligned_pocket
 
@@ -26,8 +26,6 @@ _SCENES = 1000
 _HELD_OUT_PICTURES = 4  # of each drawing: they are few
 _TEXT_TOKENS = 24
 _BATCH = 64
-
-Asked = tuple[Image.Image | None, str, str]
 
 
 def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
@@ -103,19 +101,6 @@ def _pairs(family: str) -> list[Asked]:
     return [(render(one), chosen.training[0], chosen.truth(one, "") or "") for one in scenes]
 
 
-def easy_vqa_test() -> list[Asked]:
-    """easy-VQA's test questions: picture, question, right answer."""
-    import easy_vqa
-
-    paths = easy_vqa.get_test_image_paths()
-    asked: list[Asked] = []
-    for picture, turns in easy_vqa_questions("test").items():
-        with Image.open(paths[picture]) as file:
-            image = file.convert("RGB")
-        asked += [(image, turn.question, turn.answer) for turn in turns]
-    return asked
-
-
 def _unchanged(limit: int | None) -> dict[str, float]:
     """Both models in float32.
 
@@ -130,14 +115,6 @@ def _unchanged(limit: int | None) -> dict[str, float]:
         for one in (published, aligned)
     )
     return _figure(sum(a == b for a, b in zip(after, before, strict=True)), len(prompts))
-
-
-def evenly(asked: list[Asked], limit: int | None) -> list[Asked]:
-    """So many of the questions, drawn evenly from all of them."""
-    if limit is None or limit >= len(asked):
-        return asked
-    chosen = np.linspace(0, len(asked) - 1, limit).round().astype(int)
-    return [asked[index] for index in chosen]
 
 
 def _figure(right: int, count: int) -> dict[str, float]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
+from torch import Tensor
 
 from liveedit.errors import UnknownEdit
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys
 
 
 @runtime_checkable
@@ -59,8 +59,8 @@ class Store(Protocol):
     def add(
         self,
         edits: Sequence[Edit],
-        experts: Experts,
-        features: EditFeatures,
+        keys: Keys,
+        values: Mapping[str, Tensor],
         pictures: Sequence[Image.Image | None] | None = None,
     ) -> None:
         """Take up edits."""

@@ -15,6 +15,7 @@ from liveedit.store.edit_rows import batches
 from liveedit.store.log_reader import LogReader, newest_revision
 from liveedit.store.records import CheckReport, StoredEdit
 from liveedit.store.serialization import BadBytes, unpack
+from liveedit.store.tensors import Shapes
 
 _edits, _revisions, _pictures = schema.edits, schema.revisions, schema.pictures
 _Progress: TypeAlias = Callable[[int], object]
@@ -52,7 +53,7 @@ def _check_file(
 def _check_edits(
     log: LogReader, connection: sa.Connection, report: CheckReport, progress: _Progress
 ) -> None:
-    shapes = log.shapes()
+    layout = log.identity.layout
     known = set(connection.scalars(sa.select(_pictures.c.image)))
     last = connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0
     for batch in batches(connection, sa.true(), made_with=log.identity.digest):
@@ -61,11 +62,11 @@ def _check_edits(
             problem = row.problem
             try:
                 if problem is None:
-                    unpack(row.features, shapes["features"])
+                    unpack(row.keys, layout.key_shapes)
             except BadBytes as error:
-                problem = f"features: {error}"
+                problem = f"keys: {error}"
             if problem is None:
-                problem = _expert_problem(log, row, shapes["expert"])
+                problem = _values_problem(log, row, layout.values)
             if problem is None and row.edit.image and row.edit.image not in known:
                 problem = "its picture is missing"
             if problem:
@@ -75,16 +76,14 @@ def _check_edits(
         report.problems.append(f"{report.edits} edits, of which the last is number {last}")
 
 
-def _expert_problem(
-    log: LogReader, row: StoredEdit, shapes: dict[str, tuple[int, ...]]
-) -> str | None:
+def _values_problem(log: LogReader, row: StoredEdit, shapes: Shapes) -> str | None:
     try:
-        found = log.experts([row.number])
+        found = log.values([row.number])
         unpack(found[row.number], shapes)
     except DamagedEdit as error:
         return error.problem
     except (BadBytes, KeyError, StoreUnusable) as error:
-        return f"expert: {error}"
+        return f"values: {error}"
     return None
 
 

@@ -25,7 +25,7 @@ def batches(
     where: sa.ColumnElement[bool],
     *,
     made_with: str,
-    features: bool = True,
+    keys: bool = True,
 ) -> Iterator[list[StoredEdit]]:
     """Edits in the order of the log, so many at a time.
 
@@ -33,18 +33,18 @@ def batches(
         connection: A snapshot; stays open until the edits are used up.
         where: Which edits.
         made_with: Digest of what they must have been made with.
-        features: Whether their routing features are wanted.
+        keys: Whether their keys are wanted.
     """
     first, last = connection.execute(
         sa.select(sa.func.min(_edits.c.number), sa.func.max(_edits.c.number)).where(where)
     ).one()
     if first is None:
         return
-    query = _select(features).where(where).order_by(_edits.c.number)
+    query = _select(keys).where(where).order_by(_edits.c.number)
 
     def some(low: int, high: int) -> list[StoredEdit]:
         rows = connection.execute(query.where(_edits.c.number.between(low, high)))
-        return [_read(row, made_with=made_with, features=features) for row in rows]
+        return [_read(row, made_with=made_with, keys=keys) for row in rows]
 
     for start in range(first, last + 1, BATCH):
         try:
@@ -61,23 +61,23 @@ def named(
     ids: Sequence[str],
     *,
     made_with: str,
-    features: bool = True,
+    keys: bool = True,
 ) -> Iterator[list[StoredEdit]]:
     """Edits by their names, so many at a time, wherever in the log they are."""
     for start in range(0, len(ids), BATCH):
         some = where & _edits.c.id.in_(ids[start : start + BATCH])
         try:
-            rows = connection.execute(_select(features).where(some)).all()
+            rows = connection.execute(_select(keys).where(some)).all()
         except DBAPIError:
             if connection.dialect.name != "sqlite":
                 raise
-            yield from batches(connection, some, made_with=made_with, features=features)
+            yield from batches(connection, some, made_with=made_with, keys=keys)
         else:
-            yield [_read(row, made_with=made_with, features=features) for row in rows]
+            yield [_read(row, made_with=made_with, keys=keys) for row in rows]
 
 
-def _select(features: bool) -> sa.Select[Any]:
-    return sa.select(*(c for c in _edits.c if features or c.name != "features"))
+def _select(keys: bool) -> sa.Select[Any]:
+    return sa.select(*(c for c in _edits.c if keys or c.name != "features"))
 
 
 def _one_by_one(
@@ -91,14 +91,12 @@ def _one_by_one(
         except DBAPIError as error:
             edit = Edit(id=f"number {number}", prompt="", target="", image=None)
             found.append(
-                StoredEdit(
-                    number=number, revision=0, edit=edit, features=b"", problem=str(error.orig)
-                )
+                StoredEdit(number=number, revision=0, edit=edit, keys=b"", problem=str(error.orig))
             )
     return found
 
 
-def _read(row: Any, *, made_with: str, features: bool) -> StoredEdit:
+def _read(row: Any, *, made_with: str, keys: bool) -> StoredEdit:
     problem = None
     try:
         edit = Edit(
@@ -122,7 +120,7 @@ def _read(row: Any, *, made_with: str, features: bool) -> StoredEdit:
             problem = "was made with another backbone or editor"
         elif edit_checksum(edit, *sums) != row.checksum:
             problem = "differs from what was written"
-        elif features and checksum(row.features) != row.features_checksum:
+        elif keys and checksum(row.features) != row.features_checksum:
             problem = "its features differ from what was written"
         elif edit.digest != row.digest:
             problem = "is not found by its content"
@@ -130,6 +128,6 @@ def _read(row: Any, *, made_with: str, features: bool) -> StoredEdit:
         number=row.number,
         revision=row.revision,
         edit=edit,
-        features=row.features if features else b"",
+        keys=row.features if keys else b"",
         problem=problem,
     )

@@ -31,7 +31,7 @@ class EditStates:
         self._damaged = {row.edit.id for row in rows if row.problem}
         names = {row.number: row.edit.id for row in rows}
         where = (_edits.c.revision <= as_of) & (_edits.c.supersedes != "[]")
-        for batch in batches(connection, where, made_with=made_with, features=False):
+        for batch in batches(connection, where, made_with=made_with, keys=False):
             for row in batch:
                 names[row.number] = row.edit.id
                 self._force.add(row.edit.id, row.edit.supersedes)

@@ -1,4 +1,4 @@
-"""Edits as a folder that any store of the same backbone and editor takes up again."""
+"""Edits as a folder that any store of the same backbone and method takes up again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from torch import Tensor
 from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
+from liveedit.store.legacy import METHOD, legacy_layout
 from liveedit.store.log import EditLog
 from liveedit.store.records import Entry, Identity, NewEdit
 from liveedit.store.serialization import BadBytes, pack, unpack
+from liveedit.store.tensors import Layout
 
 _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"
-_FORMAT = 1
+_FORMAT = 2
+# what the manifest must hold, by its format
+_FIELDS = {
+    1: {"fingerprint", "rank", "width", "features", "checksums"},
+    2: {"fingerprint", "method", "layout", "checksums"},
+}
 _PART = 1024  # edits in one file of tensors
 _SHOWN = 20  # edits that the card shows
 
@@ -76,8 +83,8 @@ def export_edits(
         tensors = _tensors(log, [entry.edit.id for entry in some])
         kept = [entry for entry in some if entry.edit.id in tensors]
         for row, entry in enumerate(kept):
-            told = {**entry.as_json(), "tensors": name, "row": row}
-            lines.append(json.dumps(told, ensure_ascii=False) + "\n")
+            line = {**entry.as_json(), "tensors": name, "row": row}
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         if kept:
             parts = [tensors[entry.edit.id] for entry in kept]
             data = save({key: torch.stack([one[key] for one in parts]) for key in parts[0]})
@@ -96,9 +103,8 @@ def export_edits(
     manifest = {
         "format": _FORMAT,
         "fingerprint": identity.fingerprint,
-        "rank": identity.rank,
-        "width": identity.width,
-        "features": identity.features,
+        "method": identity.method,
+        "layout": identity.layout.as_json(),
         "revision": as_of,
         "edits": len(written),
         "checksums": sums,
@@ -115,11 +121,15 @@ def identity_of_export(folder: Path) -> Identity:
         BadImport: It is no export, or of another format.
     """
     manifest = _manifest(folder)
+    if manifest["format"] == 1:
+        sizes = {name: manifest[name] for name in ("rank", "width", "features")}
+        return Identity(
+            fingerprint=manifest["fingerprint"], method=METHOD, layout=legacy_layout(**sizes)
+        )
     return Identity(
         fingerprint=manifest["fingerprint"],
-        rank=manifest["rank"],
-        width=manifest["width"],
-        features=manifest["features"],
+        method=manifest["method"],
+        layout=Layout.from_json(manifest["layout"]),
     )
 
 
@@ -162,14 +172,14 @@ def import_edits(
 
 def _tensors(log: EditLog, ids: Sequence[str]) -> dict[str, dict[str, Tensor]]:
     """Tensors of edits by their names; damaged ones are left out."""
-    shapes, found = log.shapes(), {}
+    layout, found = log.identity.layout, {}
     for row in log.stored(ids):
         if row.problem is None:
             try:
-                expert = log.experts([row.number])[row.number]
+                values = log.values([row.number])[row.number]
                 found[row.edit.id] = {
-                    **unpack(row.features, shapes["features"]),
-                    **unpack(expert, shapes["expert"]),
+                    **unpack(row.keys, layout.key_shapes),
+                    **unpack(values, layout.values),
                 }
             except (DamagedEdit, BadBytes) as error:
                 _log.error("edit %s is damaged and was left out: %s", row.edit.id, error)
@@ -189,16 +199,16 @@ def _new_edits(
     lines: Sequence[dict[str, Any]], data: bytes, log: EditLog, folder: Path
 ) -> list[NewEdit]:
     try:
-        tensors = load(data)
+        tensors, layout = load(data), log.identity.layout
         found = []
         for line in lines:
-            parts = {}
-            for kind, shapes in log.shapes().items():
-                parts[kind] = pack({name: tensors[name][line["row"]] for name in shapes})
-                unpack(parts[kind], shapes)
-            found.append(
-                NewEdit(edit=_edit(line), features=parts["features"], expert=parts["expert"])
+            keys, values = (
+                pack({name: tensors[name][line["row"]] for name in shapes})
+                for shapes in (layout.key_shapes, layout.values)
             )
+            unpack(keys, layout.key_shapes)
+            unpack(values, layout.values)
+            found.append(NewEdit(edit=_edit(line), keys=keys, values=values))
     except (SafetensorError, BadBytes, LookupError, ValueError, TypeError) as error:
         raise BadImport(f"the edits in {folder} cannot be used ({error}); export anew") from error
     return found
@@ -207,12 +217,12 @@ def _new_edits(
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != _FORMAT:
+        if manifest["format"] not in _FIELDS:
             raise BadImport(
-                f"{folder} has format {manifest['format']}, this release reads {_FORMAT}; install "
-                "the liveedit that wrote it"
+                f"{folder} has format {manifest['format']}, this release reads up to {_FORMAT}; "
+                "install the liveedit that wrote it"
             )
-        missing = {"fingerprint", "rank", "width", "features", "checksums"} - manifest.keys()
+        missing = _FIELDS[manifest["format"]] - manifest.keys()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadImport(f"{folder} holds no exported edits ({error}); export anew") from error
     if missing:
@@ -250,12 +260,15 @@ def _card(entries: Sequence[Entry], identity: Identity, revision: int) -> str:
         ("namespaces", ", ".join(space or "(default)" for space in spaces) or "none"),
         ("authors", ", ".join(authors) or "not named"),
         ("revision of the store", revision),
+        ("method", identity.method),
         *identity.fingerprint.items(),
     ]
+    layout = identity.layout
+    tensors = ", ".join(f"`{name}`" for name in (*layout.keys, *layout.values))
     lines = [
         "# Edits of a vision-language model",
         "",
-        "Exported by `liveedit edit export`. They fit the backbone and the editor named here, and "
+        "Exported by `liveedit edit export`. They fit the backbone and the method named here, and "
         "no other.",
         "",
         "| | |",
@@ -270,7 +283,7 @@ def _card(entries: Sequence[Entry], identity: Identity, revision: int) -> str:
         "```",
         "",
         f"`{EDITS}` has one edit a line, which names the safetensors file and the row of its "
-        "tensors: `u` and `v` of the expert, `vision` and `prompt` of the router. "
+        f"tensors: {tensors}. "
         f"`{PICTURES}/` holds thumbnails by the identity of the picture.",
         "",
         "## The first edits" if len(entries) > _SHOWN else "## The edits",

@@ -1,8 +1,8 @@
 """An index that proposes: which of very many edits may concern a query.
 
-FAISS: inner products of vision and prompt features together, projected to fewer dimensions,
-inverted lists over 8-bit codes. What is in force and of the query's namespace is told to the search
-as a bitmap, so that nothing else takes a proposal's place.
+FAISS: inner products of all keys of an edit together, projected to fewer dimensions,
+inverted lists over 8-bit codes. What is in force and of the query's namespace is given to the
+search as a bitmap, so that nothing else takes a proposal's place.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from liveedit.methods.liveedit.routing import EditFeatures
-from liveedit.store.segmented_tensor import FeatureRows
+from liveedit.store.tensors import KeyRows, Keys
 
 _log = logging.getLogger(__name__)
 _WIDTH = 128  # dimensions that are kept
@@ -42,15 +41,15 @@ class Index:
         self._lock = Lock()  # FAISS may not search while rows are added
         self.count = 0
 
-    def follow(self, told: FeatureRows) -> None:
+    def follow(self, keys: KeyRows) -> None:
         """Take up the rows that have come since.
 
         Args:
-            told: Of all rows, the known ones first.
+            keys: Of all rows, the known ones first.
         """
         with self._lock:
-            fresh = torch.arange(self.count, len(told))
-            kinds = told.sees.cpu()
+            fresh = torch.arange(self.count, len(keys))
+            kinds = keys.sees.cpu()
             for sees in (True, False):
                 rows = fresh[kinds[fresh] == sees]
                 if len(rows):
@@ -58,25 +57,25 @@ class Index:
                     part.rows += len(rows)
                     if part.rows > _REFIT * part.fitted:
                         rows = (kinds == sees).nonzero().flatten()
-                        part.fit(_both(told[rows[_sample(len(rows))]].whole), len(rows))
+                        part.fit(_joined(keys[rows[_sample(len(rows))]].whole), len(rows))
                     for some in rows.split(_SAMPLE):
-                        part.add(_both(told[some].whole), some)
-            self.count = len(told)
+                        part.add(_joined(keys[some].whole), some)
+            self.count = len(keys)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """All of it, as tensors and texts, for :meth:`restored`."""
         with self._lock:
-            tensors, told = {}, {"count": str(self.count)}
+            tensors, metadata = {}, {"count": str(self.count)}
             for sees, part in self._parts.items():
                 for name, tensor in part.state().items():
                     tensors[f"{_KINDS[sees]}.{name}"] = tensor
-        return tensors, told
+        return tensors, metadata
 
     @classmethod
-    def restored(cls, tensors: Mapping[str, Tensor], told: Mapping[str, str]) -> Index:
+    def restored(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Index:
         """From what :meth:`state` gave."""
         index = cls()
-        index.count = int(told["count"])
+        index.count = int(metadata["count"])
         for sees, kind in _KINDS.items():
             mine = {
                 name.removeprefix(f"{kind}."): tensor
@@ -88,10 +87,10 @@ class Index:
         return index
 
     def propose(
-        self, queries: EditFeatures, eligible: Bool[Tensor, "queries edits"]
+        self, queries: Keys, eligible: Bool[Tensor, "queries edits"]
     ) -> Int[Tensor, " rows"]:
         """Rows that may concern any of the queries, in order; all that are not taken up yet do."""
-        asked = _both(queries)
+        asked = _joined(queries)
         with self._lock:
             found = self._search(asked, queries.sees.cpu(), eligible)
             found.append(np.arange(self.count, eligible.shape[1]))
@@ -100,7 +99,7 @@ class Index:
 
     def _search(
         self,
-        asked: Float[Tensor, "batch both"],
+        asked: Float[Tensor, "batch lengths"],
         kinds: Bool[Tensor, " batch"],
         eligible: Bool[Tensor, "queries edits"],
     ) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
@@ -135,7 +134,7 @@ class _Part:
         self._lists: Any = None
         self._project = torch.empty(0, 0)
 
-    def fit(self, sample: Float[Tensor, "some both"], rows: int) -> None:
+    def fit(self, sample: Float[Tensor, "some lengths"], rows: int) -> None:
         """Directions that hold most of the features, and centres of the lists."""
         faiss = _faiss()
         width = min(_WIDTH, *sample.shape)
@@ -147,9 +146,9 @@ class _Part:
         self.fitted = self.rows = rows
         _log.info("index fitted to %d of %d edits, %d lists", len(sample), rows, lists)
 
-    def add(self, both: Float[Tensor, "some both"], rows: Int[Tensor, " some"]) -> None:
+    def add(self, keys: Float[Tensor, "some lengths"], rows: Int[Tensor, " some"]) -> None:
         """Rows by their numbers."""
-        self._lists.add_with_ids((both @ self._project).numpy(), rows.numpy())
+        self._lists.add_with_ids((keys @ self._project).numpy(), rows.numpy())
 
     def state(self) -> dict[str, Tensor]:
         """For :meth:`restored`."""
@@ -169,7 +168,7 @@ class _Part:
         return part
 
     def search(
-        self, queries: Float[Tensor, "some both"], selector: Any, index: Index
+        self, queries: Float[Tensor, "some lengths"], selector: Any, index: Index
     ) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Numbers of the rows proposed; -1 where there are none left."""
         how = _faiss().SearchParametersIVF(sel=selector, nprobe=index.probes)
@@ -188,10 +187,9 @@ def _selector(eligible: Bool[Tensor, " edits"]) -> Any:
     return _faiss().IDSelectorBitmap(np.packbits(eligible.cpu().numpy(), bitorder="little"))
 
 
-def _both(features: EditFeatures) -> Float[Tensor, "some both"]:
-    """Vision and prompt features side by side; text-only rows have no vision."""
-    vision = torch.where(features.sees[:, None], features.vision, 0.0)
-    return torch.cat([vision, features.prompt], 1).float().cpu()
+def _joined(keys: Keys) -> Float[Tensor, "some lengths"]:
+    """All keys of a row side by side; those of a picture are zero where there is none."""
+    return keys.joined.cpu()
 
 
 def _sample(count: int) -> Int[Tensor, " some"]:

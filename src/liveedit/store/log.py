@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from liveedit.errors import BadText, StoreError, StoreMismatch, UnknownEdit
+from liveedit.errors import BadText, OtherMethod, StoreError, StoreMismatch, UnknownEdit
 from liveedit.store import crash_points, schema
 from liveedit.store.checksums import checksum, edit_checksum
 from liveedit.store.database import Database
@@ -32,7 +32,7 @@ class EditLog(LogReader):
         migrate: Whether a store of an earlier release is brought to this one's schema.
 
     Raises:
-        StoreMismatch: The store's edits were made with something else.
+        StoreMismatch, OtherMethod: The store's edits were made with something else.
         StoreTooNew, StoreTooOld: See there.
         StoreUnusable, MissingExtra: See :class:`liveedit.store.database.Database`.
     """
@@ -49,8 +49,11 @@ class EditLog(LogReader):
         """Make sure that the store's edits were made with this.
 
         Raises:
-            StoreMismatch: They were not.
+            OtherMethod: They were made by another method.
+            StoreMismatch: They were made with another backbone or editor.
         """
+        if identity.method != self.identity.method:
+            raise OtherMethod(self.location, expected=self.identity.method, found=identity.method)
         if identity != self.identity:
             raise StoreMismatch(
                 self.location, expected=_described(self.identity), found=_described(identity)
@@ -98,7 +101,7 @@ class EditLog(LogReader):
             crash_points.reached("edits")
             connection.execute(
                 _experts.insert(),
-                [{"number": n, "tensors": row.expert} for n, row in enumerate(rows, first)],
+                [{"number": n, "tensors": row.values} for n, row in enumerate(rows, first)],
             )
             crash_points.reached("experts")
             self._write_pictures(connection, pictures or {})
@@ -140,7 +143,7 @@ class EditLog(LogReader):
         return revision
 
     def _written(self, number: int, revision: int, row: NewEdit) -> dict[str, object]:
-        edit, sums = row.edit, (checksum(row.features), checksum(row.expert))
+        edit, sums = row.edit, (checksum(row.keys), checksum(row.values))
         return {
             **edit.as_json(),
             "supersedes": json.dumps(edit.supersedes),
@@ -148,7 +151,7 @@ class EditLog(LogReader):
             "revision": revision,
             "digest": edit.digest,
             "fingerprint": self.identity.digest,
-            "features": row.features,
+            "features": row.keys,
             "features_checksum": sums[0],
             "expert_checksum": sums[1],
             "checksum": edit_checksum(edit, *sums),
@@ -191,9 +194,7 @@ class EditLog(LogReader):
 
 
 def _described(identity: Identity) -> dict[str, object]:
-    return identity.fingerprint | {
-        "rank": identity.rank, "width": identity.width, "features": identity.features
-    }  # fmt: skip
+    return identity.fingerprint | {"tensors": identity.layout.as_json()}
 
 
 def _check_texts(*texts: str) -> None:

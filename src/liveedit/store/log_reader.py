@@ -79,8 +79,8 @@ class LogReader:
         with self.database.read() as connection:
             return connection.scalar(sa.select(_edits.c.checksum).where(_edits.c.number == number))
 
-    def experts(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Experts by the number of the edit.
+    def values(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Values by the number of the edit.
 
         Raises:
             DamagedEdit: One is not what was written.
@@ -130,7 +130,7 @@ class LogReader:
             if text is not None:
                 columns = (_edits.c.prompt, _edits.c.target, _edits.c.author, _edits.c.reason)
                 where &= sa.or_(*(c.icontains(text, autoescape=True) for c in columns))
-            rows = self._rows(connection, where, ids, features=False)
+            rows = self._rows(connection, where, ids, keys=False)
             states = EditStates(connection, as_of, rows, made_with=self.identity.digest)
         found = [
             Entry(edit=row.edit, revision=row.revision, state=states[row.edit.id]) for row in rows
@@ -141,10 +141,10 @@ class LogReader:
                 raise UnknownEdit(one)
         return found
 
-    def stored(self, ids: Sequence[str], *, features: bool = True) -> list[StoredEdit]:
-        """Edits in the order of the log, with their features if those are wanted."""
+    def stored(self, ids: Sequence[str], *, keys: bool = True) -> list[StoredEdit]:
+        """Edits in the order of the log, with their keys if those are wanted."""
         with self.database.read() as connection:
-            return self._rows(connection, sa.true(), ids, features=features)
+            return self._rows(connection, sa.true(), ids, keys=keys)
 
     def known(self, digests: Sequence[str], namespace: str) -> dict[str, str]:
         """Which corrections have ever been in a namespace: names of the edits by their digest."""
@@ -207,28 +207,20 @@ class LogReader:
             row = connection.execute(query).first()
         return row.thumbnail if row and checksum(row.thumbnail) == row.checksum else None
 
-    def shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Tensors of an edit: routing features, and expert."""
-        one = self.identity
-        return {
-            "features": {"vision": (one.features,), "prompt": (one.features,)},
-            "expert": {"u": (one.rank, one.width), "v": (one.rank, one.width)},
-        }
-
     def _rows(
         self,
         connection: sa.Connection,
         where: sa.ColumnElement[bool],
         ids: Sequence[str] | None,
         *,
-        features: bool,
+        keys: bool,
     ) -> list[StoredEdit]:
         """Edits, all or those of some names, in the order of the log."""
         made_with = self.identity.digest
         if ids is None:
-            found = batches(connection, where, made_with=made_with, features=features)
+            found = batches(connection, where, made_with=made_with, keys=keys)
         else:
-            found = named(connection, where, ids, made_with=made_with, features=features)
+            found = named(connection, where, ids, made_with=made_with, keys=keys)
         return sorted((row for batch in found for row in batch), key=lambda row: row.number)
 
     def _checked_revision(self, connection: sa.Connection, revision: int | None) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import RLock, get_ident
 
 import torch
@@ -12,14 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from liveedit.errors import UnknownEdit
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 from liveedit.store.revisions import RevisionedRows, RevisionView
-
-__all__ = ["Edit", "MemoryStore", "Pool"]
+from liveedit.store.tensors import Keys, Layout
 
 
 class MemoryStore(Store):
@@ -28,23 +26,16 @@ class MemoryStore(Store):
     An edit is in force unless it is revoked, or superseded by one that is not revoked.
 
     Args:
-        width: Width of the backbone's states.
-        rank: Rank of an expert.
-        features: Length of a routing feature.
+        layout: Tensors of an edit.
         device: Where the tensors live.
     """
 
-    def __init__(
-        self, *, width: int, rank: int, features: int, device: str | torch.device = "cpu"
-    ) -> None:
-        columns = {
-            "u": torch.empty(0, rank, width),
-            "v": torch.empty(0, rank, width),
-            "vision": torch.empty(0, features),
-            "prompt": torch.empty(0, features),
-            "sees": torch.empty(0, dtype=torch.bool),
-        }
-        self._rows = RevisionedRows(columns, device=device)
+    def __init__(self, layout: Layout, *, device: str | torch.device = "cpu") -> None:
+        shapes = {**layout.key_shapes, **layout.values}
+        columns = {name: torch.empty(0, *shape) for name, shape in shapes.items()}
+        columns["sees"] = torch.empty(0, dtype=torch.bool)
+        self._values = tuple(layout.values)
+        self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         self._edits: dict[str, Edit] = {}
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
@@ -90,16 +81,16 @@ class MemoryStore(Store):
     def add(
         self,
         edits: Sequence[Edit],
-        experts: Experts,
-        features: EditFeatures,
+        keys: Keys,
+        values: Mapping[str, Tensor],
         pictures: Sequence[Image.Image | None] | None = None,
     ) -> None:
         """Take up edits, one row of the tensors each, and put those they supersede out of force.
 
         Args:
             edits: What they are.
-            experts: Their experts.
-            features: Their routing features.
+            keys: What queries are compared with.
+            values: Their other tensors by name, each (edits, ...).
             pictures: Their pictures, which only lasting stores keep.
         """
         with self.transaction():
@@ -108,11 +99,9 @@ class MemoryStore(Store):
                 [edit.namespace for edit in edits],
                 [edit.supersedes for edit in edits],
                 {
-                    "u": experts.u,
-                    "v": experts.v,
-                    "vision": features.vision,
-                    "prompt": features.prompt,
-                    "sees": features.sees,
+                    **keys.vectors,
+                    **values,
+                    "sees": keys.sees,
                     "revision": torch.full((len(edits),), self.revision + 1),
                 },
             )
@@ -181,7 +170,7 @@ class MemoryStore(Store):
         namespaces: Sequence[str] = ("",),
         revision: int | None = None,
     ) -> Pool:
-        """What may be routed to; experts and features are not copied.
+        """What may be routed to; no tensor is copied.
 
         Args:
             only: Names of the edits that may be routed to; all in force by default.
@@ -193,14 +182,14 @@ class MemoryStore(Store):
             UnknownRevision: It is still to come.
         """
         view = self._view(revision)
-        u, v = view.rows["u"], view.rows["v"]
 
-        def take(rows: Int[Tensor, " some"] | None) -> Experts:
+        def take(rows: Int[Tensor, " some"] | None) -> dict[str, Tensor]:
+            columns = {name: view.rows[name] for name in self._values}
             if rows is None:
-                return Experts(u=u.whole, v=v.whole)
-            return Experts(u=u[rows], v=v[rows])
+                return {name: column.whole for name, column in columns.items()}
+            return {name: column[rows] for name, column in columns.items()}
 
-        return self._rows.pool(view, take, only, namespaces)
+        return self._rows.pool(view, take, partial(self.some, revoked=True), only, namespaces)
 
     def _view(self, revision: int | None) -> RevisionView:
         if revision is not None:

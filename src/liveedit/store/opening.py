@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from liveedit.errors import StoreReadOnly, StoreTooNew, StoreTooOld, StoreUnusable
+from liveedit.errors import OtherMethod, StoreReadOnly, StoreTooNew, StoreTooOld, StoreUnusable
 from liveedit.store import crash_points, schema
 from liveedit.store.database import Database
+from liveedit.store.legacy import METHOD, legacy_layout
 from liveedit.store.records import Identity
+from liveedit.store.tensors import Layout
 
 _log = logging.getLogger(__name__)
+_LEGACY = ("0001", "0002")  # schemas that do not name the method
+_READABLE = ("0002",)  # old schemas that are read where they cannot be migrated
 
 
 def open_store(database: Database, identity: Identity | None, *, migrate: bool) -> Identity:
@@ -30,9 +34,12 @@ def open_store(database: Database, identity: Identity | None, *, migrate: bool) 
     Raises:
         StoreTooNew, StoreTooOld: See there.
         StoreUnusable: There is no store, and none may be made.
+        OtherMethod: Its edits were made by another method; it is not touched.
     """
     with database.read() as connection:
         found = _schema_of(connection)
+    if found in _LEGACY and identity is not None and identity.method != METHOD:
+        raise OtherMethod(database.location, expected=METHOD, found=identity.method)
     if found is None:
         if identity is None:
             raise StoreUnusable(
@@ -64,10 +71,9 @@ def _create(database: Database, identity: Identity) -> None:
             {
                 "id": 1,
                 "fingerprint": json.dumps(identity.fingerprint, sort_keys=True),
-                "rank": identity.rank,
-                "width": identity.width,
-                "features": identity.features,
                 "created": datetime.now(UTC).isoformat(),
+                "method": identity.method,
+                "layout": json.dumps(identity.layout.as_json()),
             },
         )
         crash_points.reached("identity")
@@ -86,18 +92,19 @@ def _migrate(database: Database, found: str, *, allowed: bool) -> None:
             upgrade(connection)
             crash_points.reached("migrated")
     except StoreReadOnly as error:
-        raise StoreTooOld(database.location) from error
+        if found not in _READABLE:
+            raise StoreTooOld(database.location) from error
 
 
 def _identity(database: Database) -> Identity:
     with database.read() as connection:
-        row = connection.execute(sa.select(schema.stores)).one()
-    return Identity(
-        fingerprint=json.loads(row.fingerprint),
-        rank=row.rank,
-        width=row.width,
-        features=row.features,
-    )
+        row = connection.execute(sa.text("SELECT * FROM stores")).mappings().one()
+    if "layout" in row:
+        layout, method = Layout.from_json(json.loads(row["layout"])), row["method"]
+    else:
+        sizes = {name: row[name] for name in ("rank", "width", "features")}
+        layout, method = legacy_layout(**sizes), METHOD
+    return Identity(fingerprint=json.loads(row["fingerprint"]), method=method, layout=layout)
 
 
 def _schema_of(connection: sa.Connection) -> str | None:

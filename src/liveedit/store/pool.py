@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.store.edit import Edit
 from liveedit.store.index import Index
-from liveedit.store.segmented_tensor import FeatureRows
+from liveedit.store.tensors import KeyRows, Keys
 
-TakeExperts = Callable[[Int[Tensor, " some"] | None], Experts]
+ReadEdits = Callable[[Sequence[str]], Mapping[str, Edit]]
+TakeValues = Callable[[Int[Tensor, " some"] | None], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,10 @@ class Pool:
 
     Args:
         ids: Their names; there may be more names than rows.
-        told: Edit-side routing features.
+        keys: What queries are compared with.
         eligible: Which edits may be routed to, for each query or for all.
-        take: The experts of some rows, in their order, or of all.
+        take: The values of some rows, by name, (rows, ...), in their order, or of all.
+        edits_of: The edits of some names, as people read them.
         revision: The state of the store that this is.
         crowd: How many text-only edits, and how many with a picture, are eligible; where the pool
             was narrowed, in the whole of it.
@@ -35,24 +36,15 @@ class Pool:
     """
 
     ids: Sequence[str]
-    told: FeatureRows
+    keys: KeyRows
     eligible: Bool[Tensor, "queries edits"]
     crowd: Int[Tensor, "queries 2"]
-    take: TakeExperts
+    take: TakeValues
+    edits_of: ReadEdits
     revision: int = 0
     index: Index | None = None
 
-    @property
-    def features(self) -> EditFeatures:
-        """Edit-side routing features, float32, in one piece; of very many edits a copy."""
-        return self.told.whole
-
-    @property
-    def experts(self) -> Experts:
-        """U and v of all edits, (edits, rank, width)."""
-        return self.take(None)
-
-    def near(self, queries: EditFeatures) -> Pool:
+    def near(self, queries: Keys) -> Pool:
         """The part of the pool that may concern some queries; itself if all can be compared.
 
         Exact scores decide among what the index proposes. How many were eligible stays known,
@@ -65,7 +57,7 @@ class Pool:
         return replace(
             self,
             ids=[self.ids[row] for row in rows.tolist()],
-            told=self.told[rows],
+            keys=self.keys[rows],
             eligible=self.eligible[:, rows],
             take=lambda some: take(rows if some is None else rows[some]),
             index=None,
@@ -75,11 +67,21 @@ class Pool:
         """The same, but one edit may not be routed to."""
         eligible = self.eligible.clone()
         eligible[:, self.ids.index(edit_id)] = False
-        return replace(self, eligible=eligible, crowd=count_kinds(eligible, self.told.sees))
+        return replace(self, eligible=eligible, crowd=count_kinds(eligible, self.keys.sees))
 
-    def crowd_of(self, queries: EditFeatures) -> Int[Tensor, "batch 1"]:
-        """How many edits of its kind each query could be routed to."""
-        return self.crowd.expand(len(queries.sees), -1).gather(1, queries.sees.long()[:, None])
+    def of_queries(self, which: Int[Tensor, " some"]) -> Pool:
+        """The same for some of the queries."""
+        if len(self.eligible) == 1:
+            return self
+        return replace(self, eligible=self.eligible[which], crowd=self.crowd[which])
+
+    def crowd_of(self, sees: Bool[Tensor, " batch"]) -> Int[Tensor, "batch 1"]:
+        """How many edits of its kind each query could be routed to.
+
+        Args:
+            sees: Which queries have a picture.
+        """
+        return self.crowd.expand(len(sees), -1).gather(1, sees.long()[:, None])
 
 
 def count_kinds(

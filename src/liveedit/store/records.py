@@ -10,6 +10,7 @@ from typing import Literal
 
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
+from liveedit.store.tensors import Layout
 
 Kind = Literal["add", "revoke", "restore"]
 State = Literal["in force", "superseded", "revoked", "damaged"]
@@ -20,16 +21,14 @@ class Identity:
     """What the edits of a store were made with.
 
     Args:
-        fingerprint: Of backbone and editor.
-        rank: Rank of an expert.
-        width: Width of the backbone's states.
-        features: Length of a routing feature.
+        fingerprint: Of the backbone and of what the method has learned.
+        method: Name of the editing method.
+        layout: Tensors of an edit.
     """
 
     fingerprint: dict[str, object]
-    rank: int
-    width: int
-    features: int
+    method: str
+    layout: Layout
 
     @property
     def digest(self) -> str:
@@ -43,13 +42,13 @@ class NewEdit:
 
     Args:
         edit: What people read.
-        features: Its routing features, see :func:`liveedit.store.serialization.pack`.
-        expert: Its expert.
+        keys: What queries are compared with, see :func:`liveedit.store.serialization.pack`.
+        values: Its other tensors.
     """
 
     edit: Edit
-    features: bytes
-    expert: bytes
+    keys: bytes
+    values: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +59,14 @@ class StoredEdit:
         number: Its place in the log.
         revision: With which it came.
         edit: What people read.
-        features: Its routing features.
+        keys: What queries are compared with.
         problem: What is wrong with it; None if all is as it was written.
     """
 
     number: int
     revision: int
     edit: Edit
-    features: bytes
+    keys: bytes
     problem: str | None = None
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from liveedit.errors import UnknownEdit, UnknownRevision
 from liveedit.store.in_force import InForce
 from liveedit.store.index import Index
-from liveedit.store.pool import Pool, TakeExperts, count_kinds
-from liveedit.store.segmented_tensor import SEGMENT, FeatureRows, GrowingTensor, SegmentedTensor
+from liveedit.store.pool import Pool, ReadEdits, TakeValues, count_kinds
+from liveedit.store.segmented_tensor import SEGMENT, GrowingTensor, SegmentedTensor
+from liveedit.store.tensors import KeyRows
 
 _PASTS = 8  # earlier revisions whose masks are kept
 _MASKS = 64  # namespaces whose masks are kept for a revision
@@ -28,6 +29,7 @@ class RevisionView:
 
     Args:
         revision: Its number.
+        keys: Names of the columns that queries are compared with.
         rows: Of the columns that hold a vector or matrix for each edit, by name.
         tensors: The columns that hold one number for each edit.
         in_force: A copy of its own.
@@ -36,16 +38,17 @@ class RevisionView:
     """
 
     revision: int
+    keys: Sequence[str]
     rows: Mapping[str, SegmentedTensor]
     tensors: Mapping[str, Tensor]
     in_force: Bool[Tensor, " rows"]
     masks: dict[str, Mask] = field(default_factory=dict)
 
     @property
-    def features(self) -> FeatureRows:
-        """Routing features of all rows."""
-        return FeatureRows(
-            vision=self.rows["vision"], prompt=self.rows["prompt"], sees=self.tensors["sees"]
+    def key_rows(self) -> KeyRows:
+        """Keys of all rows."""
+        return KeyRows(
+            columns={name: self.rows[name] for name in self.keys}, sees=self.tensors["sees"]
         )
 
 
@@ -66,15 +69,19 @@ class RevisionedRows:
     that was published, while those who write see :meth:`now`.
 
     Args:
+        keys: Names of the columns that queries are compared with.
         columns: An empty tensor for each column, (0, ...). Those of vectors and matrices are kept
             in segments; those of single numbers double when they are full.
         device: Where they live.
     """
 
-    def __init__(self, columns: Mapping[str, Tensor], *, device: str | torch.device) -> None:
+    def __init__(
+        self, keys: Sequence[str], columns: Mapping[str, Tensor], *, device: str | torch.device
+    ) -> None:
         def bare(dtype: torch.dtype) -> Tensor:
             return torch.empty(0, dtype=dtype, device=device)
 
+        self._keys = tuple(keys)
         empty = {name: tensor.to(device) for name, tensor in columns.items()}
         self._grown = {
             name: GrowingTensor(tensor) for name, tensor in empty.items() if tensor.ndim > 1
@@ -217,7 +224,9 @@ class RevisionedRows:
         tensors = {name: tensor[:count] for name, tensor in self._tensors.items()}
         rows = {name: grown.first(count) for name, grown in self._grown.items()}
         in_force = tensors.pop("in_force").clone()
-        return RevisionView(revision=revision, rows=rows, tensors=tensors, in_force=in_force)
+        return RevisionView(
+            revision=revision, keys=self._keys, rows=rows, tensors=tensors, in_force=in_force
+        )
 
     def at(self, revision: int) -> RevisionView:
         """The rows as they were.
@@ -239,7 +248,8 @@ class RevisionedRows:
     def pool(
         self,
         view: RevisionView,
-        take: TakeExperts,
+        take: TakeValues,
+        edits_of: ReadEdits,
         only: Collection[str] | None,
         namespaces: Sequence[str],
         index: Index | None = None,
@@ -248,7 +258,8 @@ class RevisionedRows:
 
         Args:
             view: A revision.
-            take: Gives experts by row.
+            take: Gives values by row.
+            edits_of: Gives edits by name.
             only: Names of the edits that may be routed to; all in force by default.
             namespaces: The set of edits that each query is about; one for all of them.
             index: Proposes rows, if there are very many.
@@ -265,13 +276,14 @@ class RevisionedRows:
                 raise UnknownEdit(next(one for one in only if self.revoked(one)))
             chosen[[row for row in rows if row < len(chosen)]] = True
             eligible = eligible & chosen
-            crowd = count_kinds(eligible, view.features.sees)
+            crowd = count_kinds(eligible, view.tensors["sees"])
         return Pool(
             ids=self.ids,
-            told=view.features,
+            keys=view.key_rows,
             eligible=eligible,
             crowd=crowd,
             take=take,
+            edits_of=edits_of,
             revision=view.revision,
             index=index,
         )
@@ -285,7 +297,7 @@ class RevisionedRows:
             number = self._namespaces.get(namespace, -1)
             if number < 0 or len(self._namespaces) > 1:
                 eligible = eligible & (view.tensors["namespace"] == number)
-            mask = eligible, count_kinds(eligible, view.features.sees)
+            mask = eligible, count_kinds(eligible, view.tensors["sees"])
             view.masks[namespace] = mask
         return mask
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = "0002"  # the newest migration
+VERSION = "0003"  # the newest migration
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 metadata = sa.MetaData()
 
-# One row: what the edits were made with, and the shapes of their tensors.
+# One row: what the edits were made with, and names and shapes of their tensors.
 stores = sa.Table(
     "stores",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("fingerprint", sa.Text, nullable=False),  # JSON
-    sa.Column("rank", sa.Integer, nullable=False),
-    sa.Column("width", sa.Integer, nullable=False),
-    sa.Column("features", sa.Integer, nullable=False),
     sa.Column("created", sa.Text, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("layout", sa.Text, nullable=False),  # JSON
 )
 revisions = sa.Table(
     "revisions",
@@ -49,10 +48,10 @@ edits = sa.Table(
     sa.Column("features_checksum", sa.Text, nullable=False),
     sa.Column("expert_checksum", sa.Text, nullable=False),
     sa.Column("checksum", sa.Text, nullable=False),
-    sa.Column("features", sa.LargeBinary, nullable=False),  # safetensors; last, as it is long
+    sa.Column("features", sa.LargeBinary, nullable=False),  # keys as safetensors; last, it is long
     sa.Index("edits_by_digest", "digest"),
 )
-# Apart from the edits, so that following them does not read the weights.
+# Values, apart from the edits, so that following these does not read them.
 experts = sa.Table(
     "experts",
     metadata,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from liveedit.methods.liveedit.routing import EditFeatures
-
 SEGMENT = 16_384  # rows; with two features of 1,536 half-precision floats 100 MB
-_CACHED = 512  # rows that are made float32 at a time: what stays in the processor's cache is fast
 
 
 @dataclass(frozen=True)
@@ -95,50 +91,3 @@ class GrowingTensor:
             grown = held.new_empty(min(SEGMENT, max(rows, 2 * len(held), 16)), *held.shape[1:])
             grown[: len(held)] = held
             self._segments[number] = grown
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureRows:
-    """Edit-side routing features of many edits.
-
-    Args:
-        vision: Prompt-guided vision features, (edits, features), in any floating dtype.
-        prompt: Prompt features, likewise.
-        sees: Which edits have a picture.
-    """
-
-    vision: SegmentedTensor
-    prompt: SegmentedTensor
-    sees: Bool[Tensor, " edits"]
-
-    def __len__(self) -> int:
-        return len(self.sees)
-
-    def __getitem__(self, rows: Int[Tensor, " some"]) -> FeatureRows:
-        """Copies of some rows."""
-        return FeatureRows(
-            vision=SegmentedTensor((self.vision[rows],)),
-            prompt=SegmentedTensor((self.prompt[rows],)),
-            sees=self.sees[rows],
-        )
-
-    @property
-    def whole(self) -> EditFeatures:
-        """All of them, float32."""
-        return _features(self.vision.whole, self.prompt.whole, self.sees)
-
-    def parts(self) -> Iterator[EditFeatures]:
-        """All of them, float32, segment by segment, and those not held so in smaller parts."""
-        sees = self.sees.split([len(segment) for segment in self.vision.segments])
-        for segments in zip(self.vision.segments, self.prompt.segments, sees, strict=True):
-            size = SEGMENT if segments[0].dtype == torch.float32 else _CACHED
-            for part in zip(*(segment.split(size) for segment in segments), strict=True):
-                yield _features(*part)
-
-
-def _features(
-    vision: Float[Tensor, "rows features"],
-    prompt: Float[Tensor, "rows features"],
-    sees: Bool[Tensor, " rows"],
-) -> EditFeatures:
-    return EditFeatures(vision=vision.float(), prompt=prompt.float(), sees=sees)

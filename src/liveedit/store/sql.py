@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock, get_ident
 
@@ -14,11 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from liveedit.errors import DamagedEdit
-from liveedit.methods.liveedit.generator import Experts
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.expert_cache import ExpertCache
 from liveedit.store.feature_files import FeatureFiles
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
@@ -26,6 +24,8 @@ from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.revisions import RevisionedRows, RevisionView
 from liveedit.store.serialization import BadBytes, pack, thumbnail, unpack
+from liveedit.store.tensors import Keys
+from liveedit.store.value_cache import ValueCache
 
 _log = logging.getLogger(__name__)
 EXACT = 5_000  # so many edits are compared one by one; of more an index proposes some
@@ -34,8 +34,8 @@ EXACT = 5_000  # so many edits are compared one by one; of more an index propose
 class SqlStore(Store):
     """A store that other processes may read and write at the same time.
 
-    Routing features are held in memory and follow the log by revision number whenever a pool is
-    asked for; experts are read when a query is routed to them. An edit whose bytes are not what
+    Keys are held in memory and follow the log by revision number whenever a pool is
+    asked for; values are read when a query is routed to them. An edit whose bytes are not what
     was written is left out, and named in :attr:`damaged`.
 
     Args:
@@ -43,9 +43,9 @@ class SqlStore(Store):
         identity: What edits will be made with; a store that is not there is made. By default the
             store must exist, and its own identity is taken.
         device: Where the tensors live.
-        dtype: What routing features are held in; half precision halves the memory.
+        dtype: What keys are held in; half precision halves the memory.
         exact: Up to so many edits a query is compared with all.
-        kept: Experts that are kept after they were read.
+        kept: Edits whose values are kept after they were read.
 
     Raises:
         StoreMismatch: The store's edits were made with something else.
@@ -65,19 +65,22 @@ class SqlStore(Store):
     ) -> None:
         self.log = EditLog(location, identity)
         self.damaged: dict[str, str] = {}
-        self._feature_shapes = self.log.shapes()["features"]
+        layout = self.log.identity.layout
+        self._key_shapes = layout.key_shapes
         columns = {
-            "vision": torch.empty(0, self.log.identity.features, dtype=dtype),
-            "prompt": torch.empty(0, self.log.identity.features, dtype=dtype),
+            **{
+                name: torch.empty(0, *shape, dtype=dtype)
+                for name, shape in layout.key_shapes.items()
+            },
             "sees": torch.empty(0, dtype=torch.bool),
             "number": torch.empty(0, dtype=torch.int64),
         }
         self._device = torch.device(device)
-        self._rows = RevisionedRows(columns, device=device)
+        self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         folder = self.log.database.companion("features", self.log.identity.digest)
         self._segments = FeatureFiles(folder, self.log, str(dtype).removeprefix("torch."))
         self._segments.load(self._rows)
-        self._experts = ExpertCache(self.log, kept, self._name)
+        self._values = ValueCache(self.log, kept, self._name)
         self._exact = exact
         self._index: Index | None = None
         self._lock = RLock()
@@ -131,7 +134,7 @@ class SqlStore(Store):
         wanted = [one for one in ids if not self._rows.revoked(one) or revoked]
         found = {new.edit.id: new.edit for new, _ in self._staged}
         written = [one for one in wanted if one not in found]
-        found |= {row.edit.id: row.edit for row in self.log.stored(written, features=False)}
+        found |= {row.edit.id: row.edit for row in self.log.stored(written, keys=False)}
         return {one: found[one] for one in wanted}
 
     def row(self, edit_id: str) -> int:
@@ -151,37 +154,37 @@ class SqlStore(Store):
     def add(
         self,
         edits: Sequence[Edit],
-        experts: Experts,
-        features: EditFeatures,
+        keys: Keys,
+        values: Mapping[str, Tensor],
         pictures: Sequence[Image.Image | None] | None = None,
     ) -> None:
         """Write edits as one revision; when this returns they last.
 
         Args:
             edits: What they are.
-            experts: Their experts.
-            features: Their routing features.
+            keys: What queries are compared with.
+            values: Their other tensors by name, each (edits, ...).
             pictures: Their pictures, of which thumbnails are kept.
 
         Raises:
             StoreError: It cannot be written; nothing of it was.
         """
         with self.transaction():
-            vision = torch.where(features.sees[:, None], features.vision, 0.0)
             first = len(self._staged)
             for row, edit in enumerate(edits):
-                told = {"vision": vision[row], "prompt": features.prompt[row]}
-                expert = {"u": experts.u[row], "v": experts.v[row]}
-                new = NewEdit(edit=edit, features=pack(told), expert=pack(expert))
+                packed = [
+                    pack({name: tensor[row] for name, tensor in tensors.items()})
+                    for tensors in (keys.vectors, values)
+                ]
+                new = NewEdit(edit=edit, keys=packed[0], values=packed[1])
                 self._staged.append((new, pictures[row] if pictures else None))
             self._rows.append(
                 [edit.id for edit in edits],
                 [edit.namespace for edit in edits],
                 [edit.supersedes for edit in edits],
                 {
-                    "vision": vision,
-                    "prompt": features.prompt,
-                    "sees": features.sees,
+                    **keys.vectors,
+                    "sees": keys.sees,
                     "number": -1 - torch.arange(first, first + len(edits)),
                     "revision": torch.full((len(edits),), self._rows.published.revision + 1),
                 },
@@ -200,7 +203,7 @@ class SqlStore(Store):
         """
         self.log.revoke([edit_id], author=author, reason=reason)
         self._refresh()
-        return self.log.stored([edit_id], features=False)[0].edit
+        return self.log.stored([edit_id], keys=False)[0].edit
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back: the edit is in force again, and what it supersedes is not.
@@ -210,7 +213,7 @@ class SqlStore(Store):
         """
         self.log.restore([edit_id], author=author, reason=reason)
         self._refresh()
-        return self.log.stored([edit_id], features=False)[0].edit
+        return self.log.stored([edit_id], keys=False)[0].edit
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:
@@ -251,7 +254,7 @@ class SqlStore(Store):
         namespaces: Sequence[str] = ("",),
         revision: int | None = None,
     ) -> Pool:
-        """The edits of the newest revision, or an earlier one; experts are read when taken.
+        """The edits of the newest revision, or an earlier one; values are read when taken.
 
         Args:
             only: Names of the edits that may be routed to; all in force by default.
@@ -266,11 +269,18 @@ class SqlStore(Store):
         view = self._view(revision)
         numbers, staged = view.tensors["number"], [new for new, _ in self._staged]
 
-        def take(rows: Int[Tensor, " some"] | None) -> Experts:
+        def take(rows: Int[Tensor, " some"] | None) -> dict[str, Tensor]:
             return self._take(numbers if rows is None else numbers[rows], staged)
 
         indexed = len(numbers) > self._exact
-        return self._rows.pool(view, take, only, namespaces, self._index if indexed else None)
+        return self._rows.pool(
+            view,
+            take,
+            partial(self.some, revoked=True),
+            only,
+            namespaces,
+            self._index if indexed else None,
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -317,7 +327,7 @@ class SqlStore(Store):
         self._segments.keep(rows, self.damaged)
         # a search looks at a few rows more sooner than the index takes up each
         if index is not None and len(rows) > max(self._exact, index.count + self._exact // 20):
-            index.follow(rows.published.features)
+            index.follow(rows.published.key_rows)
             self._segments.keep_index(index, rows)
 
     def _read_news(self) -> None:
@@ -340,28 +350,29 @@ class SqlStore(Store):
             rows.publish(news.revision)
 
     def _take_up(self, batch: Sequence[StoredEdit]) -> None:
-        nothing = {name: torch.zeros(shape) for name, shape in self._feature_shapes.items()}
+        nothing = {name: torch.zeros(shape) for name, shape in self._key_shapes.items()}
         names, tensors, problems = [], [], {}
         for row in batch:
-            problem, told = row.problem, nothing
+            problem, keys = row.problem, nothing
             if problem is None:
                 try:
-                    told = unpack(row.features, self._feature_shapes)
+                    keys = unpack(row.keys, self._key_shapes)
                 except BadBytes as error:
-                    problem = f"features: {error}"
+                    problem = f"keys: {error}"
             name = row.edit.id
             if problem is not None:
                 name = f"number {row.number}" if name in self._rows or name in names else name
                 problems[name] = problem
             names.append(name)
-            tensors.append(told)
+            tensors.append(keys)
         self._rows.append(
             names,
             [row.edit.namespace for row in batch],
             [row.edit.supersedes for row in batch],
             {
-                "vision": torch.stack([told["vision"] for told in tensors]),
-                "prompt": torch.stack([told["prompt"] for told in tensors]),
+                **{
+                    name: torch.stack([keys[name] for keys in tensors]) for name in self._key_shapes
+                },
                 "sees": torch.tensor([row.edit.image is not None for row in batch]),
                 "number": torch.tensor([row.number for row in batch]),
                 "revision": torch.tensor([row.revision for row in batch]),
@@ -377,18 +388,18 @@ class SqlStore(Store):
         found = row < len(numbers) and int(numbers[row]) == number
         return self._rows.ids[row] if found else None
 
-    def _take(self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]) -> Experts:
-        """Experts by number; negative ones are not written yet.
+    def _take(self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]) -> dict[str, Tensor]:
+        """Values by number; negative ones are not written yet.
 
         Raises:
             DamagedEdit: One is not what was written; from now on it is left out.
         """
         try:
-            experts = self._experts.take(numbers.tolist(), staged)
+            values = self._values.take(numbers.tolist(), staged)
         except DamagedEdit as error:
             self._leave_out(error.edit_id, error.problem)
             raise
-        return Experts(u=experts.u.to(self._device), v=experts.v.to(self._device))
+        return {name: tensor.to(self._device) for name, tensor in values.items()}
 
     def _leave_out(self, edit_id: str, problem: str) -> None:
         self._rows.drop(edit_id)

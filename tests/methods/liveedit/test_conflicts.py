@@ -6,11 +6,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.methods.liveedit.config import EditingConfig
-from liveedit.methods.liveedit.conflicts import Conflict, find_conflicts, likeness, superseding
-from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.conflicts import find_conflicts, likeness, superseding
 from liveedit.methods.liveedit.routing import EditFeatures
-from liveedit.store.memory import Edit, MemoryStore
+from liveedit.methods.liveedit.tensors import keys_of
+from liveedit.methods.outcome import Conflict
+from liveedit.store.edit import Edit
+from liveedit.store.memory import MemoryStore
+from liveedit.store.tensors import Layout
 
+LAYOUT = Layout(keys={"vision": 2, "prompt": 2}, values={"u": (1, 3), "v": (1, 3)})
 CONFIG = EditingConfig(same=0.8, same_text=0.9)
 
 
@@ -25,9 +29,9 @@ def stated(targets: str, **options: str | None) -> list[Edit]:
 
 
 def filled(edits: list[Edit], features: EditFeatures) -> MemoryStore:
-    store = MemoryStore(width=3, rank=1, features=2)
+    store = MemoryStore(LAYOUT)
     nothing = torch.zeros(len(edits), 1, 3)
-    store.add(edits, Experts(u=nothing, v=nothing), features)
+    store.add(edits, keys_of(features), {"u": nothing, "v": nothing})
     return store
 
 
@@ -37,7 +41,7 @@ def found(
     store: MemoryStore | None = None,
     config: EditingConfig = CONFIG,
 ) -> list[tuple[Conflict, ...]]:
-    store = store or MemoryStore(width=3, rank=1, features=2)
+    store = store or MemoryStore(LAYOUT)
     pool = store.pool(namespaces=[edit.namespace for edit in edits])
     return find_conflicts(edits, features, pool, store.get, config)
 

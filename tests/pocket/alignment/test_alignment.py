@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from liveedit.data.easy_vqa import Turn
 from liveedit.data.emoji_edit.concepts import DRAWINGS, all_concepts
 from liveedit.data.emoji_edit.families import FAMILIES
 from liveedit.data.emoji_edit.scene import Placement, arrange
-from liveedit.pocket.alignment.chat import FIXED_PROMPTS, training_prompts
-from liveedit.pocket.alignment.conversation import IGNORE, Turn, tokenise, turns_about
+from liveedit.data.text_prompts import FIXED_PROMPTS, training_prompts
+from liveedit.pocket.alignment.conversation import IGNORE, tokenise, turns_about
 from liveedit.pocket.alignment.pictures import (
     TrainingPicture,
     augment,

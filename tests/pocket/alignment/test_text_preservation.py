@@ -5,7 +5,8 @@ from copy import deepcopy
 import pytest
 import torch
 
-from liveedit.pocket.alignment.conversation import Turn, tokenise
+from liveedit.data.easy_vqa import Turn
+from liveedit.pocket.alignment.conversation import tokenise
 from liveedit.pocket.alignment.text_preservation import (
     ENERGY,
     TextInputs,

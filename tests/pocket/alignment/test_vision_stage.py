@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from liveedit.data.easy_vqa import easy_vqa_questions
 from liveedit.data.emoji_edit.scene import Placement, arrange
-from liveedit.pocket.alignment.conversation import easy_vqa_questions, shown_shapes
+from liveedit.pocket.alignment.conversation import shown_shapes
 from liveedit.pocket.alignment.pictures import TrainingPicture, training_pictures
 from liveedit.pocket.alignment.styles import unnamed_drawings
 from liveedit.pocket.alignment.vision_stage import (

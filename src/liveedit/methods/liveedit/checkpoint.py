@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,7 +22,9 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
 
 
-def save_editor(network: EditorNetwork, fingerprint: dict[str, object], folder: str | Path) -> None:
+def save_editor(
+    network: EditorNetwork, fingerprint: Mapping[str, object], folder: str | Path
+) -> None:
     """Write a checkpoint; files appear whole or not at all.
 
     Args:
@@ -33,7 +36,7 @@ def save_editor(network: EditorNetwork, fingerprint: dict[str, object], folder: 
     folder.mkdir(parents=True, exist_ok=True)
     described = {
         "format": _FORMAT,
-        "backbone": fingerprint,
+        "backbone": dict(fingerprint),
         "editor": network.config.model_dump(),
     }
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -82,9 +85,13 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
     return network.eval().requires_grad_(False)
 
 
-def shipped_editor() -> Path:
-    """The editor for the pocket VLM, inside the package."""
-    return Path(str(files("liveedit.pocket").joinpath("editor")))
+def editor_digest(network: EditorNetwork) -> str:
+    """SHA-256 over the settings and weights of an editor, the first 16 hexadecimal digits."""
+    digest = hashlib.sha256(network.config.model_dump_json().encode())
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _first_line(error: Exception) -> str:

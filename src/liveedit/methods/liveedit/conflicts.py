@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -12,24 +12,10 @@ from torch import Tensor
 
 from liveedit.methods.liveedit.config import EditingConfig
 from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.tensors import features_of
+from liveedit.methods.outcome import Conflict
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conflict:
-    """An earlier edit about the same picture or concept, and the same question.
-
-    Args:
-        edit: The earlier edit.
-        kind: Whether its target is another, or the same.
-        similarity: The smaller of the two cosines of vision and prompt features; of text-only
-            edits the cosine of the prompt features.
-    """
-
-    edit: Edit
-    kind: Literal["contradicts", "repeats"]
-    similarity: float
 
 
 def likeness(one: EditFeatures, other: EditFeatures) -> Float[Tensor, "batch edits"]:
@@ -43,7 +29,7 @@ def likeness(one: EditFeatures, other: EditFeatures) -> Float[Tensor, "batch edi
 
 
 def find_conflicts(
-    edits: list[Edit],
+    edits: Sequence[Edit],
     features: EditFeatures,
     pool: Pool,
     earlier: Callable[[str], Edit],
@@ -61,7 +47,7 @@ def find_conflicts(
     spaces = {edit.namespace: number for number, edit in enumerate(edits)}
     space = torch.tensor([spaces[edit.namespace] for edit in edits])
     together = (space[:, None] == space).tril(-1).to(features.sees.device)
-    before = likeness(features, pool.features).masked_fill(~pool.eligible, -1.0)
+    before = likeness(features, features_of(pool.keys.whole)).masked_fill(~pool.eligible, -1.0)
     among = likeness(features, features).masked_fill(~together, -1.0)
     same = torch.where(features.sees, config.same, config.same_text)[:, None]
     found: list[list[Conflict]] = [[] for _ in edits]
@@ -82,7 +68,7 @@ def find_conflicts(
     ]
 
 
-def superseding(edits: list[Edit], conflicts: Sequence[Sequence[Conflict]]) -> list[Edit]:
+def superseding(edits: Sequence[Edit], conflicts: Sequence[Sequence[Conflict]]) -> list[Edit]:
     """The edits, each naming all that it puts out of force.
 
     These are the edits it contradicts, and those that they in turn superseded: if one in the

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.correction import Correction, image_identity
+from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
 from liveedit.methods.liveedit.config import EditingConfig
-from liveedit.methods.liveedit.conflicts import Conflict, find_conflicts, superseding
-from liveedit.methods.liveedit.generator import Experts, apply_experts
+from liveedit.methods.liveedit.conflicts import find_conflicts, superseding
+from liveedit.methods.liveedit.generator import apply_experts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.refine import EditLayerBatch, verify_and_refine
 from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.methods.liveedit.residual import fetch
 from liveedit.methods.liveedit.routing import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.selection import fetch_from
+from liveedit.methods.liveedit.tensors import features_of, keys_of
+from liveedit.methods.outcome import EditOutcome, NewEdits
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
@@ -30,67 +31,33 @@ _NEIGHBOURS = ("Describe the picture in one sentence.", "What is in the backgrou
 _TEXT_NEIGHBOURS = ("What is the capital of France?", "Write a short sentence about the sea.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class EditOutcome:
-    """What came of a correction.
-
-    Args:
-        edit: The edit.
-        reached: Whether the model now gives the target, token by token, to its end.
-        steps: Gradient steps of refinement that took.
-        conflicts: Earlier edits about the same, the most alike first.
-    """
-
-    edit: Edit
-    reached: bool
-    steps: int
-    conflicts: tuple[Conflict, ...]
-
-    @property
-    def id(self) -> str:
-        """Name of the edit."""
-        return self.edit.id
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeEdits:
-    """A batch that is ready for the store, row by row."""
-
-    outcomes: list[EditOutcome]
-    experts: Experts
-    features: EditFeatures
-
-
 @torch.no_grad()
 def make_edits(
     backbone: Backbone,
     network: EditorNetwork,
     store: Store,
+    edits: Sequence[Edit],
     corrections: Sequence[Correction],
-    namespaces: Sequence[str],
     config: EditingConfig,
-    *,
-    authors: Sequence[str],
-    reasons: Sequence[str],
-) -> MadeEdits:
+) -> NewEdits:
     """Make a batch of edits; the store is only read.
 
     Args:
         backbone: The frozen model.
         network: The editor.
         store: What is in force.
-        corrections: The batch, the oldest first.
-        namespaces: The set of edits that each will belong to.
+        edits: What the store will keep for people, the oldest first.
+        corrections: What they correct.
         config: Switches.
-        authors: Who corrects.
-        reasons: Why.
 
     Raises:
         TextOnlyCorrection: One has no picture, and the editor has no text router.
         DamagedEdit: One of the store that concerns them is; the store leaves it out from now on.
     """
     if not network.config.text_router and any(c.image is None for c in corrections):
-        raise TextOnlyCorrection
+        raise TextOnlyCorrection(
+            "liveedit", instead="this editor has no text router: give a picture, or train one"
+        )
     images = [correction.image for correction in corrections]
     query = backbone.query(images, [c.prompt for c in corrections], [c.target for c in corrections])
     states = backbone.states(query)
@@ -101,20 +68,7 @@ def make_edits(
     )
     experts, features = network.generator(representation), network.edit_features(representation)
     queries = network.extractor(representation)
-    pool = store.pool(namespaces=namespaces).near(queries)
-    edits = [
-        Edit(
-            prompt=c.prompt,
-            target=c.target,
-            image=None if c.image is None else image_identity(c.image),
-            namespace=namespace,
-            author=author,
-            reason=reason,
-        )
-        for c, namespace, author, reason in zip(
-            corrections, namespaces, authors, reasons, strict=True
-        )
-    ]
+    pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys_of(queries))
     conflicts = find_conflicts(edits, features, pool, store.get, config)
     if config.supersede:
         edits = superseding(edits, conflicts)
@@ -155,7 +109,11 @@ def make_edits(
             edits, refined.reached.tolist(), refined.steps.tolist(), conflicts, strict=True
         )
     ]
-    return MadeEdits(outcomes=outcomes, experts=refined.experts, features=features)
+    return NewEdits(
+        outcomes=outcomes,
+        keys=keys_of(features),
+        values={"u": refined.experts.u, "v": refined.experts.v},
+    )
 
 
 def _in_force(edits: Sequence[Edit], pool: Pool) -> Bool[Tensor, "batch experts"]:
@@ -190,7 +148,7 @@ def _weights(
     in_force: Bool[Tensor, "batch experts"],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
-    known = pool.features
+    known = features_of(pool.keys.whole)
     both = EditFeatures(
         vision=torch.cat([known.vision, edits.vision]),
         prompt=torch.cat([known.prompt, edits.prompt]),
@@ -199,7 +157,7 @@ def _weights(
     alike = queries.sees[:, None] == both.sees
     before = alike[:, : len(known.sees)] & pool.eligible
     more = (alike & in_force).sum(1, keepdim=True) - before.sum(1, keepdim=True)
-    crowd = pool.crowd_of(queries) + more
+    crowd = pool.crowd_of(queries.sees) + more
     weights = network.router.route(queries, both, in_force, crowd).weights
     among = weights[:, -len(queries.sees) :]
     own = among.diagonal().clone()

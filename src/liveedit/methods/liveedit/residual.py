@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,17 @@ class RoutedExperts:
         """Some rows of the batch."""
         experts = Experts(u=self.experts.u[which], v=self.experts.v[which])
         return RoutedExperts(experts=experts, weights=self.weights[which])
+
+    def digest(self, row: int) -> bytes:
+        """What is added to a row; padding does not matter."""
+        count = int((self.weights[row] != 0).sum())
+        slots = count * (self.experts.u.shape[1] // self.weights.shape[1])
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (
+            self.weights[row, :count], self.experts.u[row, :slots], self.experts.v[row, :slots]
+        ):  # fmt: skip
+            digest.update(part.contiguous().cpu().numpy().data)
+        return digest.digest()
 
     def repeat(self, times: int) -> RoutedExperts:
         """Each row several times in a row."""

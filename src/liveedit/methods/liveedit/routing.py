@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from liveedit.methods.liveedit.attention import CrossAttention
 from liveedit.methods.liveedit.representation import Representation, cut
+from liveedit.methods.route import Route
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,10 @@ class RoutingFeatures(EditFeatures):
             sentinel=change(self.sentinel),
             sees=change(self.sees),
         )
+
+    def take(self, rows: Int[Tensor, " some"]) -> RoutingFeatures:
+        """Some rows of the batch, in this order."""
+        return self.map(lambda part: part[rows])
 
     def rows(self, which: slice) -> RoutingFeatures:
         """Some rows of the batch."""
@@ -98,26 +103,6 @@ class Similarities:
             sees=torch.cat([part.sees for part in parts], 1),
             alike=torch.cat([part.alike for part in parts], 1),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """Scores and weights of every expert for every query.
-
-    Args:
-        vision: Similarity of the vision features.
-        threshold: The sentinel's similarity plus the calibrated margin, which grows with the edits
-            in force.
-        prompt: Similarity of the prompt features, less its calibrated margin.
-        passes: Whether the expert passes the filters.
-        weights: Soft weight, zero where a filter stops the expert.
-    """
-
-    vision: Float[Tensor, "batch experts"]
-    threshold: Float[Tensor, "batch 1"]
-    prompt: Float[Tensor, "batch experts"]
-    passes: Bool[Tensor, "batch experts"]
-    weights: Float[Tensor, "batch experts"]
 
 
 class FeatureExtractor(nn.Module):

@@ -6,7 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
-from liveedit.methods.liveedit.routing import Route, Router, RoutingFeatures, Similarities
+from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
+from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
+from liveedit.methods.route import Route
 from liveedit.store.pool import Pool
 
 
@@ -18,8 +20,8 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
         queries: Input-side features.
         pool: See :meth:`liveedit.store.pool.Pool.near`.
     """
-    alike = [router.similarities(queries, part) for part in pool.told.parts()]
-    return router.decide(Similarities.join(alike), pool.eligible, pool.crowd_of(queries))
+    alike = [router.similarities(queries, features_of(part)) for part in pool.keys.parts()]
+    return router.decide(Similarities.join(alike), pool.eligible, pool.crowd_of(queries.sees))
 
 
 def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> RoutedExperts | None:
@@ -29,7 +31,7 @@ def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> Rout
         DamagedEdit: A store cannot give an expert back as it was written; it leaves that edit out
             of the next pool.
     """
-    near = pool.near(queries)
+    near = pool.near(keys_of(queries))
     return fetch_from(route_in(router, queries, near).weights, near)
 
 
@@ -40,4 +42,6 @@ def fetch_from(weights: Float[Tensor, "batch edits"], pool: Pool) -> RoutedExper
         DamagedEdit: See :func:`choose_experts`.
     """
     columns = (weights != 0).any(0).nonzero().flatten()
-    return fetch(weights[:, columns], pool.take(columns)) if len(columns) else None
+    if not len(columns):
+        return None
+    return fetch(weights[:, columns], experts_of(pool.take(columns)))

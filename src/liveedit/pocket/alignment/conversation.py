@@ -13,10 +13,10 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from liveedit.data.easy_vqa import Turn, easy_vqa_questions
 from liveedit.data.emoji_edit.concepts import all_concepts
 from liveedit.data.emoji_edit.families import FAMILIES, Family, pick_thing
 from liveedit.data.emoji_edit.scene import Scene
-from liveedit.errors import MissingExtra
 from liveedit.pocket.alignment.pictures import TrainingPicture
 from liveedit.pocket.codebook import SHAPE_COLOURS, SHAPES
 
@@ -25,14 +25,6 @@ IGNORE = -100
 _WEIGHTS = {"name": 6.0, "left": 4.0, "right": 4.0, "middle": 4.0, "beside": 2.0}
 # likewise an easy-VQA question about what is there: most are about one of many that are not
 _PRESENT = 4.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One question and its answer."""
-
-    question: str
-    answer: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +93,6 @@ def tokenise(
         labels_[row, : len(ids)] = torch.tensor(labels)
         mask[row, : len(ids)] = True
     return Batch(input_ids=input_ids, labels=labels_, attention_mask=mask)
-
-
-@cache
-def easy_vqa_questions(split: str) -> dict[int, tuple[Turn, ...]]:
-    """easy-VQA's questions of a split (train or test), by picture."""
-    try:
-        import easy_vqa
-    except ImportError:
-        raise MissingExtra("easy-vqa", extra="drawings") from None
-    asked = easy_vqa.get_train_questions() if split == "train" else easy_vqa.get_test_questions()
-    by_picture: dict[int, list[Turn]] = {}
-    for question, answer, picture in zip(*asked, strict=True):
-        by_picture.setdefault(picture, []).append(Turn(question=question, answer=answer))
-    return {picture: tuple(turns) for picture, turns in by_picture.items()}
 
 
 def _denies(question: str) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from liveedit.pocket.alignment.chat import training_prompts
-from liveedit.pocket.alignment.conversation import Turn
+from liveedit.data.easy_vqa import Turn
+from liveedit.data.text_prompts import training_prompts
 from liveedit.pocket.alignment.language_stage import AlignmentConfig, Chat, align, own_answers
 from liveedit.pocket.alignment.pictures import cache_features, load_features, training_pictures
 from liveedit.pocket.alignment.recognition import FITTED, fit_codebook

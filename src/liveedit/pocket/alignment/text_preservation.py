@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from liveedit.pocket.alignment.conversation import Turn, tokenise
+from liveedit.data.easy_vqa import Turn
+from liveedit.pocket.alignment.conversation import tokenise
 
 ENERGY = 0.99  # share of the energy of text-only inputs that the update may not read
 _BATCH = 64

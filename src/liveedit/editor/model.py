@@ -2,96 +2,56 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.backbones.base import Backbone, Pictures, Query
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.registry import load_backbone
-from liveedit.correction import Correction, ImageSource, checked_text, open_image
-from liveedit.errors import DamagedEdit, PastRevision
-from liveedit.methods.liveedit.checkpoint import load_editor, shipped_editor
-from liveedit.methods.liveedit.config import EditingConfig
-from liveedit.methods.liveedit.edit import EditOutcome, make_edits
-from liveedit.methods.liveedit.identity import identity_of
-from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.representation import Representation, standardise
-from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
-from liveedit.methods.liveedit.routing import Route
-from liveedit.methods.liveedit.selection import choose_experts, route_in
-from liveedit.saving.hub import (
-    EDITS_FILE,
-    hub_folder,
-    load_edits,
-    push_to_hub,
-    save_pretrained,
-    saved_source,
-)
+from liveedit.config import Config
+from liveedit.correction import Correction, ImageSource
+from liveedit.editor.inputs import edits_of, open_questions
+from liveedit.editor.pretrained import save_edited, saved_source
+from liveedit.errors import MethodCannot, PastRevision, TextOnlyCorrection
+from liveedit.methods.base import Method
+from liveedit.methods.outcome import EditOutcome
+from liveedit.methods.registry import method_class
+from liveedit.methods.route import Explanation
+from liveedit.saving.hub import hub_folder, upload_folder
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.memory import MemoryStore
 from liveedit.store.pool import Pool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explanation:
-    """Why an edit does or does not concern a query.
-
-    Args:
-        edit: The edit.
-        vision: Similarity of what the pictures show; says nothing where there is none.
-        threshold: What it must exceed: the vision sentinel's similarity plus the margin, which
-            grows with the edits in force.
-        passes: Whether it does, and the question passes, too; of text-only ones the question alone.
-        prompt: Similarity of the questions less its margin: the argument of the sigmoid.
-        weight: How much the edit's expert is added; zero if it does not pass.
-    """
-
-    edit: Edit
-    vision: float
-    threshold: float
-    passes: bool
-    prompt: float
-    weight: float
+from liveedit.store.saved_edits import EDITS_FILE, load_edits
+from liveedit.store.sql import SqlStore
 
 
 class EditedModel:
-    """A loaded backbone with an editor and a store; the backbone's weights are never touched.
+    """A loaded backbone with an editing method and a store; no weight is ever changed for good.
 
-    A hook is on the backbone only while a call of this class runs, and only if there is an edit in
-    force: without edits, and after the last one is revoked, all outputs are bit-identical to the
+    Without edits, and after the last one is revoked, all outputs are bit-identical to the
     backbone's own.
 
     Args:
-        backbone: The wrapped model.
-        network: An editor trained for it.
+        method: An editing method, with the backbone it is for.
         store: Where edits are kept, or the file or URL of a store, which is made if it is not
             there; in memory by default.
-        config: What happens when a correction is made.
 
     Raises:
+        OtherMethod: The store's edits were made by another method; it is not touched.
         StoreError: The store cannot be used, or was made with another backbone or editor.
     """
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        network: EditorNetwork,
-        store: Store | str | Path | None = None,
-        config: EditingConfig | None = None,
-    ) -> None:
-        self.backbone = backbone
-        self.network = network.to(backbone.edit_device).eval()
-        self.store = self._opened(store)
-        self.config = config or EditingConfig()
+    def __init__(self, method: Method, store: Store | str | Path | None = None) -> None:
+        self.method = method
+        self.store = _opened(store, method)
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
         self._namespace: ContextVar[str] = ContextVar("namespace", default="")
         self._revision: ContextVar[int | None] = ContextVar("revision", default=None)
@@ -101,28 +61,33 @@ class EditedModel:
         cls,
         model: str | Path = "pocket",
         *,
+        method: str | None = None,
         editor: str | Path | None = None,
         store: Store | str | Path | None = None,
-        config: EditingConfig | None = None,
+        config: Config | None = None,
         **loading: Any,
     ) -> EditedModel:
-        """Load a backbone and the editor trained for it, or an edited model that was saved.
+        """Load a backbone and an editing method for it, or an edited model that was saved.
 
         Args:
             model: ``pocket`` (built on first use), the folder of a transformers model, the id of
                 one on the hub, or what :meth:`save_pretrained` wrote.
-            editor: Folder that ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if
-                there are any; for the pocket VLM the shipped one by default.
+            method: Name of the editing method; that of a saved model, else ``liveedit``.
+            editor: What was trained or calibrated for the method and this backbone: the folder that
+                ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if there are any.
+                By default what the method ships for the backbone.
             store: Where edits are kept, or the file or URL of a store, which is made if it is not
                 there; in memory by default. A store of its own does not take up saved edits.
-            config: What happens when a correction is made.
+            config: How corrections are made; of the method's own class.
             loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
                 dtype, quantization_config, edit_layer, revision.
 
         Raises:
-            BadCheckpoint: There is no such model or editor.
+            BadCheckpoint: There is no such model, or nothing that the method needs for it.
             BackboneMismatch: The editor was trained for another backbone or layer.
             UnknownFamily: The model is of no supported family.
+            UnknownMethod: There is no such method.
+            OtherMethod: The store's edits were made by another method; it is not touched.
             StoreError: The store cannot be used, or was made with another backbone or editor.
         """
         saved = None if model == "pocket" else hub_folder(model, revision=loading.get("revision"))
@@ -130,27 +95,47 @@ class EditedModel:
         if source is not None:
             loading = {"edit_layer": source["edit_layer"], **loading, "revision": None}
             model, editor = source["model"], editor or saved
-        backbone = load_backbone(model, **loading)
-        folder = Path(editor or shipped_editor())
-        network = load_editor(folder, backbone.fingerprint())
-        edited = cls(backbone, network, store, config)
-        if store is None and (folder / EDITS_FILE).is_file():
-            load_edits(folder, edited.store)
+            method = method or source["method"]
+        chosen = method_class(method or "liveedit")
+        folder = None if editor is None else Path(editor)
+        edited = cls(chosen.load(load_backbone(model, **loading), folder, config), store)
+        if store is None and folder is not None and (folder / EDITS_FILE).is_file():
+            load_edits(folder, edited.store, edited.method.layout)
         return edited
 
     def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> Path:
-        """Write editor and edits for :meth:`from_pretrained`.
+        """Write method and edits for :meth:`from_pretrained`.
 
         Args:
             folder: Made if missing.
             backbone: With the backbone's own weights, which no edit ever changes; without them the
                 folder names where they came from.
         """
-        return save_pretrained(self, folder, backbone=backbone)
+        save_edited(self.method, self.store, Path(folder), backbone=backbone)
+        return Path(folder)
 
-    def push_to_hub(self, repo_id: str, *, private: bool = True, **more: Any) -> str:
-        """Send editor and edits to the hub; see :func:`liveedit.saving.hub.push_to_hub`."""
-        return push_to_hub(self, repo_id, private=private, **more)
+    def push_to_hub(
+        self, repo_id: str, *, private: bool = True, backbone: bool = False, **more: Any
+    ) -> str:
+        """Save the edited model and send it to the hub.
+
+        Args:
+            repo_id: ``owner/name``; made if missing.
+            private: Whether a new repository is: edits tell what people corrected.
+            backbone: See :meth:`save_pretrained`.
+            more: For ``HfApi.upload_folder`` (revision, commit_message, ...).
+
+        Returns:
+            Address of the commit.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, backbone=backbone)
+            return upload_folder(Path(folder), repo_id, private=private, **more)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model that is edited."""
+        return self.method.backbone
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -182,7 +167,7 @@ class EditedModel:
             BadImage: The picture cannot be read.
             EmptyText: Prompt or target says nothing.
             ControlTokenInText: Prompt or target holds a control token of the model.
-            TextOnlyCorrection: There is no picture, and the editor has no text router.
+            TextOnlyCorrection: There is no picture, and the method needs one.
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
@@ -219,6 +204,8 @@ class EditedModel:
             ControlTokenInText, TextOnlyCorrection, PastRevision, StoreError: See :meth:`edit`.
         """
         self._refuse_past()
+        if not self.method.abilities.text_only and any(c.image is None for c in corrections):
+            raise TextOnlyCorrection(self.method.name)
         if namespaces is None:
             namespaces = [self._namespace.get()] * len(corrections)
         if len(namespaces) != len(corrections):
@@ -226,28 +213,24 @@ class EditedModel:
                 f"{len(corrections)} corrections, {len(namespaces)} namespaces: give one for each"
             )
         authors, reasons = (
-            [told] * len(corrections) if isinstance(told, str) else told
-            for told in (author, reason)
+            [one] * len(corrections) if isinstance(one, str) else one for one in (author, reason)
         )
         outcomes: list[EditOutcome] = []
         starts = range(0, len(corrections), batch)
         with self.store.transaction(keep=not preview):
             for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
                 rows = slice(start, start + batch)
-                made = make_edits(
-                    self.backbone,
-                    self.network,
-                    self.store,
-                    corrections[rows],
-                    namespaces[rows],
-                    self.config,
+                some = corrections[rows]
+                edits = edits_of(
+                    some,
+                    namespaces=namespaces[rows],
                     authors=authors[rows],
                     reasons=reasons[rows],
                 )
-                edits = [one.edit for one in made.outcomes]
-                images = [correction.image for correction in corrections[rows]]
-                self.store.add(edits, made.experts, made.features, images)
-                outcomes += made.outcomes
+                new = self.method.edit(edits, some, self.store)
+                images = [correction.image for correction in some]
+                self.store.add([one.edit for one in new.outcomes], new.keys, new.values, images)
+                outcomes += new.outcomes
             if before_write is not None:
                 before_write(outcomes)
         return outcomes
@@ -259,10 +242,17 @@ class EditedModel:
 
         Raises:
             UnknownEdit: There is none of that name, or it is revoked already.
+            MethodCannot: The method cannot take edits back.
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
         self._refuse_past()
+        if self.method.abilities.revoke == "never":
+            raise MethodCannot(
+                self.method.name,
+                "take an edit back",
+                instead="correct the answer anew, or start from a store without it",
+            )
         return self.store.revoke(edit_id, author=author, reason=reason)
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
@@ -311,52 +301,25 @@ class EditedModel:
         """
         if isinstance(prompts, str):
             return self.generate([images], [prompts], max_new_tokens=max_new_tokens, **options)[0]  # type: ignore[list-item]
-        query = self._query(images, prompts)  # type: ignore[arg-type]
-        with torch.no_grad(), self._edited(query):
+        questions = open_questions(images, prompts)  # type: ignore[arg-type]
+        with torch.no_grad(), self._answering(questions) as query:
             answers = self.backbone.generate(query, max_new_tokens=max_new_tokens, **options)
         return [answer.strip() for answer in answers]
-
-    @torch.no_grad()
-    def target_logits(
-        self, query: Query, states: Float[Tensor, "batch length width"]
-    ) -> Float[Tensor, "kept vocabulary"]:
-        """Logits at the positions that predict the target tokens of a query (teacher forcing).
-
-        Args:
-            query: Questions with targets.
-            states: The unedited states at the edit layer, as ``backbone.states`` gives them: the
-                layers below the edit layer need not run again.
-        """
-        routed = self._choose(self._represent(query, states), self._pool())
-        edited = states if routed is None else routed.add_to(states, self.network.scale)
-        return self.backbone.finish(
-            edited, query.attention_mask, query.spans.predicts, query.per_token
-        )
-
-    @torch.no_grad()
-    def route(self, query: Query, states: Float[Tensor, "batch length width"]) -> Route:
-        """Scores of every edit in force, for every row of a query."""
-        features = self.network.extractor(self._represent(query, states))
-        return route_in(self.network.router, features, self._pool())
 
     @torch.no_grad()
     def explain(
         self, image: ImageSource | None, prompt: str, *, most: int | None = None
     ) -> list[Explanation]:
-        """What the router thinks of each edit in force for one query, largest weight first.
+        """What the method thinks of each edit in force for one query, largest weight first.
 
-        Of very many edits only those that the store's index proposes are told.
+        Of very many edits only those that the store's index proposes are looked at.
 
         Args:
             image: A picture, or None.
             prompt: A question.
             most: Only so many, the first.
         """
-        query = self._query([image], [prompt])
-        represented = self._represent(query, self.backbone.states(query))
-        features = self.network.extractor(represented)
-        pool = self._pool().near(features)
-        route = route_in(self.network.router, features, pool)
+        route, pool = self.method.route(open_questions([image], [prompt]), self._pool())
         weights, vision = route.weights[0].tolist(), route.vision[0].tolist()
         rows = pool.eligible[0].nonzero().flatten().tolist()
         rows = sorted(rows, key=lambda row: (weights[row], vision[row]), reverse=True)[:most]
@@ -412,77 +375,34 @@ class EditedModel:
         finally:
             self._revision.reset(token)
 
-    def disabled(self) -> Any:
+    def disabled(self) -> AbstractContextManager[None]:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
-
-    def _query(
-        self,
-        images: Sequence[ImageSource | Sequence[ImageSource] | None],
-        prompts: Sequence[str],
-    ) -> Query:
-        opened: list[Pictures] = [
-            [open_image(one) for one in image]
-            if isinstance(image, list | tuple)
-            else None
-            if image is None
-            else open_image(image)  # type: ignore[arg-type]
-            for image in images
-        ]
-        return self.backbone.query(opened, [checked_text(p, "prompt") for p in prompts])
 
     def _pool(self) -> Pool:
         return self.store.pool(
             self._only.get(), namespaces=[self._namespace.get()], revision=self._revision.get()
         )
 
-    def _opened(self, store: Store | str | Path | None) -> Store:
-        network, device = self.network, self.backbone.edit_device
-        if store is None:
-            return MemoryStore(
-                width=network.state_width,
-                rank=network.config.rank,
-                features=network.features,
-                device=device,
-            )
-        if isinstance(store, MemoryStore):
-            return store
-        from liveedit.store.sql import SqlStore
-
-        identity = identity_of(self.backbone, network)
-        if isinstance(store, (str, Path)):
-            return SqlStore(store, identity, device=device)
-        if isinstance(store, SqlStore):
-            store.log.require(identity)
-        return store
+    def _answering(self, questions: Questions) -> AbstractContextManager[Query]:
+        """What the backbone is to be given, with the edits that concern it."""
+        pool = self._pool()  # the query sees this revision, whatever is written meanwhile
+        if pool.eligible.any():
+            return self.method.apply(questions, pool)
+        return nullcontext(self.backbone.query(questions.pictures, questions.prompts))
 
     def _refuse_past(self) -> None:
         revision = self._revision.get()
         if revision is not None:
             raise PastRevision(revision)
 
-    def _represent(
-        self, query: Query, states: Float[Tensor, "batch length width"]
-    ) -> Representation:
-        states = standardise(states, self.network.scale)
-        return Representation(states=states, spans=query.spans)
 
-    def _edited(self, query: Query) -> Any:
-        pool = self._pool()  # the query sees this revision, whatever is written meanwhile
-        if not pool.eligible.any():
-            return nullcontext()
-        return edited_layer(
-            self.backbone.layer,
-            query.spans,
-            self.network.scale,
-            lambda representation: self._choose(representation, pool),
-        )
-
-    def _choose(self, representation: Representation, pool: Pool) -> RoutedExperts | None:
-        features = self.network.extractor(representation)
-        while pool.eligible.any():
-            try:
-                return choose_experts(self.network.router, features, pool)
-            except DamagedEdit as error:
-                pool = pool.without(error.edit_id)
-        return None
+def _opened(store: Store | str | Path | None, method: Method) -> Store:
+    device = method.backbone.edit_device
+    if store is None:
+        return MemoryStore(method.layout, device=device)
+    if isinstance(store, str | Path):
+        return SqlStore(store, method.identity, device=device)
+    if isinstance(store, SqlStore):
+        store.log.require(method.identity)
+    return store

@@ -9,11 +9,13 @@ from PIL import Image
 
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
+from liveedit.editor.pretrained import SOURCE_FILE
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
-from liveedit.saving.hub import EDITS_FILE, EXPERTS_FILE, SOURCE_FILE, load_edits, save_edits
+from liveedit.store.saved_edits import EDITS_FILE, TENSORS_FILE, load_edits, save_edits
 from tests.backbones.families import tiny
 
 ASKED = ["What is this?", "Where is it?", "Who is it?"]
@@ -31,7 +33,7 @@ def model(pictures: list[Image.Image]) -> EditedModel:
     network.router.prompt_bias.data.fill_(5)
     network.router.text_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
-    model = EditedModel(backbone, network)
+    model = EditedModel(LiveEdit(backbone, network))
     model.edit(pictures[0], ASKED[0], "a red dog")
     model.edit(pictures[0], ASKED[0], "in Rome")
     model.edit_many(
@@ -65,7 +67,7 @@ def test_saving_again_changes_nothing(model, saved, tmp_path):
     again = EditedModel.from_pretrained(saved, dtype=torch.float32).save_pretrained(
         tmp_path / "again"
     )
-    for name in (EDITS_FILE, EXPERTS_FILE, "editor.safetensors"):
+    for name in (EDITS_FILE, TENSORS_FILE, "editor.safetensors"):
         assert (again / name).read_bytes() == (saved / name).read_bytes()
     assert json.loads((again / SOURCE_FILE).read_text())["model"] == str(saved / "backbone")
     assert EditedModel.from_pretrained(again, dtype=torch.float32).edits == model.edits
@@ -75,14 +77,14 @@ def test_an_edit_that_supersedes_a_revoked_one(model, tmp_path):
     first, second = (model.store.get(name) for name in model.store.pool().ids[:2])
     model.store.revoke(first.id)
     save_edits(model.store, tmp_path)
-    fresh = EditedModel(model.backbone, model.network)
-    load_edits(tmp_path, fresh.store)
+    fresh = EditedModel(LiveEdit(model.backbone, model.method.network))
+    load_edits(tmp_path, fresh.store, fresh.method.layout)
     assert fresh.store.get(second.id) == replace(second, supersedes=())
 
 
 def test_no_edits(tmp_path):
     torch.manual_seed(0)
-    model = EditedModel(tiny("llava"), EditorNetwork(EditorConfig(width=16, heads=2), 64))
+    model = EditedModel(LiveEdit(tiny("llava"), EditorNetwork(EditorConfig(width=16, heads=2), 64)))
     model.save_pretrained(tmp_path, backbone=True)
     assert EditedModel.from_pretrained(tmp_path, dtype=torch.float32).edits == ()
 
@@ -103,7 +105,7 @@ def test_the_same_backbone_elsewhere_is_the_same(model, saved, tmp_path):
 
 @pytest.mark.parametrize("damage", ["flipped", "other", "format", "missing", "source"])
 def test_damage_is_refused(saved, damage):
-    experts, described = saved / EXPERTS_FILE, saved / EDITS_FILE
+    experts, described = saved / TENSORS_FILE, saved / EDITS_FILE
     if damage == "flipped":
         data = bytearray(experts.read_bytes())
         data[-5] ^= 1

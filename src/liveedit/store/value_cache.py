@@ -1,4 +1,4 @@
-"""Experts that are read when a query is routed to them."""
+"""Values of edits, read when a query is routed to them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from liveedit.errors import DamagedEdit
-from liveedit.methods.liveedit.generator import Experts
 from liveedit.store.log import EditLog
 from liveedit.store.records import NewEdit
 from liveedit.store.serialization import BadBytes, unpack
 
+Values = dict[str, Tensor]
 
-class ExpertCache:
-    """Experts by the number of their edit in the log.
+
+class ValueCache:
+    """Values by the number of their edit in the log.
 
     Args:
         log: Where they are written.
@@ -27,44 +28,46 @@ class ExpertCache:
 
     def __init__(self, log: EditLog, kept: int, name_of: Callable[[int], str | None]) -> None:
         self._log, self._name_of = log, name_of
-        self._shapes = log.shapes()["expert"]
+        self._shapes = log.identity.layout.values
         self._recent = _Recent(kept)
 
-    def take(self, numbers: Sequence[int], staged: Sequence[NewEdit]) -> Experts:
-        """Experts in the order of the numbers; negative ones are not written yet.
+    def take(self, numbers: Sequence[int], staged: Sequence[NewEdit]) -> dict[str, Tensor]:
+        """Values in the order of the numbers; negative numbers are not written yet.
 
         Raises:
             DamagedEdit: One is not what was written.
         """
         found = self._recent.some(numbers)
         missing = [number for number in numbers if number >= 0 and number not in found]
-        fresh = self._log.experts(missing) if missing else {}
+        fresh = self._log.values(missing) if missing else {}
         for number in numbers:
             if number not in found:
-                data = fresh[number] if number >= 0 else staged[-1 - number].expert
+                data = fresh[number] if number >= 0 else staged[-1 - number].values
                 found[number] = self._unpacked(number, data)
         self._recent.keep({number: found[number] for number in fresh})
-        shape = (0, 2, *self._shapes["u"])
-        both = torch.stack([found[n] for n in numbers]) if numbers else torch.empty(shape)
-        return Experts(u=both[:, 0], v=both[:, 1])
+        return {
+            name: torch.stack([found[number][name] for number in numbers])
+            if numbers
+            else torch.empty(0, *shape)
+            for name, shape in self._shapes.items()
+        }
 
-    def _unpacked(self, number: int, data: bytes) -> Tensor:
+    def _unpacked(self, number: int, data: bytes) -> Values:
         try:
-            tensors = unpack(data, self._shapes)
+            return unpack(data, self._shapes)
         except BadBytes as error:
             raise DamagedEdit(self._name_of(number) or f"number {number}", str(error)) from error
-        return torch.stack([tensors["u"], tensors["v"]])
 
 
 class _Recent:
-    """Experts that were read lately, at most so many."""
+    """Values that were read lately, at most so many."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._known: OrderedDict[int, Tensor] = OrderedDict()
+        self._known: OrderedDict[int, Values] = OrderedDict()
         self._lock = Lock()
 
-    def some(self, numbers: Sequence[int]) -> dict[int, Tensor]:
+    def some(self, numbers: Sequence[int]) -> dict[int, Values]:
         """Those of some numbers that are known."""
         with self._lock:
             found = {number: self._known[number] for number in numbers if number in self._known}
@@ -72,9 +75,9 @@ class _Recent:
                 self._known.move_to_end(number)
         return found
 
-    def keep(self, experts: dict[int, Tensor]) -> None:
-        """Keep experts, and forget those that were not asked for the longest."""
+    def keep(self, values: dict[int, Values]) -> None:
+        """Keep values, and forget those that were not asked for the longest."""
         with self._lock:
-            self._known.update(experts)
+            self._known.update(values)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)

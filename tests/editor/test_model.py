@@ -8,10 +8,16 @@ from liveedit.editor import EditedModel
 from liveedit.errors import BadImage, ControlTokenInText, EmptyText, TextOnlyCorrection, UnknownEdit
 from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
 from liveedit.methods.liveedit.edit import _NEIGHBOURS, _TEXT_NEIGHBOURS
+from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 
 PROMPTS = ["What is this?", "Say at some length what there is to be seen in the picture.", "Why?"]
+
+
+def with_config(model: EditedModel, config: EditingConfig) -> EditedModel:
+    """The same without edits, making edits in another way."""
+    return EditedModel(LiveEdit(model.backbone, model.method.network, config))
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ def model(backbone: LlavaBackbone, pictures: list[Image.Image]) -> EditedModel:
     network.router.prompt_bias.data.fill_(5)
     network.router.text_bias.data.fill_(5)
     network.generator.v_gain.data.fill_(20)
-    return EditedModel(backbone, network)
+    return EditedModel(LiveEdit(backbone, network))
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def edited(model: EditedModel, pictures: list[Image.Image]) -> EditedModel:
 def all_logits(model: EditedModel, pictures: list[Image.Image]) -> torch.Tensor:
     """Logits of a whole pass with the edits in force."""
     query = model.backbone.query([None, *pictures[:2]], PROMPTS)
-    with torch.no_grad(), model._edited(query):
+    with torch.no_grad(), model.method.applied(query, model._pool()):
         return model.backbone.model(**query.model_inputs()).logits
 
 
@@ -84,7 +90,7 @@ def test_a_query_that_no_edit_concerns_is_bit_identical(
     model.edit(None if image is None else pictures[image], PROMPTS[0], "a violet")
     base = base_logits(model, pictures)
     assert not torch.equal(base, all_logits(model, pictures))
-    router = model.network.router
+    router = model.method.network.router
     (router.text_bias if image is None else router.prompt_bias).data.fill_(-100)
     assert torch.equal(base, all_logits(model, pictures))
 
@@ -153,8 +159,8 @@ def test_beams_and_cacheless_decoding_keep_the_route(edited: EditedModel, pictur
 
 def test_target_logits_equal_a_whole_pass(edited: EditedModel, pictures) -> None:
     query = edited.backbone.query(pictures, PROMPTS, ["one", "two of them", "three"])
-    short = edited.target_logits(query, edited.backbone.states(query))
-    with torch.no_grad(), edited._edited(query):
+    short = edited.method.target_logits(query, edited.backbone.states(query), edited.store.pool())
+    with torch.no_grad(), edited.method.applied(query, edited._pool()):
         inputs = query.model_inputs() | {"position_ids": query.position_ids}
         whole = edited.backbone.model(**inputs).logits[query.spans.predicts]
     torch.testing.assert_close(short, whole, atol=1e-4, rtol=1e-4)
@@ -163,7 +169,7 @@ def test_target_logits_equal_a_whole_pass(edited: EditedModel, pictures) -> None
 def test_many_edits_at_once_equal_one_after_the_other(edited: EditedModel, pictures) -> None:
     edited.edit(None, "Who is it?", "a king")
     one_by_one = edited.store.pool()
-    batched = EditedModel(edited.backbone, edited.network)
+    batched = EditedModel(LiveEdit(edited.backbone, edited.method.network))
     batched.edit_many(
         [
             Correction(image=pictures[0], prompt="What is this?", target="a violet"),
@@ -172,16 +178,18 @@ def test_many_edits_at_once_equal_one_after_the_other(edited: EditedModel, pictu
         ]
     )
     pool = batched.store.pool()
-    torch.testing.assert_close(one_by_one.experts.u, pool.experts.u, atol=1e-4, rtol=1e-4)
-    for name in ("vision", "prompt", "sees"):
-        alone, together = getattr(one_by_one.features, name), getattr(pool.features, name)
+    alone, together = one_by_one.take(None)["u"], pool.take(None)["u"]
+    torch.testing.assert_close(alone, together, atol=1e-4, rtol=1e-4)
+    assert torch.equal(one_by_one.keys.sees, pool.keys.sees)
+    for name, alone in one_by_one.keys.whole.vectors.items():
+        together = pool.keys.whole.vectors[name]
         torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-4)
 
 
 def test_explain_names_every_edit_in_force_and_weighs_as_the_route_does(
     edited: EditedModel, pictures
 ) -> None:
-    edited.network.router.prompt_bias.data.fill_(-8)  # between what the two questions reach
+    edited.method.network.router.prompt_bias.data.fill_(-8)  # between what the two questions reach
     found = edited.explain(pictures[0], "What is this?")
     assert {one.edit.id for one in found} == {edit.id for edit in edited.edits}
     assert found[0].edit.target == "a violet"
@@ -243,12 +251,12 @@ def test_without_a_text_router_a_text_only_correction_is_refused(
     model: EditedModel, pictures
 ) -> None:
     config = EditorConfig(width=32, heads=2, rank=4, text_router=False)
-    plain = EditedModel(model.backbone, EditorNetwork(config, model.backbone.width))
+    plain = EditedModel(LiveEdit(model.backbone, EditorNetwork(config, model.backbone.width)))
     corrections = [
         Correction(image=image, prompt="What is this?", target="a violet")
         for image in (pictures[0], None)
     ]
-    with pytest.raises(TextOnlyCorrection, match="needs a picture"):
+    with pytest.raises(TextOnlyCorrection, match="without a picture; give a picture"):
         plain.edit_many(corrections, batch=1)
     assert plain.edits == ()
     assert plain.store.pool().eligible.shape == (1, 0)
@@ -300,7 +308,9 @@ def test_a_repetition_is_told_and_replaces_nothing(edited: EditedModel, pictures
 
 
 def test_without_supersede_both_stay(model: EditedModel, pictures) -> None:
-    plain = EditedModel(model.backbone, model.network, config=EditingConfig(supersede=False))
+    plain = EditedModel(
+        LiveEdit(model.backbone, model.method.network, EditingConfig(supersede=False))
+    )
     for target in ("a violet", "a rose"):
         made = plain.edit(pictures[0], "What is this?", target)
     assert [conflict.kind for conflict in made.conflicts] == ["contradicts"]
@@ -329,11 +339,13 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
             strict=True,
         )
     ]
-    model.network.generator.v_gain.data.fill_(0.1)
-    once = EditedModel(model.backbone, model.network, config=EditingConfig(refine_steps=0))
+    model.method.network.generator.v_gain.data.fill_(0.1)
+    once = EditedModel(
+        LiveEdit(model.backbone, model.method.network, EditingConfig(refine_steps=0))
+    )
     assert not any(made.reached for made in once.edit_many(corrections))
     patient = EditingConfig(refine_steps=60, refine_rate=0.1)
-    refined = EditedModel(model.backbone, model.network, config=patient)
+    refined = with_config(model, patient)
     outcomes = refined.edit_many(corrections)
     assert all(made.reached and 0 < made.steps <= 60 for made in outcomes)
     for correction in corrections:
@@ -344,18 +356,18 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
 def test_refinement_keeps_neighbours_where_it_is_told_to(
     model: EditedModel, pictures, image, questions
 ) -> None:
-    model.network.generator.v_gain.data.fill_(0.1)
+    model.method.network.generator.v_gain.data.fill_(0.1)
     picture = None if image is None else pictures[image]
     neighbours = [(picture, question) for question in questions]
     query = model.backbone.query(*zip(*neighbours, strict=True))
 
     def moved(locality: float) -> float:
         config = EditingConfig(refine_steps=40, refine_rate=0.1, refine_locality=locality)
-        edited = EditedModel(model.backbone, model.network, config=config)
+        edited = with_config(model, config)
         assert edited.edit(picture, "What is this?", "a violet").reached
         with torch.no_grad():
             before = model.backbone.model(**query.model_inputs()).logits[:, -1]
-            with edited._edited(query):
+            with edited.method.applied(query, edited._pool()):
                 after = model.backbone.model(**query.model_inputs()).logits[:, -1]
         return float((after.softmax(-1) - before.softmax(-1)).abs().sum())
 
@@ -404,7 +416,7 @@ def test_namespaces_made_at_once_equal_models_of_their_own(model: EditedModel, p
     assert [made.edit.namespace for made in together] == names
     for name in "ab":
         rows = [row for row, other in enumerate(names) if other == name]
-        alone = EditedModel(model.backbone, model.network)
+        alone = EditedModel(LiveEdit(model.backbone, model.method.network))
         outcomes = alone.edit_many([corrections[row] for row in rows])
         for row, own in zip(rows, outcomes, strict=True):
             made = together[row]

@@ -1,0 +1,56 @@
+"""Edited models as folders: the method, the edits, and which backbone they are of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from liveedit.errors import BadCheckpoint
+from liveedit.methods.base import Method
+from liveedit.saving.fingerprint import weights_revision
+from liveedit.store.base import Store
+from liveedit.store.saved_edits import save_edits
+
+SOURCE_FILE = "source.json"
+_INSIDE = "backbone"  # where a backbone lies that was saved with its edits
+
+
+def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -> None:
+    """Write an edited model.
+
+    Args:
+        method: The method, with its backbone.
+        store: The edits.
+        folder: Made if missing.
+        backbone: With the backbone's own weights and processor, which no edit ever changes; without
+            them the folder names where they came from.
+    """
+    model, fingerprint = method.backbone, method.backbone.fingerprint()
+    source = {"model": model.source, "edit_layer": model.edit_layer, "method": method.name}
+    folder.mkdir(parents=True, exist_ok=True)
+    if backbone:
+        source["model"] = _INSIDE
+        model.model.save_pretrained(folder / _INSIDE)
+        model.processor.save_pretrained(folder / _INSIDE)
+        fingerprint |= {"backbone": _INSIDE, "weights": weights_revision(folder / _INSIDE)}
+    method.save(folder, fingerprint)
+    save_edits(store, folder)
+    (folder / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+
+
+def saved_source(folder: Path) -> dict[str, Any] | None:
+    """Which backbone and method a saved edited model is of; None if the folder is something else.
+
+    Raises:
+        BadCheckpoint: It cannot be read.
+    """
+    path = folder / SOURCE_FILE
+    if not path.is_file():
+        return None
+    try:
+        source = json.loads(path.read_text(encoding="utf-8"))
+        model = folder / _INSIDE if source["model"] == _INSIDE else source["model"]
+        return {"method": "liveedit", **source, "model": model}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadCheckpoint(f"{path} cannot be read ({error}); save the model again") from error

@@ -1,0 +1,204 @@
+"""LiveEdit behind the contract of an editing method (CVPR 2025, arXiv 2411.15432)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.query import Query, Questions
+from liveedit.backbones.spans import Spans
+from liveedit.config import Config
+from liveedit.correction import Correction
+from liveedit.errors import BadCheckpoint, DamagedEdit
+from liveedit.methods.base import Abilities
+from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
+from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.edit import make_edits
+from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
+from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
+from liveedit.methods.liveedit.routing import RoutingFeatures
+from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in
+from liveedit.methods.liveedit.tensors import keys_of, layout_of
+from liveedit.methods.outcome import NewEdits
+from liveedit.methods.route import Route
+from liveedit.methods.states import StateMethod
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+from liveedit.store.tensors import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertChange:
+    """The residual of the experts that the rows of a batch are routed to."""
+
+    routed: RoutedExperts
+    scale: StateScale
+
+    @property
+    def concerned(self) -> Bool[Tensor, " batch"]:
+        """Rows that anything is added to."""
+        return (self.routed.weights != 0).any(1)
+
+    def take(self, rows: Int[Tensor, " some"]) -> ExpertChange:
+        """Some rows."""
+        return ExpertChange(routed=self.routed.rows(rows), scale=self.scale)
+
+    def digest(self, row: int) -> bytes:
+        """What is added to a row; padding does not matter."""
+        return self.routed.digest(row)
+
+    def add_to(
+        self, states: Float[Tensor, "batch length width"]
+    ) -> Float[Tensor, "batch length width"]:
+        """Edited states; rows that are not concerned stay bit-identical."""
+        return self.routed.add_to(states, self.scale)
+
+
+class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
+    """LiveEdit with a trained editor.
+
+    A hook is on the backbone only while it answers, and only if there is an edit in force.
+
+    Args:
+        backbone: The frozen model.
+        network: An editor trained for it.
+        config: What happens when a correction is made.
+    """
+
+    name = "liveedit"
+    config_class = EditingConfig
+    config: EditingConfig
+
+    def __init__(
+        self, backbone: Backbone, network: EditorNetwork, config: EditingConfig | None = None
+    ) -> None:
+        super().__init__(backbone, config or EditingConfig())
+        self.network = network.to(backbone.edit_device).eval()
+
+    @classmethod
+    def load(
+        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
+    ) -> LiveEdit:
+        """Read an editor; by default the one that is shipped for the backbone.
+
+        Raises:
+            BadCheckpoint: There is none, or it is damaged.
+            BackboneMismatch: It was trained for another backbone or layer.
+        """
+        folder = folder or backbone.editors.get(cls.name)
+        if folder is None:
+            raise BadCheckpoint(
+                f"there is no editor for {backbone.name}: train one with `liveedit train --model "
+                f"{backbone.source} --out OUT` and give OUT/editor"
+            )
+        assert config is None or isinstance(config, EditingConfig)
+        return cls(backbone, load_editor(folder, backbone.fingerprint()), config)
+
+    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
+        """Write the editor."""
+        save_editor(self.network, fingerprint or self.backbone.fingerprint(), folder)
+
+    @property
+    def abilities(self) -> Abilities:
+        """Text-only corrections need the text router."""
+        return Abilities(text_only=self.network.config.text_router, trained=True)
+
+    @property
+    def layout(self) -> Layout:
+        """Keys are routing features, values are experts."""
+        return layout_of(self.network.config, self.network.state_width)
+
+    @classmethod
+    def default_layout(cls, backbone: Backbone) -> Layout:
+        """That of an editor with the default settings."""
+        return layout_of(EditorConfig(), backbone.width)
+
+    @property
+    def learned(self) -> dict[str, object]:
+        """Digest of the editor."""
+        return {"editor": editor_digest(self.network)}
+
+    def describe(self) -> dict[str, Any]:
+        """Architecture, and what happens when a correction is made."""
+        return {"editor": self.network.config.model_dump(), "editing": self.config.model_dump()}
+
+    def edit(
+        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+    ) -> NewEdits:
+        """Generate an expert for each correction, verify it, and refine it where it falls short.
+
+        Raises:
+            TextOnlyCorrection: One has no picture, and the editor has no text router.
+            DamagedEdit: One of the store that concerns them is; it is left out from now on.
+        """
+        return make_edits(self.backbone, self.network, store, edits, corrections, self.config)
+
+    @torch.no_grad()
+    def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
+        """Hard filter by what the picture shows, soft weights by what is asked."""
+        query = self.backbone.query(questions.pictures, questions.prompts)
+        features = self.features(self.backbone.states(query), query.spans)
+        near = pool.near(keys_of(features))
+        return self.route_features(features, near), near
+
+    @contextmanager
+    def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
+        """Add the experts that are routed to, from the prefill's own states."""
+        query = self.backbone.query(questions.pictures, questions.prompts, questions.targets)
+        with self.applied(query, pool):
+            yield query
+
+    def applied(self, query: Query, pool: Pool) -> AbstractContextManager[None]:
+        """The same for a query that is tokenised already."""
+
+        def choose(representation: Representation) -> RoutedExperts | None:
+            features = self.network.extractor(representation)
+            left = pool
+            while left.eligible.any():
+                try:
+                    return choose_experts(self.network.router, features, left)
+                except DamagedEdit as error:
+                    left = left.without(error.edit_id)
+            return None
+
+        return edited_layer(self.backbone.layer, query.spans, self.network.scale, choose)
+
+    def features(
+        self, states: Float[Tensor, "batch length width"], spans: Spans
+    ) -> RoutingFeatures:
+        """Input-side routing features."""
+        states = standardise(states, self.network.scale)
+        return self.network.extractor(Representation(states=states, spans=spans))
+
+    def join(self, parts: Sequence[RoutingFeatures]) -> RoutingFeatures:
+        """Features of several batches as one."""
+        return RoutingFeatures.join(parts)
+
+    def route_features(self, features: RoutingFeatures, pool: Pool) -> Route:
+        """Scores of every edit of the pool."""
+        return route_in(self.network.router, features, pool)
+
+    def change(self, route: Route, pool: Pool) -> ExpertChange | None:
+        """The experts with a weight, and no others, are read from the store."""
+        routed = fetch_from(route.weights, pool)
+        return None if routed is None else ExpertChange(routed=routed, scale=self.network.scale)
+
+    def changing(self, query: Query, change: ExpertChange | None) -> AbstractContextManager[None]:
+        """The same route whatever the prefill's states are."""
+        if change is None:
+            return nullcontext()
+        layer, scale = self.backbone.layer, self.network.scale
+        return edited_layer(layer, query.spans, scale, lambda _: change.routed)
+
+
+METHOD = LiveEdit

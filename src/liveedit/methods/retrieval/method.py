@@ -1,0 +1,303 @@
+"""Retrieval behind the contract of an editing method: what a practitioner tries first.
+
+A correction's keys are the picture's mean vision feature and a sentence encoder's embedding of the
+question. The nearest edit for which both cosines exceed their thresholds is put before the question
+as text. Nothing is trained; the thresholds are calibrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.query import Query, Questions
+from liveedit.config import Config
+from liveedit.correction import Correction
+from liveedit.errors import BackboneMismatch, BadCheckpoint
+from liveedit.methods.base import Abilities, Method
+from liveedit.methods.examples import Example
+from liveedit.methods.outcome import Conflict, EditOutcome, NewEdits
+from liveedit.methods.retrieval.checkpoint import Calibrated, load_calibrated, save_calibrated
+from liveedit.methods.retrieval.config import RetrievalConfig
+from liveedit.methods.retrieval.encoder import SENTENCE_WIDTH, encode_pictures, encode_questions
+from liveedit.methods.retrieval.thresholds import Compared, best_thresholds, found
+from liveedit.methods.route import Route
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys, Layout
+
+
+class Retrieval(Method):
+    """The nearest correction, as text before the question.
+
+    Args:
+        backbone: The frozen model.
+        calibrated: Centres and thresholds for it.
+        config: How corrections are made and put before a question.
+    """
+
+    name = "retrieval"
+    config_class = RetrievalConfig
+    config: RetrievalConfig
+
+    def __init__(
+        self, backbone: Backbone, calibrated: Calibrated, config: RetrievalConfig | None = None
+    ) -> None:
+        super().__init__(backbone, config or RetrievalConfig())
+        self.calibrated = calibrated
+
+    @classmethod
+    def load(
+        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
+    ) -> Retrieval:
+        """Read thresholds; by default those that are shipped for the pocket VLM."""
+        assert config is None or isinstance(config, RetrievalConfig)
+        if folder is not None:
+            return cls(backbone, load_calibrated(folder, backbone.fingerprint()), config)
+        shipped = Path(str(files(__package__).joinpath("pocket")))
+        try:
+            return cls(backbone, load_calibrated(shipped, backbone.fingerprint()), config)
+        except BackboneMismatch as error:
+            raise BadCheckpoint(
+                f"there are no thresholds for {backbone.name}: calibrate with `liveedit train "
+                f"--method retrieval --model {backbone.source} --out OUT` and give OUT/editor"
+            ) from error
+
+    @classmethod
+    def prepare(
+        cls, backbone: Backbone, folder: Path, *, examples: Sequence[Example] = (), **options: Any
+    ) -> Path:
+        """Choose thresholds on corrections, all of them in force.
+
+        Args:
+            backbone: The model.
+            folder: Made if missing.
+            examples: Validation corrections.
+            options: There are no others.
+
+        Raises:
+            ValueError: There are no examples with a picture.
+            MissingExtra: The sentence encoder is not installed.
+        """
+        save_calibrated(calibrate(backbone, examples), backbone.fingerprint(), folder)
+        return folder
+
+    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
+        """Write centres and thresholds."""
+        save_calibrated(self.calibrated, fingerprint or self.backbone.fingerprint(), folder)
+
+    @property
+    def abilities(self) -> Abilities:
+        """Edits are text, so that each is taken back exactly."""
+        return Abilities(trained=True)
+
+    @property
+    def layout(self) -> Layout:
+        """Two keys, and no further tensor."""
+        return Layout(keys={"vision": self.backbone.width, "prompt": SENTENCE_WIDTH}, values={})
+
+    @property
+    def learned(self) -> dict[str, object]:
+        """Digest of centres and thresholds."""
+        return {"thresholds": self.calibrated.digest}
+
+    @torch.no_grad()
+    def edit(
+        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+    ) -> NewEdits:
+        """Compute the keys, find conflicts, and see whether the model follows."""
+        questions = Questions(
+            pictures=[one.image for one in corrections],
+            prompts=[one.prompt for one in corrections],
+            targets=[one.target for one in corrections],
+        )
+        keys = self._keys(questions)
+        conflicts = self._conflicts(edits, keys, store)
+        if self.config.supersede:
+            edits = [
+                replace(edit, supersedes=_contradicted(some))
+                for edit, some in zip(edits, conflicts, strict=True)
+            ]
+        told = [self._told(edit, edit.prompt) for edit in edits]
+        query = self.backbone.query(questions.pictures, told, questions.targets)
+        predicts = query.spans.predicts
+        right = self.backbone.logits(query).argmax(-1) == query.input_ids.roll(-1, 1)
+        reached = (right.to(predicts.device) | ~predicts).all(1)
+        outcomes = [
+            EditOutcome(edit=edit, reached=bool(reached[at]), steps=0, conflicts=conflicts[at])
+            for at, edit in enumerate(edits)
+        ]
+        return NewEdits(outcomes=outcomes, keys=keys, values={})
+
+    @torch.no_grad()
+    def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
+        """The nearest edit that passes gets weight 1."""
+        keys = self._keys(questions)
+        near = pool.near(keys)
+        vision, prompt, alike = _cosines(keys, near.keys.whole)
+        low, least = self._thresholds(keys.sees)
+        passes = near.eligible & alike & (vision > low) & (prompt > least)
+        chosen = found(vision, prompt, passes).long()
+        weights = F.one_hot(chosen.clamp(min=0), max(len(near.keys), 1))[:, : len(near.keys)]
+        weights = weights.float() * (chosen >= 0)[:, None]
+        route = Route(
+            vision=vision, threshold=low, prompt=prompt - least, passes=passes, weights=weights
+        )
+        return route, near
+
+    @contextmanager
+    def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
+        """Put what was found before each question."""
+        route, near = self.route(questions, pool)
+        best = route.weights.argmax(1).tolist() if len(near.keys) else []
+        used = [near.ids[at] for at, row in zip(best, route.weights, strict=True) if row.any()]
+        edits = near.edits_of(list(dict.fromkeys(used)))
+        prompts = [
+            self._told(edits[near.ids[at]], prompt) if row.any() else prompt
+            for prompt, at, row in zip(questions.prompts, best, route.weights, strict=True)
+        ] or questions.prompts
+        yield self.backbone.query(questions.pictures, prompts, questions.targets)
+
+    def _told(self, edit: Edit, question: str) -> str:
+        form = self.config.text_only if edit.image is None else self.config.with_picture
+        return form.format(prompt=edit.prompt, target=edit.target, question=question)
+
+    def _keys(self, questions: Questions) -> Keys:
+        return keys_of(
+            self.backbone, questions, self.calibrated.vision_centre, self.calibrated.prompt_centre
+        )
+
+    def _thresholds(
+        self, sees: Bool[Tensor, " batch"]
+    ) -> tuple[Float[Tensor, "batch 1"], Float[Tensor, "batch 1"]]:
+        one = self.calibrated
+        low = torch.where(sees, one.vision, -2.0)[:, None]
+        return low, torch.where(sees, one.prompt, one.text)[:, None]
+
+    def _conflicts(
+        self, edits: Sequence[Edit], keys: Keys, store: Store
+    ) -> list[tuple[Conflict, ...]]:
+        pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
+        vision, prompt, alike = _cosines(keys, pool.keys.whole)
+        similar = torch.where(keys.sees[:, None], vision.minimum(prompt), prompt)
+        similar = similar.masked_fill(~(alike & pool.eligible), -1.0)
+        among = _cosines(keys, keys)
+        inside = torch.where(keys.sees[:, None], among[0].minimum(among[1]), among[1])
+        together = torch.tensor(
+            [[a.namespace == b.namespace for b in edits] for a in edits], device=inside.device
+        )
+        inside = inside.masked_fill(~(among[2] & together.tril(-1)), -1.0)
+        found: list[list[Conflict]] = [[] for _ in edits]
+        for row, column in (similar > self.config.same).nonzero().tolist():
+            earlier = store.get(pool.ids[column])
+            found[row].append(_conflict(edits[row], earlier, similar[row, column].item()))
+        for row, column in (inside > self.config.same).nonzero().tolist():
+            found[row].append(_conflict(edits[row], edits[column], inside[row, column].item()))
+        return [tuple(sorted(some, key=lambda one: one.similarity, reverse=True)) for some in found]
+
+
+def keys_of(
+    backbone: Backbone,
+    questions: Questions,
+    vision_centre: Float[Tensor, " width"],
+    prompt_centre: Float[Tensor, " sentence"],
+) -> Keys:
+    """Centred keys of unit length; no picture is a key of zeros."""
+    device = backbone.edit_device
+    sees = torch.tensor(questions.sees, device=device)
+    vision = (encode_pictures(backbone, questions.pictures) - vision_centre).to(device)
+    prompt = (encode_questions(questions.prompts) - prompt_centre).to(device)
+    return Keys(
+        vectors={
+            "vision": F.normalize(vision, dim=1) * sees[:, None],
+            "prompt": F.normalize(prompt, dim=1),
+        },
+        sees=sees,
+    )
+
+
+def calibrate(backbone: Backbone, examples: Sequence[Example]) -> Calibrated:
+    """Centres of the corrections' keys, and thresholds with all of them in force.
+
+    Raises:
+        ValueError: No example has a picture.
+    """
+    pictured = [one for one in examples if one.correction.image is not None]
+    texts = [one for one in examples if one.correction.image is None]
+    if not pictured:
+        raise ValueError("give validation corrections with pictures as examples")
+    vision_centre = encode_pictures(backbone, [one.correction.image for one in pictured]).mean(0)
+    prompt_centre = encode_questions([one.correction.prompt for one in examples]).mean(0)
+
+    def thresholds(some: Sequence[Example]) -> tuple[float, float, float]:
+        asked = [(one.correction.image, one.correction.prompt) for one in some]
+        queries, own = list(asked), list(range(len(some)))
+        for at, one in enumerate(some):
+            queries += [*one.concerned, *one.unconcerned]
+            own += [at] * len(one.concerned) + [-1] * len(one.unconcerned)
+        keys, edits = (
+            keys_of(
+                backbone,
+                Questions(pictures=[p for p, _ in rows], prompts=[q for _, q in rows]),
+                vision_centre,
+                prompt_centre,
+            )
+            for rows in (queries, asked)
+        )
+        vision, prompt, alike = _cosines(keys, edits)
+        compared = Compared(
+            vision=torch.where(alike, vision, -1.0), prompt=prompt, own=torch.tensor(own).to(prompt)
+        )
+        return best_thresholds(compared)
+
+    vision, prompt, _ = thresholds(pictured)
+    text = thresholds(texts)[1] if texts else prompt
+    return Calibrated(
+        vision_centre=vision_centre,
+        prompt_centre=prompt_centre,
+        vision=vision,
+        prompt=prompt,
+        text=text,
+    )
+
+
+def _cosines(
+    queries: Keys, edits: Keys
+) -> tuple[
+    Float[Tensor, "queries edits"], Float[Tensor, "queries edits"], Bool[Tensor, "queries edits"]
+]:
+    """Of pictures, of questions; and whether both have a picture, or neither has."""
+    vision, prompt = (
+        queries.vectors[name] @ edits.vectors[name].T for name in ("vision", "prompt")
+    )
+    return vision, prompt, queries.sees[:, None] == edits.sees
+
+
+def _conflict(edit: Edit, earlier: Edit, similarity: float) -> Conflict:
+    same = edit.target.casefold().split() == earlier.target.casefold().split()
+    return Conflict(edit=earlier, kind="repeats" if same else "contradicts", similarity=similarity)
+
+
+def _contradicted(conflicts: Sequence[Conflict]) -> tuple[str, ...]:
+    """Names of the edits that go out of force, and of those that they had superseded."""
+    gone = [
+        name
+        for one in conflicts
+        if one.kind == "contradicts"
+        for name in (one.edit.id, *one.edit.supersedes)
+    ]
+    return tuple(dict.fromkeys(gone))
+
+
+METHOD = Retrieval

@@ -1,0 +1,3 @@
+"""A package that cannot be imported."""
+
+raise ImportError("its own library is missing")
