@@ -41,10 +41,11 @@ demo: $(STAMP) ## correct a small VLM on this machine, and see it happen
 test: lint ## lint, then run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff, mypy, and which way imports run
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 pocket: $(STAMP) ## train the pocket VLM's shipped weights again (docs/pocket.md)
 	@$(BIN)/liveedit pocket train $(ARGS)

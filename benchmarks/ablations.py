@@ -29,7 +29,7 @@ from liveedit.data.emoji_edit.corrections import evaluation_set
 from liveedit.data.emoji_edit.knowledge import text_evaluation_set
 from liveedit.editor import EditedModel
 from liveedit.methods.liveedit.checkpoint import load_editor
-from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.saving.cache_folder import cache_folder
 from liveedit.training.editor import EXPERT_LOSSES, ROUTING_LOSSES, EditorTraining, train_editor
@@ -100,7 +100,7 @@ def _measure(backbone: Backbone, row: str, options: argparse.Namespace) -> dict[
         _start_from_all_on(row, out, folder)
         editor = train_editor(backbone, folder, config, states=options.states)
     network = load_editor(editor, backbone.fingerprint())
-    model = EditedModel(LiveEdit(backbone, network, EditingConfig(**making)))
+    model = EditedModel(LiveEdit(backbone, network, LiveEditConfig(**making)))
     cases, texts = evaluation_set(_EDITS), text_evaluation_set()
     readings = [
         read_probes(

@@ -22,9 +22,10 @@ import torch
 
 from liveedit.store.check import check_store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 
 RANK, WIDTH, FEATURES = 4, 64, 128
 LAYOUT = Layout(

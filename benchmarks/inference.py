@@ -27,7 +27,7 @@ from liveedit import EditedModel
 from liveedit.correction import Correction
 from liveedit.data.emoji_edit.corrections import EditCase, validation_set
 from liveedit.data.emoji_edit.scene import render
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.store.edit import Edit
 from liveedit.store.tensors import Keys
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
-    model = EditedModel.from_pretrained(options.model, config=EditingConfig(refine_steps=0))
+    model = EditedModel.from_pretrained(options.model, config=LiveEditConfig(refine_steps=0))
     cases = validation_set(_REAL + options.rounds)
     corrections = [
         Correction(image=render(case.scene), prompt=case.question.text, target=case.target)

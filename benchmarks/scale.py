@@ -39,10 +39,11 @@ from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatu
 from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 
 VECTORS, RANK, BATCH = 4, 8, 1000
 PER_CONCEPT, FAMILIES, SUBSPACE = 20, 500, 64

@@ -23,7 +23,7 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MethodType
 
@@ -43,15 +43,19 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessor,
 )
 from transformers.initialization import no_init_weights
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.inspection import drawing
 from liveedit.backbones.precision import fast_dtype
+from liveedit.backbones.processors import for_pictures
 from liveedit.backbones.registry import backbone_class
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
@@ -65,6 +69,12 @@ CHAT = (
     "{% for m in messages %}{{ 'USER: ' }}{% for c in m['content'] %}"
     "{% if c['type'] == 'image' %}{{ '<image>\\n' }}{% else %}{{ c['text'] + ' ' }}{% endif %}"
     "{% endfor %}{% endfor %}{{ 'ASSISTANT:' }}"
+)
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' }}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}{{ '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 FEW = 16  # rows for which reading the weights takes longer than multiplying
 SPARE = 2 * 10**9  # bytes of memory for all but the weights
@@ -94,6 +104,14 @@ _OPT = {
     "model_type": "opt", "vocab_size": 50304, "hidden_size": 2560, "word_embed_proj_dim": 2560,
     "ffn_dim": 10240, "num_hidden_layers": 32, "num_attention_heads": 32,
 }  # fmt: skip
+_QWEN = {
+    "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944,
+    "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
+    "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
+    "rope_parameters": {
+        "rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6,
+    },
+}  # fmt: skip
 _NARROW = {"hidden_size": 64, "num_attention_heads": 4, "vocab_size": 320, "num_hidden_layers": 6}
 SIZES = {
     "llava-1.5-7b": Size(
@@ -109,25 +127,48 @@ SIZES = {
         text=_LLAMA,
         narrow=_NARROW | {"intermediate_size": 96, "num_key_value_heads": 4},
     ),
+    "qwen2.5-vl-7b": Size(
+        family="qwen2_5_vl",
+        text=_QWEN,
+        narrow=_NARROW
+        | {
+            "intermediate_size": 96,
+            "num_key_value_heads": 2,
+            "rope_parameters": _QWEN["rope_parameters"] | {"mrope_section": [2, 3, 3]},
+        },
+    ),
 }
+_LLAMA_TOKENS = ("<unk>", "<s>", "</s>", "<image>", "<pad>")
+_QWEN_TOKENS = (
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>",
+    "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>",
+)  # fmt: skip
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(
+    special: Sequence[str] = _LLAMA_TOKENS,
+    *,
+    bos: str | None = "<s>",
+    eos: str = "</s>",
+    pad: str = "<pad>",
+) -> PreTrainedTokenizerFast:
     """A token for every byte: the true vocabularies are not at hand, and their size is."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = ["<unk>", "<s>", "</s>", "<image>", "<pad>", *alphabet]
+    words = [*special, *alphabet]
     made = Tokenizer(models.BPE({word: number for number, word in enumerate(words)}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
-    made.add_special_tokens(words[:5])
+    made.add_special_tokens(list(special))
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        extra_special_tokens=["<image>"],
+        tokenizer_object=made, bos_token=bos, eos_token=eos, pad_token=pad,
+        extra_special_tokens=[one for one in special if one not in (bos, eos, pad)],
     )  # fmt: skip
 
 
 def parts(size: Size, *, narrow: bool, layers: int) -> tuple[PreTrainedConfig, ProcessorMixin]:
     """Configuration and processor."""
+    if size.family == "qwen2_5_vl":
+        return _qwen_parts(size, narrow=narrow, layers=layers)
     words = tokenizer()
     ids = {name: getattr(words, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
     text = {**size.text, **(size.narrow if narrow else {}), **ids, "num_hidden_layers": layers}
@@ -155,6 +196,34 @@ def parts(size: Size, *, narrow: bool, layers: int) -> tuple[PreTrainedConfig, P
     )  # fmt: skip
     images = BlipImageProcessor(size={"height": 224, "width": 224})
     return config, Blip2Processor(images, words, num_query_tokens=config.num_query_tokens)
+
+
+def _qwen_parts(
+    size: Size, *, narrow: bool, layers: int
+) -> tuple[PreTrainedConfig, ProcessorMixin]:
+    """Those of Qwen2.5-VL, whose pictures keep their own resolution."""
+    words = tokenizer(_QWEN_TOKENS, bos=None, eos="<|im_end|>", pad="<|endoftext|>")
+    ends = {name: getattr(words, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    text = {**size.text, **(size.narrow if narrow else {}), **ends, "num_hidden_layers": layers}
+    small = {
+        "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2,
+        "fullatt_block_indexes": [1],
+    }  # fmt: skip
+    vision = {
+        "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16,
+        "fullatt_block_indexes": [7, 15, 23, 31], "window_size": 112,
+        "out_hidden_size": text["hidden_size"], **(small if narrow else {}),
+    }  # fmt: skip
+    ids = {
+        f"{name}_token_id": words.convert_tokens_to_ids(f"<|{token}|>")
+        for name, token in (
+            ("image", "image_pad"), ("video", "video_pad"),
+            ("vision_start", "vision_start"), ("vision_end", "vision_end"),
+        )
+    }  # fmt: skip
+    config = Qwen2_5_VLConfig(vision_config=vision, text_config=text, **ids)
+    images = Qwen2VLImageProcessor(size={"shortest_edge": 56**2, "longest_edge": 1792**2})
+    return config, for_pictures(Qwen2_5_VLProcessor)(images, words, chat_template=CHATML)
 
 
 def count(config: PreTrainedConfig) -> int:
@@ -188,7 +257,7 @@ def random_model(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedMode
     for name, value in model.named_parameters():
         flat = value.view(-1)
         if value.ndim == 1:
-            flat.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
+            flat.fill_(1.0 if name.endswith("weight") else 0.0)  # of a norm, or a bias
             continue
         for start in range(0, len(flat), len(block)):
             piece = flat[start : start + len(block)]
@@ -218,7 +287,7 @@ def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
     network.router.margin.fill_(-1e6)
     nn.init.constant_(network.router.prompt_bias, 5.0)
     nn.init.normal_(network.generator.v_attention.output.bias, std=100.0)  # or nothing is felt
-    return EditedModel(LiveEdit(backbone, network, EditingConfig(refine_steps=refine)))
+    return EditedModel(LiveEdit(backbone, network, LiveEditConfig(refine_steps=refine)))
 
 
 def timed(what: Callable[[], object]) -> tuple[object, float]:

@@ -11,7 +11,7 @@ from liveedit.backbones.llava import LlavaBackbone
 from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
@@ -32,7 +32,7 @@ def make_model(
     scale = measure_scale(backbone.states(query)[query.attention_mask.bool()])
 
     def make(
-        bias: float = 5.0, config: EditingConfig | None = None, **editor: object
+        bias: float = 5.0, config: LiveEditConfig | None = None, **editor: object
     ) -> EditedModel:
         torch.manual_seed(1)
         settings = EditorConfig(width=32, heads=2, rank=4, dropout=0.0, **editor)
@@ -42,6 +42,6 @@ def make_model(
         network.router.prompt_bias.fill_(bias)
         network.router.text_bias.fill_(bias)
         network.generator.v_gain.fill_(20)
-        return EditedModel(LiveEdit(backbone, network, config or EditingConfig(refine_steps=0)))
+        return EditedModel(LiveEdit(backbone, network, config or LiveEditConfig(refine_steps=0)))
 
     return make

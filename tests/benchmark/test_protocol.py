@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from liveedit.benchmark import protocol as protocol_module
+from liveedit.benchmark import asking as asking_module
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.probes import read_probes
-from liveedit.benchmark.protocol import Protocol
+from liveedit.benchmark.protocol import Protocol, correction_of
 from liveedit.benchmark.suite import Group, groups_of
 from liveedit.data.emoji_edit.scene import render
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 
 TOKENS = 6
 WANT_TARGET = {"rel", "t_gen", "m_gen", "text_rel", "text_gen"}
@@ -178,7 +178,7 @@ def test_refined_experts_are_those_of_a_group_by_itself(
     make_model, protocol_of, pictured, texts
 ) -> None:
     def make() -> EditedModel:
-        return make_model(ALL_FIRE, EditingConfig(refine_steps=3, refine_rate=0.1))
+        return make_model(ALL_FIRE, LiveEditConfig(refine_steps=3, refine_rate=0.1))
 
     steps = 0
     for group in groups_of(5, 3, 2):
@@ -186,7 +186,7 @@ def test_refined_experts_are_those_of_a_group_by_itself(
         alone = make()
         both = ((pictured, group.edited, probes_of), (texts, group.texts, text_probes_of))
         for cases, those, _ in both:
-            made = alone.edit_many([protocol_module._correction(cases[at]) for at in those])
+            made = alone.edit_many([correction_of(cases[at]) for at in those])
             steps += sum(one.steps for one in made)
         for cases, those, probes in both:
             for at in those:
@@ -200,7 +200,7 @@ def test_refined_experts_are_those_of_a_group_by_itself(
 def counting(monkeypatch: pytest.MonkeyPatch, model: EditedModel) -> Counter[str]:
     """Counts answers that are generated and batches that are predicted, edits' own left out."""
     calls: Counter[str] = Counter()
-    generate, predict = model.backbone.generate, protocol_module.predictions
+    generate, predict = model.backbone.generate, asking_module.predictions
 
     def generating(*args: Any, **options: Any) -> Any:
         calls["generate"] += 1
@@ -211,7 +211,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, model: EditedModel) -> Counter[str
         return predict(*args)
 
     monkeypatch.setattr(model.backbone, "generate", generating)
-    monkeypatch.setattr(protocol_module, "predictions", predicting)
+    monkeypatch.setattr(asking_module, "predictions", predicting)
     return calls
 
 

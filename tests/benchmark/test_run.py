@@ -21,7 +21,7 @@ from liveedit.benchmark.suite import Suite, emoji_suite
 from liveedit.data.emoji_edit.corrections import evaluation_set
 from liveedit.errors import OtherRun
 from liveedit.methods.liveedit.checkpoint import save_editor
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 
 ROOT = Path(__file__).parents[2]
 SIZES = (1, 3)
@@ -106,7 +106,7 @@ def test_other_settings_need_another_folder(make_model, tmp_path) -> None:
     options = {"edits": (2,), "cache": tmp_path / "cache", "max_new_tokens": 3}
     run_benchmark(make_model(), tmp_path / "out", suite_of(2), **options)
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    other = make_model(config=EditingConfig(refine_steps=0, supersede=False))
+    other = make_model(config=LiveEditConfig(refine_steps=0, supersede=False))
     with pytest.raises(OtherRun, match="editing"):
         run_benchmark(other, tmp_path / "out", suite_of(2), **options)
     with pytest.raises(OtherRun, match="corrections, digest"):
@@ -133,8 +133,9 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark import checkpointed_run, run
 from liveedit.benchmark.suite import Suite, emoji_suite
 from liveedit.methods.liveedit.checkpoint import load_editor
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.editor import EditedModel
+from liveedit.methods.liveedit.method import LiveEdit
 
 torch.set_num_threads(1)
 checkpointed_run._CORRECTIONS = 1
@@ -143,7 +144,7 @@ whole = emoji_suite("validation", 5)
 backbone = load_backbone(model, dtype=torch.float32)
 network = load_editor(editor, backbone.fingerprint())
 run.run_benchmark(
-    EditedModel(LiveEdit(backbone, network, EditingConfig(refine_steps=0))),
+    EditedModel(LiveEdit(backbone, network, LiveEditConfig(refine_steps=0))),
     Path(out),
     Suite(name=whole.name, pictured=whole.pictured, texts=whole.texts[:3]),
     edits=(1, 2),

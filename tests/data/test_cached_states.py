@@ -51,6 +51,17 @@ def test_cached_states_are_those_of_the_question_asked_alone(backbone, some, vie
         assert (batch.states[row, :-length] == 0).all()
 
 
+def test_batches_go_to_the_device_of_the_edit_layer() -> None:
+    away = CachedViews(
+        ("edit",), states=torch.zeros(6, 2), ids=torch.arange(6), lengths=torch.tensor([3, 3]),
+        targets=torch.tensor([1, 1]), device="meta",
+    )  # fmt: skip
+    batch = away.batch(torch.tensor([1, 0]), torch.tensor([0, 0]))
+    tensors = (batch.states, batch.input_ids, batch.attention_mask, batch.target_lengths)
+    assert {part.device.type for part in tensors} == {"meta"}
+    assert away.all_states.device.type == "cpu"
+
+
 def test_a_shard_that_is_there_is_not_computed_again(backbone, some, folder, views) -> None:
     shards = {path: path.stat().st_ino for path in folder.glob("*.safetensors")}
     again = cache_views(backbone, some, folder)

@@ -6,7 +6,7 @@ from liveedit.backbones.llava import LlavaBackbone
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import BadImage, ControlTokenInText, EmptyText, TextOnlyCorrection, UnknownEdit
-from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.edit import _NEIGHBOURS, _TEXT_NEIGHBOURS
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
@@ -15,7 +15,7 @@ from liveedit.methods.liveedit.representation import measure_scale
 PROMPTS = ["What is this?", "Say at some length what there is to be seen in the picture.", "Why?"]
 
 
-def with_config(model: EditedModel, config: EditingConfig) -> EditedModel:
+def with_config(model: EditedModel, config: LiveEditConfig) -> EditedModel:
     """The same without edits, making edits in another way."""
     return EditedModel(LiveEdit(model.backbone, model.method.network, config))
 
@@ -309,7 +309,7 @@ def test_a_repetition_is_told_and_replaces_nothing(edited: EditedModel, pictures
 
 def test_without_supersede_both_stay(model: EditedModel, pictures) -> None:
     plain = EditedModel(
-        LiveEdit(model.backbone, model.method.network, EditingConfig(supersede=False))
+        LiveEdit(model.backbone, model.method.network, LiveEditConfig(supersede=False))
     )
     for target in ("a violet", "a rose"):
         made = plain.edit(pictures[0], "What is this?", target)
@@ -341,10 +341,10 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
     ]
     model.method.network.generator.v_gain.data.fill_(0.1)
     once = EditedModel(
-        LiveEdit(model.backbone, model.method.network, EditingConfig(refine_steps=0))
+        LiveEdit(model.backbone, model.method.network, LiveEditConfig(refine_steps=0))
     )
     assert not any(made.reached for made in once.edit_many(corrections))
-    patient = EditingConfig(refine_steps=60, refine_rate=0.1)
+    patient = LiveEditConfig(refine_steps=60, refine_rate=0.1)
     refined = with_config(model, patient)
     outcomes = refined.edit_many(corrections)
     assert all(made.reached and 0 < made.steps <= 60 for made in outcomes)
@@ -362,7 +362,7 @@ def test_refinement_keeps_neighbours_where_it_is_told_to(
     query = model.backbone.query(*zip(*neighbours, strict=True))
 
     def moved(locality: float) -> float:
-        config = EditingConfig(refine_steps=40, refine_rate=0.1, refine_locality=locality)
+        config = LiveEditConfig(refine_steps=40, refine_rate=0.1, refine_locality=locality)
         edited = with_config(model, config)
         assert edited.edit(picture, "What is this?", "a violet").reached
         with torch.no_grad():

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.memory import MemoryStore
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 
 RANK, WIDTH, FEATURES = 2, 6, 4
 LAYOUT = Layout(

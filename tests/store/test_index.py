@@ -11,9 +11,9 @@ from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatu
 from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.records import Identity
 from liveedit.store.sql import SqlStore
-from liveedit.store.tensors import Layout
 
 COUNT, FEATURES = 1000, 64
 

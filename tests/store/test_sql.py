@@ -19,9 +19,9 @@ from liveedit.errors import (
     UnknownRevision,
 )
 from liveedit.store.check import check_store
+from liveedit.store.layout import Layout
 from liveedit.store.log import EditLog
 from liveedit.store.sql import SqlStore
-from liveedit.store.tensors import Layout
 
 from .samples import IDENTITY, add, edit_of, in_force, memory_store, sql_store, tensors_of
 

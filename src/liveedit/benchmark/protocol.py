@@ -130,7 +130,7 @@ class Protocol:
                 continue
             chosen = [(number, case) for number, some in enumerate(members) for case in some]
             outcomes = model.edit_many(
-                [_correction(reading.cases[case]) for _, case in chosen],
+                [correction_of(reading.cases[case]) for _, case in chosen],
                 namespaces=[str(number) for number, _ in chosen],
                 batch=BATCH,
                 progress=True,
@@ -184,7 +184,8 @@ class Protocol:
             yield record
 
 
-def _correction(case: Case) -> Correction:
+def correction_of(case: Case) -> Correction:
+    """What a person would state of a case."""
     image, prompt = views_of(case, ("edit",))[0]
     return Correction(image=image, prompt=prompt, target=case.target)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -88,6 +89,7 @@ class CachedViews:
         ids: Token ids there.
         lengths: Positions of every view.
         targets: Tokens of every view's target.
+        device: Where batches go; the states themselves stay where they are.
         per_token: What else the layers above read of every position, by name.
     """
 
@@ -99,12 +101,14 @@ class CachedViews:
         ids: Int[Tensor, " positions"],
         lengths: Int[Tensor, " views"],
         targets: Int[Tensor, " views"],
+        device: str | torch.device = "cpu",
         **per_token: Tensor,
     ) -> None:
         self.names = tuple(names)
         self.all_states = states
         self._ids, self._lengths, self._targets = ids, lengths, targets
         self._per_token = per_token
+        self._device = device
         self._starts = lengths.cumsum(0) - lengths
 
     def __len__(self) -> int:
@@ -123,12 +127,13 @@ class CachedViews:
         offset = torch.arange(longest) - (longest - lengths)[:, None]
         real = offset >= 0
         at = self._starts[rows][:, None] + offset.clamp(min=0)
+        mask = real.to(self._device)
         return ViewBatch(
-            states=self.all_states[at] * real[..., None],
-            input_ids=self._ids[at] * real,
-            attention_mask=real.long(),
-            target_lengths=self._targets[rows],
-            per_token={name: value[at] for name, value in self._per_token.items()},
+            states=self.all_states[at].to(self._device) * mask[..., None],
+            input_ids=self._ids[at].to(self._device) * mask,
+            attention_mask=mask.long(),
+            target_lengths=self._targets[rows].to(self._device),
+            per_token={name: value[at].to(self._device) for name, value in self._per_token.items()},
         )
 
 
@@ -189,7 +194,7 @@ def cache_views(
         _prune(folder, set(paths), limit)
     loaded = [load_file(path) for path in paths]
     joined = {name: torch.cat([shard[name] for shard in loaded]) for name in loaded[0]}
-    return CachedViews(names, **joined)
+    return CachedViews(names, **joined, device=backbone.edit_device)
 
 
 def weights_digest(backbone: Backbone) -> str:
@@ -239,10 +244,30 @@ def _compute(backbone: Backbone, shard: _Shard, names: Sequence[str]) -> dict[st
         *(view for case in shard.cases for view in views_of(case, names)), strict=True
     )
     targets = [answer for some in shard.answers for answer in some]
+    return view_states(backbone, pictures, questions, targets)
+
+
+def view_states(
+    backbone: Backbone,
+    pictures: Sequence[Image.Image | None],
+    questions: Sequence[str],
+    targets: Sequence[str],
+    *,
+    batch: int = _BATCH,
+) -> dict[str, Tensor]:
+    """States of questions with their targets, on the CPU, as `CachedViews` takes them.
+
+    Args:
+        backbone: The frozen model.
+        pictures: One for each question, or None.
+        questions: What is asked.
+        targets: What is answered.
+        batch: How many are read at a time.
+    """
     states, ids, lengths, target_lengths = [], [], [], []
     per_token = defaultdict(list)
-    for at in range(0, len(pictures), _BATCH):
-        part = slice(at, at + _BATCH)
+    for at in range(0, len(pictures), batch):
+        part = slice(at, at + batch)
         query = backbone.query(pictures[part], questions[part], targets[part])
         real = query.attention_mask.bool()
         states.append(backbone.states(query)[real].cpu())

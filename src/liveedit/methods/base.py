@@ -25,9 +25,9 @@ from liveedit.methods.outcome import NewEdits
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
-from liveedit.store.tensors import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

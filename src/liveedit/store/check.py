@@ -12,10 +12,10 @@ from liveedit.errors import DamagedEdit, StoreUnusable
 from liveedit.store import schema
 from liveedit.store.checksums import checksum
 from liveedit.store.edit_rows import batches
+from liveedit.store.layout import Shapes
 from liveedit.store.log_reader import LogReader, newest_revision
 from liveedit.store.records import CheckReport, StoredEdit
 from liveedit.store.serialization import BadBytes, unpack
-from liveedit.store.tensors import Shapes
 
 _edits, _revisions, _pictures = schema.edits, schema.revisions, schema.pictures
 _Progress: TypeAlias = Callable[[int], object]

@@ -17,11 +17,11 @@ from torch import Tensor
 from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.legacy import METHOD, legacy_layout
 from liveedit.store.log import EditLog
 from liveedit.store.records import Entry, Identity, NewEdit
 from liveedit.store.serialization import BadBytes, pack, unpack
-from liveedit.store.tensors import Layout
 
 _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"

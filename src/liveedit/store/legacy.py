@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liveedit.store.tensors import Layout
+from liveedit.store.layout import Layout
 
 METHOD = "liveedit"
 

@@ -15,9 +15,10 @@ from torch import Tensor
 from liveedit.errors import UnknownEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 
 
 class MemoryStore(Store):

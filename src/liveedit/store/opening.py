@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from liveedit.errors import OtherMethod, StoreReadOnly, StoreTooNew, StoreTooOld, StoreUnusable
 from liveedit.store import crash_points, schema
 from liveedit.store.database import Database
+from liveedit.store.layout import Layout
 from liveedit.store.legacy import METHOD, legacy_layout
 from liveedit.store.records import Identity
-from liveedit.store.tensors import Layout
 
 _log = logging.getLogger(__name__)
 _LEGACY = ("0001", "0002")  # schemas that do not name the method

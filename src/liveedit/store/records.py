@@ -10,7 +10,7 @@ from typing import Literal
 
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
-from liveedit.store.tensors import Layout
+from liveedit.store.layout import Layout
 
 Kind = Literal["add", "revoke", "restore"]
 State = Literal["in force", "superseded", "revoked", "damaged"]

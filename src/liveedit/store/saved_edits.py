@@ -16,7 +16,8 @@ from liveedit.errors import BadCheckpoint
 from liveedit.saving.files import whole, write_whole
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.layout import Layout
+from liveedit.store.tensors import Keys
 
 EDITS_FILE, TENSORS_FILE = "edits.json", "edits.safetensors"
 _FORMAT = 1

@@ -182,7 +182,7 @@ def router_losses(
     chosen = torch.randperm(len(views))[:batch]
     edit_side, query_side = draw_views(batch, strict=strict)
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
-    relation = meanings.relation(chosen, query_side)
+    relation = meanings.relation(chosen, query_side).to(queries.sees.device)
     return routing_losses(queries, edits, network.router, relation)
 
 
@@ -202,7 +202,8 @@ def text_router_losses(
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
     asked = meanings.asked(chosen, query_side)
     own = torch.arange(batch).repeat(len(TEXT_TAUGHT))
-    return text_losses(queries, edits, network.router, asked, own)
+    device = queries.sees.device
+    return text_losses(queries, edits, network.router, asked.to(device), own.to(device))
 
 
 def _features(
@@ -242,7 +243,7 @@ def new_network(
     network = EditorNetwork(config, backbone.width)
     sample = torch.randint(0, len(views.all_states), (100_000,))
     network.set_scale(measure_scale(views.all_states[sample]))
-    return network
+    return network.to(backbone.edit_device)
 
 
 def parameters(network: EditorNetwork, *prefixes: str) -> dict[str, torch.nn.Parameter]:

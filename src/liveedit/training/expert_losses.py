@@ -87,7 +87,7 @@ def expert_losses(
     made = network.generator(whole.rows(slice(0, batch)))
     routed = RoutedExperts(
         experts=Experts(u=made.u.repeat(3, 1, 1), v=made.v.repeat(3, 1, 1)),
-        weights=strength[:, mine].flatten()[:, None],
+        weights=strength[:, mine].flatten()[:, None].to(made.u.device),
     )
     return losses_with(backbone, network.scale, seen, whole.spans, routed)
 
@@ -109,7 +109,8 @@ def losses_with(
             predicts[away],
             {name: value[away] for name, value in seen.per_token.items()},
         ).float()
-    owner = torch.arange(rows)[:, None].expand_as(predicts)[predicts] // (rows // 3)
+    row = torch.arange(rows, device=predicts.device)
+    owner = row[:, None].expand_as(predicts)[predicts] // (rows // 3)
     words = seen.input_ids[spans.target]
     surprise = F.cross_entropy(logits, words, reduction="none")
     divergence = F.kl_div(

@@ -212,8 +212,10 @@ def _resume(
     for name, value in trained.items():
         value.data.copy_(tensors[name])
         if f"step:{name}" in tensors:  # a parameter that never had a gradient has no moments
+            moments = {key: tensors[f"{key}:{name}"] for key in ("exp_avg", "exp_avg_sq")}
             optimiser.state[value] = {
-                key: tensors[f"{key}:{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                "step": tensors[f"step:{name}"],  # which Adam keeps on the CPU
+                **{key: moment.to(value.device) for key, moment in moments.items()},
             }
     step = int(tensors["number of steps"])
     logger.info("%s: going on from step %d", folder.name, step)

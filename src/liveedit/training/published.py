@@ -199,7 +199,7 @@ def published_losses(
     whose = torch.stack([chosen, chosen, elsewhere])
     # either end of routing gets the correction itself or its generality sample, independently
     ends = coin[1:] == 0
-    negative = (torch.arange(routed) + torch.randint(1, routed, ()).item()) % routed
+    away = torch.randint(1, routed, ()).item()
 
     def part(first: int, last: int) -> _Part:
         mine = share(torch.arange(first, last))
@@ -214,6 +214,7 @@ def published_losses(
     inputs, edits, local_inputs, local_edits = (
         RoutingFeatures.join(side) for side in zip(*sides, strict=True)
     )
+    negative = (torch.arange(routed, device=inputs.sees.device) + away) % routed
     losses = routing_losses(inputs, edits, local_inputs, local_edits, negative)
     rows = len(edited.inputs.sees)
     made = network.generator(edited.whole.rows(slice(0, rows // 3)))
@@ -222,7 +223,7 @@ def published_losses(
         asked = edited.inputs.prompt @ gather(edited.edits.prompt[: rows // 3]).T
         weights = asked.sigmoid() * asked.softmax(1)
     else:
-        weights = torch.ones(rows, batch)
+        weights = torch.ones(rows, batch, device=made.u.device)
     mixed = RoutedExperts(
         experts=Experts(
             u=every.u.flatten(0, 1).expand(rows, -1, -1),
@@ -255,7 +256,7 @@ def routing_losses(
         psi^_g) - log(1 - s(psi_g psi^_neg))``, the negative a locality sample as often as another
         correction. ``relative``: ``NCE(psi_g, psi^_g, {psi^_gj} + {psi^_lj})``.
     """
-    own = torch.arange(len(edits.sees))
+    own = torch.arange(len(edits.sees), device=edits.sees.device)
     seen, local = inputs.vision @ edits.vision.T, local_inputs.vision @ edits.vision.T
     sentinel = (inputs.vision * inputs.sentinel).sum(1, keepdim=True)
     local_sentinel = (local_inputs.vision * local_inputs.sentinel).sum(1, keepdim=True)
@@ -306,6 +307,7 @@ def _ends(features: RoutingFeatures, own: Bool[Tensor, " batch"]) -> RoutingFeat
     def choose(both: Float[Tensor, "rows ..."] | Bool[Tensor, " rows"]) -> Tensor:
         count = len(own)
         first, second = both[:count], both[count : 2 * count]
-        return torch.where(own.view(-1, *[1] * (both.ndim - 1)), first, second)
+        chosen = own.to(both.device).view(-1, *[1] * (both.ndim - 1))
+        return torch.where(chosen, first, second)
 
     return features.map(choose)

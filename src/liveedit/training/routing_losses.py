@@ -43,6 +43,16 @@ class Relation:
     asked: Bool[Tensor, "queries edits"]
     strict: Bool[Tensor, " queries"]
 
+    def to(self, device: torch.device) -> Relation:
+        """The same on another device."""
+        return Relation(
+            own=self.own.to(device),
+            seen=self.seen.to(device),
+            unseen=self.unseen.to(device),
+            asked=self.asked.to(device),
+            strict=self.strict.to(device),
+        )
+
 
 class Meanings:
     """Numbers for what every view of a list of corrections shows and asks."""
@@ -125,7 +135,7 @@ def routing_losses(
     """
     alike = router.similarities(queries, edits)
     seen, sentinel, asked = alike.vision, alike.sentinel, alike.prompt
-    rows = torch.arange(len(relation.own))
+    rows = torch.arange(len(relation.own), device=seen.device)
     own_seen, own_asked = seen[rows, relation.own], asked[rows, relation.own]
     # another question about the same picture may look elsewhere: vision is not taught by it
     taught = relation.seen & ~relation.strict
@@ -168,7 +178,7 @@ def text_losses(
         ``text_rel``, ``text_loc``: as ``rel`` and ``loc`` of :func:`routing_losses`.
     """
     scores = router.similarities(queries, edits).prompt
-    rows = torch.arange(len(own))
+    rows = torch.arange(len(own), device=own.device)
     mine = asked[rows, own]
     threshold = torch.zeros_like(scores[:, :1])
     others = torch.cat([threshold, scores], 1)
@@ -183,7 +193,8 @@ def text_losses(
 
 @torch.no_grad()
 def _routed(route: Route, relation: Relation) -> dict[str, Tensor]:
-    own = route.weights[torch.arange(len(relation.own)), relation.own]
+    rows = torch.arange(len(relation.own), device=relation.own.device)
+    own = route.weights[rows, relation.own]
     strict = relation.strict | ~relation.seen
     return {
         "rel": _share_of(own[~strict] >= FIRES),

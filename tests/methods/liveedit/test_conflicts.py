@@ -5,17 +5,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import find_conflicts, likeness, superseding
 from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.methods.liveedit.tensors import keys_of
 from liveedit.methods.outcome import Conflict
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.memory import MemoryStore
-from liveedit.store.tensors import Layout
 
 LAYOUT = Layout(keys={"vision": 2, "prompt": 2}, values={"u": (1, 3), "v": (1, 3)})
-CONFIG = EditingConfig(same=0.8, same_text=0.9)
+CONFIG = LiveEditConfig(same=0.8, same_text=0.9)
 
 
 def at(*degrees: float) -> Tensor:
@@ -39,7 +39,7 @@ def found(
     edits: list[Edit],
     features: EditFeatures,
     store: MemoryStore | None = None,
-    config: EditingConfig = CONFIG,
+    config: LiveEditConfig = CONFIG,
 ) -> list[tuple[Conflict, ...]]:
     store = store or MemoryStore(LAYOUT)
     pool = store.pool(namespaces=[edit.namespace for edit in edits])
@@ -102,7 +102,7 @@ def test_each_kind_has_a_bound_of_its_own(sees, shown, asked, conflicts) -> None
 def test_with_and_without_a_picture_never_conflict(sees) -> None:
     store = filled(stated("one"), same(1, sees=sees))
     assert found(stated("other"), same(1, sees=not sees), store) == [()]
-    careless = EditingConfig(same=0.0, same_text=0.0)
+    careless = LiveEditConfig(same=0.0, same_text=0.0)
     assert found(stated("other"), same(1, sees=not sees), store, careless) == [()]
 
 

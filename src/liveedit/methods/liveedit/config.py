@@ -48,7 +48,7 @@ class EditorConfig(Config):
     text_router: bool = True
 
 
-class EditingConfig(Config):
+class LiveEditConfig(Config):
     """What happens when a correction is made.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.methods.liveedit.tensors import features_of
 from liveedit.methods.outcome import Conflict
@@ -33,7 +33,7 @@ def find_conflicts(
     features: EditFeatures,
     pool: Pool,
     earlier: Callable[[str], Edit],
-    config: EditingConfig,
+    config: LiveEditConfig,
 ) -> list[tuple[Conflict, ...]]:
     """Edits that a batch of new ones repeats or contradicts, the most alike first.
 

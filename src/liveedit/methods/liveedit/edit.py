@@ -11,7 +11,7 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import find_conflicts, superseding
 from liveedit.methods.liveedit.generator import apply_experts
 from liveedit.methods.liveedit.network import EditorNetwork
@@ -38,7 +38,7 @@ def make_edits(
     store: Store,
     edits: Sequence[Edit],
     corrections: Sequence[Correction],
-    config: EditingConfig,
+    config: LiveEditConfig,
 ) -> NewEdits:
     """Make a batch of edits; the store is only read.
 

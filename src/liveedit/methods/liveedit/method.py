@@ -20,7 +20,7 @@ from liveedit.correction import Correction
 from liveedit.errors import BadCheckpoint, DamagedEdit
 from liveedit.methods.base import Abilities
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
-from liveedit.methods.liveedit.config import EditingConfig, EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.edit import make_edits
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
@@ -33,8 +33,8 @@ from liveedit.methods.route import Route
 from liveedit.methods.states import StateMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
-from liveedit.store.tensors import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,13 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     """
 
     name = "liveedit"
-    config_class = EditingConfig
-    config: EditingConfig
+    config_class = LiveEditConfig
+    config: LiveEditConfig
 
     def __init__(
-        self, backbone: Backbone, network: EditorNetwork, config: EditingConfig | None = None
+        self, backbone: Backbone, network: EditorNetwork, config: LiveEditConfig | None = None
     ) -> None:
-        super().__init__(backbone, config or EditingConfig())
+        super().__init__(backbone, config or LiveEditConfig())
         self.network = network.to(backbone.edit_device).eval()
 
     @classmethod
@@ -101,7 +101,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
                 f"there is no editor for {backbone.name}: train one with `liveedit train --model "
                 f"{backbone.source} --out OUT` and give OUT/editor"
             )
-        assert config is None or isinstance(config, EditingConfig)
+        assert config is None or isinstance(config, LiveEditConfig)
         return cls(backbone, load_editor(folder, backbone.fingerprint()), config)
 
     def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:

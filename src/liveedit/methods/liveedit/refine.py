@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone, Query
-from liveedit.methods.liveedit.config import EditingConfig
+from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.generator import Experts, apply_experts
 from liveedit.methods.liveedit.representation import StateScale, standardise
 
@@ -96,7 +96,7 @@ def verify_and_refine(
     weights: Float[Tensor, " batch"],
     corrections: EditLayerBatch,
     neighbours: Neighbours,
-    config: EditingConfig,
+    config: LiveEditConfig,
 ) -> Refined:
     """Verify a batch of experts; refine those that fall short.
 
@@ -138,7 +138,7 @@ def _refine(
     weights: Float[Tensor, " batch"],
     corrections: EditLayerBatch,
     neighbours: EditLayerBatch,
-    config: EditingConfig,
+    config: LiveEditConfig,
 ) -> Refined:
     u, v = (part.detach().clone().requires_grad_() for part in (experts.u, experts.v))
     optimiser = torch.optim.Adam([u, v], lr=config.refine_rate)

@@ -10,7 +10,8 @@ from torch import Tensor
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.generator import Experts
 from liveedit.methods.liveedit.routing import EditFeatures
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.layout import Layout
+from liveedit.store.tensors import Keys
 
 
 def layout_of(config: EditorConfig, state_width: int) -> Layout:

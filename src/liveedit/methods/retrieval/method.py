@@ -34,8 +34,9 @@ from liveedit.methods.retrieval.thresholds import Compared, best_thresholds, fou
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 
 
 class Retrieval(Method):

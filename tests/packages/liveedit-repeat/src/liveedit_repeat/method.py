@@ -18,8 +18,9 @@ from liveedit.methods.outcome import EditOutcome, NewEdits
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
-from liveedit.store.tensors import Keys, Layout
+from liveedit.store.tensors import Keys
 from liveedit_repeat.config import RepeatConfig
 
 BITS = 32
