@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from PIL import Image
 
 from liveedit.backbones.query import Questions
 from liveedit.correction import Correction, ImageSource, checked_text, image_identity, open_image
+from liveedit.correction.conversation import Messages, read_conversation
 from liveedit.correction.images import SupportsArray
+from liveedit.errors import BadConversation
+from liveedit.methods.base import Method
+from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.memory import MemoryStore
+from liveedit.store.sql import SqlStore
 
 Given: TypeAlias = "ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None"
 
@@ -38,6 +45,42 @@ def open_questions(images: Given, prompts: Sequence[str]) -> Questions:
         ],
         prompts=[checked_text(prompt, "prompt") for prompt in prompts],
     )
+
+
+def open_conversations(conversations: Sequence[Messages]) -> Questions:
+    """The last questions of conversations, with what precedes them.
+
+    Raises:
+        BadConversation, BadImage: See :func:`liveedit.correction.conversation.read_conversation`.
+    """
+    read = [read_conversation(messages) for messages in conversations]
+    return Questions(
+        pictures=[list(one.pictures) or None for one in read],
+        prompts=[checked_text(one.question, "prompt") for one in read],
+        histories=[one.history for one in read],
+    )
+
+
+def correction_of(messages: Messages, target: str) -> Correction:
+    """What a person states who says how a conversation should have been answered.
+
+    Args:
+        messages: Ends with the user's question, or with the answer that was wrong.
+        target: The right answer.
+
+    Raises:
+        BadConversation: It shows several pictures: a correction is about one.
+    """
+    if messages and messages[-1].get("role") == "assistant":
+        messages = messages[:-1]
+    read = read_conversation(messages)
+    if len(read.pictures) > 1:
+        raise BadConversation(
+            f"the conversation shows {len(read.pictures)} pictures, and a correction is about one; "
+            "leave the others out"
+        )
+    picture = read.pictures[0] if read.pictures else None
+    return Correction.checked(picture, read.question, target)
 
 
 def _one_each(images: Any, count: int) -> Sequence[Any]:
@@ -75,3 +118,19 @@ def edits_of(
             corrections, namespaces, authors, reasons, strict=True
         )
     ]
+
+
+def store_for(method: Method, store: Store | str | Path | None) -> Store:
+    """A store of edits that the method made, or will make; in memory by default.
+
+    Raises:
+        OtherMethod, StoreError: It is of another method, or cannot be used.
+    """
+    device = method.backbone.edit_device
+    if store is None:
+        return MemoryStore(method.layout, device=device)
+    if isinstance(store, str | Path):
+        return SqlStore(store, method.identity, device=device)
+    if isinstance(store, SqlStore):
+        store.log.require(method.identity)
+    return store
