@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 project = "liveedit"
-author = "The liveedit authors"
+author = copyright = "The liveedit authors"
 version = release = liveedit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
@@ -29,10 +29,11 @@ myst_links_external_new_tab = False
 
 # Single backticks in docstrings are code, as in Markdown.
 default_role = "code"
+highlight_language = "none"  # of blocks that name no language
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 python_maximum_signature_line_length = 88
 add_module_names = False

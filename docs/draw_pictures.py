@@ -18,7 +18,7 @@ WIDTH, MARGIN, GAP = 480, 16, 12
 ROOMS = {
     "cli": "the command liveedit, one file a verb",
     "demo": "liveedit demo and its page",
-    "pocket": "the small VLM that is shipped",
+    "pocket": "the small VLM, shipped",
     "benchmark": "protocol, metrics, reports",
     "training": "trainers, losses, calibration",
     "data": "emoji-edit, public datasets, your own files",

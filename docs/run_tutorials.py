@@ -1,7 +1,7 @@
 """Run the tutorials: every code block is executed, and what it prints is compared with the page.
 
     python docs/run_tutorials.py                    # check all pages
-    python docs/run_tutorials.py --write            # put what is printed, and the pictures, in place
+    python docs/run_tutorials.py --write            # put output and pictures in place
     python docs/run_tutorials.py docs/tutorials/correct-a-model.md
 
 Blocks marked ``python`` and ``sh`` run in order, in one temporary folder and one process a page.
@@ -67,7 +67,7 @@ def run_page(page: Path, *, write: bool = False) -> str:
         for picture in _PICTURE.finditer(text):
             made, shown = Path(folder, picture["name"]), page.parent / picture["name"]
             if not made.is_file():
-                raise FileNotFoundError(f"{page.name} shows {made.name}, which its code never saves")
+                raise FileNotFoundError(f"{page.name} shows {made.name}, which it never saves")
             if write:
                 shutil.copyfile(made, shown)
         os.chdir(HERE)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import liveedit
 from liveedit.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ _FOLDERS = r"(?:src|tests|docs|benchmarks|configs|results|\.ci)/"
 _PATH = re.compile(rf"(?<![\w./-]){_FOLDERS}[\w./*-]*")
 _MODULE = re.compile(r"[\w./-]+\.(?:py|tsv|j2|toml)")  # also from src/liveedit on
 _COMMAND = re.compile(r"(?:^|[\s(`])liveedit (?=[a-z-])(.*)")
+_MAKE = re.compile(r"(?:\w+=\S* )*make ([a-z-]+)")
 _END = {"|", ">", "<", ";", "&&", "||", "&", ")"}
 
 
@@ -34,9 +36,7 @@ def missing_paths(text: str) -> list[str]:
     inline = _INLINE.findall(_FENCED.sub("", text))
     named = [path for code in (*fenced, *inline) for path in _PATH.findall(code)]
     missing = [path for path in named if not list(ROOT.glob(_fixed(path)))]
-    modules = [
-        code for code in inline if _MODULE.fullmatch(code) and not _PATH.fullmatch(code)
-    ]
+    modules = [code for code in inline if _MODULE.fullmatch(code) and not _PATH.fullmatch(code)]
     return missing + [
         path for path in modules if not any((at / path).exists() for at in (ROOT, PACKAGE))
     ]
@@ -54,7 +54,7 @@ def unknown_targets(text: str) -> list[str]:
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     lines = [line for _, code in _FENCED.findall(text) for line in code.splitlines()]
     lines += _INLINE.findall(_FENCED.sub("", text))
-    named = [found[1] for line in lines if (found := re.match(r"(?:\w+=\S* )*make ([a-z-]+)", line))]
+    named = [found[1] for line in lines if (found := _MAKE.match(line))]
     return [name for name in named if name not in known]
 
 
@@ -136,6 +136,11 @@ def test_every_room_is_told():
     assert [top for top in tops if not (ROOT / top).is_dir()] == []
 
 
+def test_the_reference_has_every_public_name():
+    told = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    assert [name for name in liveedit.__all__ if name not in told] == []
+
+
 def test_the_pictures_are_those_that_are_drawn():
     drawn = runpy.run_path(str(ROOT / "docs" / "draw_pictures.py"))["pictures"]()
     assert {path.name: path.read_text() for path in drawn} == {
@@ -146,7 +151,7 @@ def test_the_pictures_are_those_that_are_drawn():
 def test_a_wrong_name_is_found():
     page = (
         "See `src/liveedit/methods/base.py`, `methods/base.py`, `src/liveedit/methods/NAME/x.py`,\n"
-        "`src/liveedit/nowhere/NAME/`, `src/liveedit/expert.py`, `expert.py` and `results/*/none`.\n"
+        "`src/liveedit/nowhere/NAME/`, `src/liveedit/expert.py`, `expert.py`, `results/*/none`.\n"
         "Call `make docs`, `make coffee`, `liveedit edit add --prompt Hm`, `liveedit mend it`.\n\n"
         "```sh\n"
         "make tea ARGS=-x\n"

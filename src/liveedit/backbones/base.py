@@ -146,7 +146,7 @@ class Backbone(ImageEncoder):
 
     @property
     def ends(self) -> list[int]:
-        """Ids that end an answer: the model's own, and the chat format's."""
+        """Ids that end an answer, the model's own and the chat format's."""
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
         return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
@@ -176,7 +176,7 @@ class Backbone(ImageEncoder):
 
     @property
     def image_backend(self) -> str:
-        """Which library prepares the pictures: their resizing differs a little."""
+        """Which library prepares the pictures; their resizing differs a little."""
         return getattr(self.processor.image_processor, "backend", "unknown")
 
     def prompt_text(self, question: str, *, images: int) -> str:
