@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
 from transformers import (
-    Blip2Config,
-    Blip2ForConditionalGeneration,
-    Blip2Processor,
-    BlipImageProcessor,
     CLIPImageProcessor,
     CLIPVisionConfig,
-    Gemma3Config,
-    Gemma3ForConditionalGeneration,
-    Gemma3ImageProcessor,
-    Gemma3Processor,
     GotOcr2ImageProcessor,
     Idefics3Config,
     Idefics3ForConditionalGeneration,
@@ -40,12 +29,8 @@ from transformers import (
     LlavaOnevisionImageProcessor,
     LlavaOnevisionProcessor,
     LlavaProcessor,
-    PaliGemmaConfig,
-    PaliGemmaForConditionalGeneration,
-    PaliGemmaProcessor,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    ProcessorMixin,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -57,7 +42,6 @@ from transformers import (
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
-    SiglipImageProcessor,
     SiglipVisionConfig,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
@@ -68,155 +52,56 @@ from transformers import (
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.processors import for_pictures
 from liveedit.backbones.registry import backbone_class
+from tests.backbones.more_families import blip2, gemma3, minigpt4, paligemma
+from tests.backbones.parts import (
+    EDGE,
+    EDIT_LAYER,
+    GRID,
+    LAYERS,
+    SQUARE,
+    VISION_SIZES,
+    Family,
+    llama_tokenizer,
+    text_settings,
+)
+from tests.backbones.tokenizers import CHATML, LLAVA_CHAT, SMOLVLM_CHAT, tokenizer
 
-LAYERS, EDIT_LAYER = 5, 3
-_TEXT = "What is this? Who are you, my friend? Where was it made? a red dog, yes, in Rome. answer"
-_TEXT_SIZES = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": LAYERS,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 2048,
-    "tie_word_embeddings": False,
-}
-_VISION_SIZES = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "image_size": 28,
-    "patch_size": 14,
-}
-_EDGE, _SQUARE = {"shortest_edge": 28}, {"height": 28, "width": 28}
-_GRID = [[28, 56], [56, 28], [56, 56]]
-
-_LLAVA_CHAT = """\
-{%- for m in messages -%}{{- m['role'].upper() + ': ' -}}
-{%- for c in m['content'] if c['type'] == 'image' -%}{{- '<image>\\n' -}}{%- endfor -%}
-{%- for c in m['content'] if c['type'] == 'text' -%}{{- c['text'] + ' ' -}}{%- endfor -%}
-{%- endfor -%}{%- if add_generation_prompt -%}{{- 'ASSISTANT:' -}}{%- endif -%}"""
-_CHATML = """\
-{%- for m in messages -%}{{- '<|im_start|>' + m['role'] + '\\n' -}}
-{%- for c in m['content'] -%}
-{%- if c['type'] == 'image' -%}{{- 'IMAGE' -}}{%- else -%}{{- c['text'] -}}{%- endif -%}
-{%- endfor -%}{{- '<|im_end|>\\n' -}}{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"""
-_SMOLVLM_CHAT = """\
-{{- '<|im_start|>' -}}{%- for m in messages -%}{{- m['role'] | capitalize -}}
-{%- if m['content'][0]['type'] == 'image' -%}{{- ':' -}}{%- else -%}{{- ': ' -}}{%- endif -%}
-{%- for c in m['content'] -%}
-{%- if c['type'] == 'image' -%}{{- '<image>' -}}{%- else -%}{{- c['text'] -}}{%- endif -%}
-{%- endfor -%}{{- '<end_of_utterance>\\n' -}}{%- endfor -%}
-{%- if add_generation_prompt -%}{{- 'Assistant:' -}}{%- endif -%}"""
-_GEMMA_CHAT = """\
-{{- bos_token -}}{%- for m in messages -%}
-{{- '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\\n' -}}
-{%- for c in m['content'] -%}
-{%- if c['type'] == 'image' -%}{{- '<start_of_image>' -}}{%- else -%}{{- c['text'] | trim -}}
-{%- endif -%}{%- endfor -%}{{- '<end_of_turn>\\n' -}}{%- endfor -%}
-{%- if add_generation_prompt -%}{{- '<start_of_turn>model\\n' -}}{%- endif -%}"""
-
-
-@dataclass(frozen=True)
-class Family:
-    """How to build a tiny model of a family, and what its own processor makes of a question.
-
-    Args:
-        name: Of the family.
-        build: Makes model and processor.
-        prompt: The question as this family's own users pass it to the processor; by default its
-            chat template says.
-    """
-
-    name: str
-    build: Callable[[], tuple[PreTrainedModel, ProcessorMixin]]
-    prompt: str | None = None
-
-
-def tokenizer(
-    special: list[str], *, eos: str, pad: str, bos: str | None = None, starts: bool = False, **more
-) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with a family's special tokens.
-
-    Args:
-        special: All of them.
-        eos: End of sequence.
-        pad: Padding.
-        bos: Start of sequence.
-        starts: Whether the tokenizer puts it there.
-        more: Tokens that the processor asks for by name.
-    """
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.train_from_iterator(
-        [_TEXT],
-        trainers.BpeTrainer(
-            vocab_size=320,
-            special_tokens=special,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    if starts:
-        made.post_processor = processors.TemplateProcessing(
-            single=f"{bos} $A",
-            pair=f"{bos} $A $B:1",
-            special_tokens=[(bos, made.token_to_id(bos))],
-        )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made,
-        eos_token=eos,
-        pad_token=pad,
-        bos_token=bos,
-        extra_special_tokens=more or [one for one in special if one not in (eos, pad, bos)],
-    )
-
-
-def _text(config: type, tok: PreTrainedTokenizerFast, **more: object):
-    ids = {name: getattr(tok, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
-    return config(vocab_size=len(tok), **(_TEXT_SIZES | ids | more))
-
-
-def _llama_tokenizer() -> PreTrainedTokenizerFast:
-    special = ["<unk>", "<s>", "</s>", "<image>", "<pad>"]
-    return tokenizer(special, eos="</s>", pad="<pad>", bos="<s>", starts=True)
+__all__ = ["EDIT_LAYER", "FAMILIES", "LAYERS", "Family", "shaken", "tiny"]
 
 
 def _llava():
-    tok = _llama_tokenizer()
+    tok = llama_tokenizer()
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**_VISION_SIZES),
-        text_config=_text(LlamaConfig, tok),
+        vision_config=CLIPVisionConfig(**VISION_SIZES),
+        text_config=text_settings(LlamaConfig, tok),
         image_token_index=tok.convert_tokens_to_ids("<image>"),
     )
     processor = LlavaProcessor(
-        CLIPImageProcessor(size=_EDGE, crop_size=_SQUARE),
+        CLIPImageProcessor(size=EDGE, crop_size=SQUARE),
         tok,
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=_LLAVA_CHAT,
+        chat_template=LLAVA_CHAT,
     )
     return LlavaForConditionalGeneration(config), processor
 
 
 def _llava_next():
-    tok = _llama_tokenizer()
+    tok = llama_tokenizer()
     config = LlavaNextConfig(
-        vision_config=CLIPVisionConfig(**_VISION_SIZES),
-        text_config=_text(LlamaConfig, tok),
-        image_grid_pinpoints=_GRID,
+        vision_config=CLIPVisionConfig(**VISION_SIZES),
+        text_config=text_settings(LlamaConfig, tok),
+        image_grid_pinpoints=GRID,
         image_token_index=tok.convert_tokens_to_ids("<image>"),
     )
     processor = LlavaNextProcessor(
-        LlavaNextImageProcessor(size=_EDGE, crop_size=_SQUARE, image_grid_pinpoints=_GRID),
+        LlavaNextImageProcessor(size=EDGE, crop_size=SQUARE, image_grid_pinpoints=GRID),
         tok,
         patch_size=14,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
-        chat_template=_LLAVA_CHAT,
+        chat_template=LLAVA_CHAT,
     )
     return LlavaNextForConditionalGeneration(config), processor
 
@@ -229,18 +114,18 @@ def _chatml_tokenizer(*special: str, **named: str) -> PreTrainedTokenizerFast:
 def _llava_onevision():
     tok = _chatml_tokenizer("<image>", "<video>")
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**_VISION_SIZES),
-        text_config=_text(Qwen2Config, tok),
-        image_grid_pinpoints=_GRID,
+        vision_config=SiglipVisionConfig(**VISION_SIZES),
+        text_config=text_settings(Qwen2Config, tok),
+        image_grid_pinpoints=GRID,
         image_token_index=tok.convert_tokens_to_ids("<image>"),
         video_token_index=tok.convert_tokens_to_ids("<video>"),
     )
     processor = for_pictures(LlavaOnevisionProcessor)(
-        LlavaOnevisionImageProcessor(size=_SQUARE, image_grid_pinpoints=_GRID),
+        LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=GRID),
         tok,
         num_image_tokens=4,
         vision_feature_select_strategy="full",
-        chat_template=_CHATML.replace("IMAGE", "<image>\\n"),
+        chat_template=CHATML.replace("IMAGE", "<image>\\n"),
     )
     return LlavaOnevisionForConditionalGeneration(config), processor
 
@@ -256,7 +141,7 @@ def _qwen_parts():
             ("vision_end", "vision_end"),
         )
     }
-    chat = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    chat = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
     return tok, ids, chat
 
 
@@ -270,7 +155,7 @@ def _qwen2_vl():
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
     config = Qwen2VLConfig(
         vision_config={"depth": 2, "embed_dim": 32, "num_heads": 2, "hidden_size": 64},
-        text_config=_text(_text_class(Qwen2VLConfig), tok, rope_parameters=rope).to_dict(),
+        text_config=text_settings(_text_class(Qwen2VLConfig), tok, rope_parameters=rope).to_dict(),
         **ids,
     )
     processor = for_pictures(Qwen2VLProcessor)(_qwen_images(), tok, chat_template=chat)
@@ -285,7 +170,9 @@ def _qwen2_5_vl():
             "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2,
             "out_hidden_size": 64, "fullatt_block_indexes": [1], "window_size": 56,
         },
-        text_config=_text(_text_class(Qwen2_5_VLConfig), tok, rope_parameters=rope).to_dict(),
+        text_config=text_settings(
+            _text_class(Qwen2_5_VLConfig), tok, rope_parameters=rope
+        ).to_dict(),
         **ids,
     )  # fmt: skip
     processor = for_pictures(Qwen2_5_VLProcessor)(_qwen_images(), tok, chat_template=chat)
@@ -295,7 +182,9 @@ def _qwen2_5_vl():
 def _qwen3_vl():
     tok, ids, chat = _qwen_parts()
     rope = {"rope_type": "default", "mrope_section": [4, 2, 2], "rope_theta": 10000.0}
-    text = _text(_text_class(Qwen3VLConfig), tok, rope_parameters=rope, head_dim=16).to_dict()
+    text = text_settings(
+        _text_class(Qwen3VLConfig), tok, rope_parameters=rope, head_dim=16
+    ).to_dict()
     config = Qwen3VLConfig(
         vision_config={
             "depth": 3, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2,
@@ -325,8 +214,8 @@ def _idefics_tokenizer() -> PreTrainedTokenizerFast:
 def _idefics3():
     tok = _idefics_tokenizer()
     config = Idefics3Config(
-        vision_config=_VISION_SIZES,
-        text_config=_text(LlamaConfig, tok).to_dict(),
+        vision_config=VISION_SIZES,
+        text_config=text_settings(LlamaConfig, tok).to_dict(),
         image_token_id=tok.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=tok.pad_token_id,
@@ -334,15 +223,15 @@ def _idefics3():
     images = Idefics3ImageProcessor(
         size={"longest_edge": 56}, max_image_size={"longest_edge": 28}, do_image_splitting=True
     )
-    processor = Idefics3Processor(images, tok, image_seq_len=1, chat_template=_SMOLVLM_CHAT)
+    processor = Idefics3Processor(images, tok, image_seq_len=1, chat_template=SMOLVLM_CHAT)
     return Idefics3ForConditionalGeneration(config), processor
 
 
 def _smolvlm():
     tok = _idefics_tokenizer()
     config = SmolVLMConfig(
-        vision_config=_VISION_SIZES,
-        text_config=_text(LlamaConfig, tok).to_dict(),
+        vision_config=VISION_SIZES,
+        text_config=text_settings(LlamaConfig, tok).to_dict(),
         image_token_id=tok.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=tok.pad_token_id,
@@ -351,7 +240,7 @@ def _smolvlm():
         size={"longest_edge": 56}, max_image_size={"longest_edge": 28}, do_image_splitting=True
     )
     processor = for_pictures(SmolVLMProcessor)(
-        images, tok, None, image_seq_len=1, chat_template=_SMOLVLM_CHAT
+        images, tok, None, image_seq_len=1, chat_template=SMOLVLM_CHAT
     )
     return SmolVLMForConditionalGeneration(config), processor
 
@@ -364,103 +253,19 @@ def _internvl():
         video_token="<video>",
     )
     config = InternVLConfig(
-        vision_config={**_VISION_SIZES, "image_size": [28, 28], "patch_size": [14, 14]},
-        text_config=_text(Qwen2Config, tok).to_dict(),
+        vision_config={**VISION_SIZES, "image_size": [28, 28], "patch_size": [14, 14]},
+        text_config=text_settings(Qwen2Config, tok).to_dict(),
         image_token_id=tok.context_image_token_id,
         image_seq_length=1,
         downsample_ratio=0.5,
     )
     processor = for_pictures(InternVLProcessor)(
-        GotOcr2ImageProcessor(size=_SQUARE, crop_to_patches=True, max_patches=4),
+        GotOcr2ImageProcessor(size=SQUARE, crop_to_patches=True, max_patches=4),
         tok,
         image_seq_length=1,
-        chat_template=_CHATML.replace("IMAGE", "<IMG_CONTEXT>\\n"),
+        chat_template=CHATML.replace("IMAGE", "<IMG_CONTEXT>\\n"),
     )
     return InternVLForConditionalGeneration(config), processor
-
-
-def _blip2_parts() -> dict[str, object]:
-    return {
-        "vision_config": _VISION_SIZES,
-        "qformer_config": {
-            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "intermediate_size": 48,
-        },
-        "num_query_tokens": 6,
-    }  # fmt: skip
-
-
-def _blip2():
-    tok = tokenizer(["<pad>", "</s>", "<image>"], eos="</s>", pad="<pad>", bos="</s>", starts=True)
-    text = {
-        "model_type": "opt", "hidden_size": 64, "word_embed_proj_dim": 64, "ffn_dim": 96,
-        "num_hidden_layers": LAYERS, "num_attention_heads": 4, "vocab_size": len(tok),
-        "max_position_embeddings": 512, "pad_token_id": tok.pad_token_id,
-        "bos_token_id": tok.bos_token_id, "eos_token_id": tok.eos_token_id, "dropout": 0.0,
-    }  # fmt: skip
-    config = Blip2Config(
-        text_config=text,
-        image_token_index=tok.convert_tokens_to_ids("<image>"),
-        **_blip2_parts(),
-    )
-    processor = Blip2Processor(BlipImageProcessor(size=_SQUARE), tok, num_query_tokens=6)
-    return Blip2ForConditionalGeneration(config), processor
-
-
-def _minigpt4():
-    tok = _llama_tokenizer()
-    config = Blip2Config(
-        text_config=_text(LlamaConfig, tok).to_dict(),
-        image_token_index=tok.convert_tokens_to_ids("<image>"),
-        liveedit_family="minigpt4",
-        **_blip2_parts(),
-    )
-    processor = Blip2Processor(BlipImageProcessor(size=_SQUARE), tok, num_query_tokens=6)
-    return Blip2ForConditionalGeneration(config), processor
-
-
-def _gemma3():
-    tok = tokenizer(
-        ["<pad>", "<eos>", "<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>",
-         "<end_of_image>", "<image_soft_token>"],
-        eos="<eos>", pad="<pad>", bos="<bos>", starts=True, boi_token="<start_of_image>",
-        eoi_token="<end_of_image>", image_token="<image_soft_token>",
-        turn_token="<start_of_turn>", end_token="<end_of_turn>",
-    )  # fmt: skip
-    kinds = ["sliding_attention", "full_attention"] * 3
-    text = _text(
-        type(Gemma3Config().text_config), tok, head_dim=16, sliding_window=16,
-        layer_types=kinds[:LAYERS],
-    )  # fmt: skip
-    config = Gemma3Config(
-        vision_config=SiglipVisionConfig(**_VISION_SIZES, vision_use_head=False),
-        text_config=text,
-        mm_tokens_per_image=4,
-        image_token_index=tok.image_token_id,
-        boi_token_index=tok.boi_token_id,
-        eoi_token_index=tok.eoi_token_id,
-        tie_word_embeddings=False,
-    )
-    processor = Gemma3Processor(
-        Gemma3ImageProcessor(size=_SQUARE), tok, chat_template=_GEMMA_CHAT, image_seq_length=4
-    )
-    return Gemma3ForConditionalGeneration(config), processor
-
-
-def _paligemma():
-    tok = tokenizer(["<pad>", "<eos>", "<bos>", "<image>"], eos="<eos>", pad="<pad>", bos="<bos>")
-    images = SiglipImageProcessor(size=_SQUARE)
-    images.image_seq_length = 4
-    processor = PaliGemmaProcessor(images, tok)
-    text = _text(type(PaliGemmaConfig().text_config), tok, head_dim=16)
-    config = PaliGemmaConfig(
-        vision_config=SiglipVisionConfig(**_VISION_SIZES, projection_dim=64, vision_use_head=False),
-        text_config=text,
-        projection_dim=64,
-        image_token_index=tok.convert_tokens_to_ids("<image>"),
-        tie_word_embeddings=False,
-    )
-    return PaliGemmaForConditionalGeneration(config), processor
 
 
 FAMILIES = {
@@ -474,11 +279,11 @@ FAMILIES = {
         Family("smolvlm", _smolvlm),
         Family("idefics3", _idefics3),
         Family("internvl", _internvl),
-        Family("blip-2", _blip2, "Question: {} Answer:"),
-        Family("gemma3", _gemma3),
-        Family("paligemma", _paligemma, "<image>answer en {}"),
+        Family("blip-2", blip2, "Question: {} Answer:"),
+        Family("gemma3", gemma3),
+        Family("paligemma", paligemma, "<image>answer en {}"),
         Family("qwen3_vl", _qwen3_vl),
-        Family("minigpt4", _minigpt4, "<s>###Human: <Img><image></Img> {} ###Assistant:"),
+        Family("minigpt4", minigpt4, "<s>###Human: <Img><image></Img> {} ###Assistant:"),
     )
 }
 

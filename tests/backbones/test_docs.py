@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from liveedit.backbones.registry import families
-from tests.backbones.families import _EDGE, _SQUARE, _VISION_SIZES, _llama_tokenizer, _text, shaken
+from tests.backbones.families import shaken
+from tests.backbones.parts import EDGE, SQUARE, VISION_SIZES, llama_tokenizer, text_settings
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "backbones.md"
 
@@ -28,15 +29,15 @@ def test_the_example(pictures):
     known: dict[str, object] = {"__name__": "liveedit_vipllava"}
     for block in blocks:
         exec(compile(block, str(DOCUMENT), "exec"), known)
-    tokenizer = _llama_tokenizer()
+    tokenizer = llama_tokenizer()
     config = VipLlavaConfig(
-        vision_config=CLIPVisionConfig(**(_VISION_SIZES | {"num_hidden_layers": 12})),
-        text_config=_text(LlamaConfig, tokenizer),
+        vision_config=CLIPVisionConfig(**(VISION_SIZES | {"num_hidden_layers": 12})),
+        text_config=text_settings(LlamaConfig, tokenizer),
         image_seq_length=4,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
     processor = LlavaProcessor(
-        CLIPImageProcessor(size=_EDGE, crop_size=_SQUARE),
+        CLIPImageProcessor(size=EDGE, crop_size=SQUARE),
         tokenizer,
         patch_size=14,
         vision_feature_select_strategy="default",

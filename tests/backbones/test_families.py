@@ -227,7 +227,7 @@ def test_decoding_with_a_cache_says_what_the_whole_sequence_says(family, model, 
     features = model.method.features(backbone.states(query), query.spans)
     routed = choose_experts(model.method.network.router, features, model._pool())
     whole = answering(backbone, ids[0]).query(images[2:], QUESTIONS[2:], ["this"])
-    with edited_layer(backbone.layer, whole.spans, model.method.network.scale, lambda _: routed):
+    with edited_layer(backbone.hook, whole.spans, model.method.network.scale, lambda _: routed):
         expected = backbone.logits(whole)[whole.spans.predicts]
     expected[:, backbone.ends] = -torch.inf  # as min_new_tokens has it
     found = expected.gather(1, ids[0][:, None])[:, 0]

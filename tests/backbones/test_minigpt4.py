@@ -13,7 +13,7 @@ from transformers import Blip2QFormerConfig, Blip2VisionConfig, LlamaConfig, Lla
 from liveedit.backbones.minigpt4 import MiniGPT4Backbone, convert_minigpt4
 from liveedit.backbones.registry import load_backbone
 from liveedit.errors import BadCheckpoint
-from tests.backbones.families import _llama_tokenizer, _text
+from tests.backbones.parts import llama_tokenizer, text_settings
 
 WIDE, INNER, QUERY = 32, 48, 16  # widths of EVA, of its MLPs, of the Q-Former
 BLOCKS = 3  # of which BLIP-2 leaves out the last
@@ -85,8 +85,8 @@ def qformer_file() -> dict[str, Tensor]:
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("minigpt4")
-    tokenizer = _llama_tokenizer()
-    text = _text(LlamaConfig, tokenizer)
+    tokenizer = llama_tokenizer()
+    text = text_settings(LlamaConfig, tokenizer)
     LlamaForCausalLM(text).save_pretrained(folder / "vicuna")
     tokenizer.save_pretrained(folder / "vicuna")
     linear = {"llama_proj.weight": torch.randn(64, QUERY), "llama_proj.bias": torch.randn(64)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.chat import answer_frame, expanded, rendered
+from liveedit.backbones.generation import check_options, exclusive
+from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.query import (
     PaddingSide,
     Picture,
@@ -27,7 +30,7 @@ from liveedit.backbones.query import (
 from liveedit.backbones.spans import Spans, find_spans
 from liveedit.backbones.upper_layers import upper_layers
 from liveedit.backbones.vision import ImageEncoder
-from liveedit.errors import ControlTokenInText, UnsupportedGeneration
+from liveedit.errors import ControlTokenInText
 from liveedit.saving.fingerprint import config_digest
 
 
@@ -47,6 +50,8 @@ class Backbone(ImageEncoder):
     """
 
     family: ClassVar[str]
+    # whether the model keeps what belongs to one generation, so that two must not run at once
+    keeps_state: ClassVar[bool] = False
     # names in ``per_token`` that ``finish`` cannot do without
     required_per_token: ClassVar[tuple[str, ...]] = ()
 
@@ -68,6 +73,7 @@ class Backbone(ImageEncoder):
         self.editors = dict(editors or {})
         self.revision = revision
         self.check_edit_layer()
+        self.hook = LayerHook(self.layer)
 
     @classmethod
     def default_edit_layer(cls, layers: int) -> int:
@@ -298,9 +304,10 @@ class Backbone(ImageEncoder):
             UnsupportedGeneration: The prompt is not processed whole and in one pass, or the batch
                 is padded on the right.
         """
-        _check_prefill(query, options)
+        check_options(query, options)
         options = {"do_sample": False, "eos_token_id": self.ends} | options
-        ids = self.generated_ids(query, options)
+        with exclusive(self.model) if self.keeps_state else nullcontext():
+            ids = self.generated_ids(query, options)
         return self.tokenizer.batch_decode(
             ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
         )
@@ -325,17 +332,12 @@ class Backbone(ImageEncoder):
         """Hidden states that leave the edit layer of the unedited model; no layer above is run."""
         found: list[Tensor] = []
 
-        def stop(_module: nn.Module, _inputs: object, hidden: Tensor) -> None:
+        def stop(hidden: Tensor) -> None:
             found.append(hidden)
             raise _StopForward
 
-        handle = self.layer.register_forward_hook(stop)
-        try:
+        with suppress(_StopForward), self.hook.changing(stop):
             self.logits(query)
-        except _StopForward:
-            pass
-        finally:
-            handle.remove()
         return found[0]
 
     def finish(
@@ -393,20 +395,3 @@ class Backbone(ImageEncoder):
 
 class _StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
-
-
-def _check_prefill(query: Query, options: Mapping[str, Any]) -> None:
-    cache = options.get("past_key_values")
-    if cache is not None and cache.get_seq_length():
-        raise UnsupportedGeneration(
-            "the cache is filled already, and routing needs the whole prompt; do not pass "
-            "past_key_values, or pass an empty cache"
-        )
-    if options.get("prefill_chunk_size") is not None:
-        raise UnsupportedGeneration(
-            "the prompt must be processed in one pass; do not pass prefill_chunk_size"
-        )
-    if not query.attention_mask[:, -1].all():
-        raise UnsupportedGeneration(
-            "the batch is padded on the right, where answers begin; ask for it padded on the left"
-        )

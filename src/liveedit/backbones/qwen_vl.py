@@ -21,6 +21,7 @@ class Qwen2VLBackbone(Backbone):
     """``Qwen2VLForConditionalGeneration`` of transformers."""
 
     family = "qwen2_vl"
+    keeps_state = True  # the rotary offsets of the answer that is being generated
     picture_inputs = ("image_grid_thw",)
     required_per_token = ("position_ids",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
 from typing import Any, ClassVar
 
 import torch
@@ -39,6 +40,7 @@ class ImageEncoder:
         self.processor = processor
         self._pictures: OrderedDict[tuple[str, bool], Picture] = OrderedDict()
         self._features_size = 0
+        self._lock = Lock()
 
     @property
     def tokenizer(self) -> Any:
@@ -66,14 +68,16 @@ class ImageEncoder:
             for row, own in zip(rows, keys, strict=True)
             for image, key in zip(row, own, strict=True)
         }
-        found = {key: self._pictures[key] for key in images if key in self._pictures}
+        with self._lock:
+            found = {key: self._pictures[key] for key in images if key in self._pictures}
         for together in (False, True):
-            fresh = [key for key in images if key not in self._pictures and key[1] is together]
+            fresh = [key for key in images if key not in found and key[1] is together]
             for start in range(0, len(fresh), self._PICTURES_AT_ONCE):
                 some = fresh[start : start + self._PICTURES_AT_ONCE]
                 read = self.encode_images([images[key] for key in some], together=together)
                 found.update(zip(some, read, strict=True))
-        self._keep(found)
+        with self._lock:
+            self._keep(found)
         return [[found[key] for key in own] for own in keys]
 
     def image_features(self, images: Sequence[Image.Image]) -> list[Float[Tensor, "_tokens width"]]:
@@ -82,8 +86,9 @@ class ImageEncoder:
 
     def forget_images(self) -> None:
         """Drop what is kept of pictures seen lately."""
-        self._pictures.clear()
-        self._features_size = 0
+        with self._lock:
+            self._pictures.clear()
+            self._features_size = 0
 
     def read_images(
         self, images: list[Image.Image], *, together: bool = False

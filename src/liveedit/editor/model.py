@@ -379,6 +379,13 @@ class EditedModel:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
 
+    def __reduce_ex__(self, _protocol: object) -> Any:
+        """Neither copied nor pickled: its store, its hook and its scopes belong to one process."""
+        raise TypeError(
+            "an edited model cannot be copied or pickled; save it with save_pretrained and load it "
+            "with from_pretrained, or make another: EditedModel(model.method)"
+        )
+
     def _pool(self) -> Pool:
         return self.store.pool(
             self._only.get(), namespaces=[self._namespace.get()], revision=self._revision.get()

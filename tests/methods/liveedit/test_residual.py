@@ -65,7 +65,7 @@ def logits(backbone: LlavaBackbone, query: Query) -> Tensor:
 
 def test_layer_output_carries_the_residual(backbone, query, scale, routed):
     plain = backbone.states(query)
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
         found = layer_output(backbone, lambda: logits(backbone, query))
     residual = apply_experts(standardise(plain, scale), routed.experts, routed.weights)
     torch.testing.assert_close(found, plain + scale.deviation.median() * residual)
@@ -73,7 +73,7 @@ def test_layer_output_carries_the_residual(backbone, query, scale, routed):
 
 def test_rows_with_zero_weights_are_bit_identical(backbone, query, scale, routed):
     before = logits(backbone, query)
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
         after = logits(backbone, query)
     assert torch.equal(after[0], before[0])
     assert not torch.allclose(after[1], before[1])
@@ -111,13 +111,13 @@ def test_hidden_states_keep_their_dtype(backbone, query, scale, routed):
 
 def test_no_route_changes_nothing(backbone, query, scale):
     before = logits(backbone, query)
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: None):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: None):
         assert torch.equal(logits(backbone, query), before)
 
 
 def test_layer_is_itself_again_afterwards(backbone, query, scale, routed):
     before = logits(backbone, query)
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
         logits(backbone, query)
     assert torch.equal(logits(backbone, query), before)
 
@@ -129,15 +129,14 @@ def test_layer_is_itself_again_after_an_exception(backbone, query, scale, routed
     before = logits(backbone, query)
     with (
         pytest.raises(ZeroDivisionError),
-        edited_layer(backbone.layer, query.spans, scale, fail),
+        edited_layer(backbone.hook, query.spans, scale, fail),
     ):
         logits(backbone, query)
     with (
         pytest.raises(KeyboardInterrupt),
-        edited_layer(backbone.layer, query.spans, scale, lambda _: routed),
+        edited_layer(backbone.hook, query.spans, scale, lambda _: routed),
     ):
         raise KeyboardInterrupt
-    assert not backbone.layer._forward_hooks
     assert torch.equal(logits(backbone, query), before)
 
 
@@ -148,7 +147,7 @@ def test_routed_once_at_prefill_from_the_states_of_the_edit_layer(backbone, quer
         read.append(representation)
         return routed
 
-    with edited_layer(backbone.layer, query.spans, scale, choose):
+    with edited_layer(backbone.hook, query.spans, scale, choose):
         generated(backbone, query)
     (representation,) = read
     torch.testing.assert_close(representation.states, standardise(backbone.states(query), scale))
@@ -159,7 +158,7 @@ def test_every_decoded_token_carries_the_residual(backbone, query, scale, routed
     """With a cache each step sees one token, without one the whole sequence: the same comes out."""
     answers = []
     for use_cache in (True, False):
-        with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+        with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
             answers.append(generated(backbone, query, use_cache=use_cache))
     assert torch.equal(*answers)
     plain = generated(backbone, query)
@@ -175,23 +174,23 @@ def test_beams_share_the_route_of_their_query(backbone, query, scale, routed):
         read.append(representation)
         return routed
 
-    with edited_layer(backbone.layer, query.spans, scale, choose):
+    with edited_layer(backbone.hook, query.spans, scale, choose):
         together = generated(backbone, query, num_beams=3)
     torch.testing.assert_close(read[0].states, standardise(backbone.states(query), scale))
     plain = generated(backbone, query, num_beams=3)
     assert torch.equal(together[0], plain[0])
     assert not torch.equal(together[1:], plain[1:])
 
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
         hidden = layer_output(backbone, lambda: generated(backbone, query, num_beams=3))
-    with edited_layer(backbone.layer, query.spans, scale, lambda _: routed):
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed):
         single = layer_output(backbone, lambda: generated(backbone, query))
     torch.testing.assert_close(hidden, single.repeat_interleave(3, 0))
 
 
 def test_chunked_prefill_is_refused(backbone, query, scale, routed):
     with (
-        edited_layer(backbone.layer, query.spans, scale, lambda _: routed),
+        edited_layer(backbone.hook, query.spans, scale, lambda _: routed),
         pytest.raises(UnsupportedGeneration, match="prefill_chunk_size"),
     ):
         generated(backbone, query, prefill_chunk_size=4)
@@ -203,7 +202,7 @@ def test_prompt_that_a_cache_already_holds_in_part_is_refused(backbone, query, s
             input_ids=query.input_ids[:1, :3], attention_mask=query.attention_mask[:1, :3]
         )
     with (
-        edited_layer(backbone.layer, query.spans.rows(slice(1)), scale, lambda _: routed),
+        edited_layer(backbone.hook, query.spans.rows(slice(1)), scale, lambda _: routed),
         pytest.raises(UnsupportedGeneration),
     ):
         backbone.model(
@@ -216,7 +215,7 @@ def test_prompt_that_a_cache_already_holds_in_part_is_refused(backbone, query, s
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_another_number_of_rows_is_refused(backbone, query, scale, routed, rows):
     with (
-        edited_layer(backbone.layer, query.spans, scale, lambda _: routed),
+        edited_layer(backbone.hook, query.spans, scale, lambda _: routed),
         pytest.raises(UnsupportedGeneration),
     ):
         backbone.model(input_ids=query.input_ids[:1].expand(rows, -1))

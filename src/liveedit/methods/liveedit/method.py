@@ -67,8 +67,6 @@ class ExpertChange:
 class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     """LiveEdit with a trained editor.
 
-    A hook is on the backbone only while it answers, and only if there is an edit in force.
-
     Args:
         backbone: The frozen model.
         network: An editor trained for it.
@@ -171,7 +169,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
                     left = left.without(error.edit_id)
             return None
 
-        return edited_layer(self.backbone.layer, query.spans, self.network.scale, choose)
+        return edited_layer(self.backbone.hook, query.spans, self.network.scale, choose)
 
     def features(
         self, states: Float[Tensor, "batch length width"], spans: Spans
@@ -197,8 +195,8 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         """The same route whatever the prefill's states are."""
         if change is None:
             return nullcontext()
-        layer, scale = self.backbone.layer, self.network.scale
-        return edited_layer(layer, query.spans, scale, lambda _: change.routed)
+        hook, scale = self.backbone.hook, self.network.scale
+        return edited_layer(hook, query.spans, scale, lambda _: change.routed)
 
 
 METHOD = LiveEdit

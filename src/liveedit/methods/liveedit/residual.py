@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.spans import Spans
 from liveedit.errors import UnsupportedGeneration
 from liveedit.methods.liveedit.generator import Experts, apply_experts
@@ -89,16 +90,18 @@ ChooseExperts = Callable[[Representation], RoutedExperts | None]
 
 @contextmanager
 def edited_layer(
-    layer: nn.Module, spans: Spans, scale: StateScale, choose: ChooseExperts
+    hook: LayerHook, spans: Spans, scale: StateScale, choose: ChooseExperts
 ) -> Iterator[None]:
     """While open, the layer's output carries the residual of the experts its rows are routed to.
+
+    That is so for the passes of this thread or task alone.
 
     The first pass (prefill) decides the route from the states it computes anyway; later passes
     (one token each with a cache, the whole sequence without) apply the same route. Beam search
     repeats rows, and all beams of a query share its route, so reordering them changes nothing.
 
     Args:
-        layer: The decoder layer whose output is edited; it returns one tensor.
+        hook: That of the decoder layer whose output is edited.
         spans: Spans of the prompt batch.
         scale: The backbone's scale at this layer.
         choose: Routes a batch; None means that no row is routed to anything.
@@ -111,7 +114,7 @@ def edited_layer(
     routed: RoutedExperts | None = None
     repeated = 0  # how many rows of the model stand for one of the prompt; 0 before prefill
 
-    def hook(_module: nn.Module, _inputs: object, hidden: Tensor) -> Tensor:
+    def change(hidden: Tensor) -> Tensor:
         nonlocal routed, repeated
         times, rest = divmod(hidden.shape[0], rows)
         if repeated == 0:
@@ -133,8 +136,5 @@ def edited_layer(
             routed, repeated = routed.repeat(times // repeated), times
         return routed.add_to(hidden, scale)
 
-    handle = layer.register_forward_hook(hook)
-    try:
+    with hook.changing(change):
         yield
-    finally:
-        handle.remove()

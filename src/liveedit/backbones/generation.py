@@ -1,0 +1,49 @@
+"""Generating with a model that several callers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from liveedit.backbones.query import Query
+from liveedit.errors import UnsupportedGeneration
+
+_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+_making = RLock()
+
+
+@contextmanager
+def exclusive(model: nn.Module) -> Iterator[None]:
+    """Within this context no other call of ours generates with the model."""
+    with _making:
+        lock = _locks.setdefault(model, RLock())
+    with lock:
+        yield
+
+
+def check_options(query: Query, options: Mapping[str, Any]) -> None:
+    """Refuse options of ``generate`` that routing at prefill cannot follow.
+
+    Raises:
+        UnsupportedGeneration: The prompt would not be processed whole and in one pass, or the batch
+            is padded on the right.
+    """
+    cache = options.get("past_key_values")
+    if cache is not None and cache.get_seq_length():
+        raise UnsupportedGeneration(
+            "the cache is filled already, and routing needs the whole prompt; do not pass "
+            "past_key_values, or pass an empty cache"
+        )
+    if options.get("prefill_chunk_size") is not None:
+        raise UnsupportedGeneration(
+            "the prompt must be processed in one pass; do not pass prefill_chunk_size"
+        )
+    if not query.attention_mask[:, -1].all():
+        raise UnsupportedGeneration(
+            "the batch is padded on the right, where answers begin; ask for it padded on the left"
+        )

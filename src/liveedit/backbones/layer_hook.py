@@ -1,0 +1,67 @@
+"""The hook on the edit layer: what a call changes there reaches no other call.
+
+There is one hook for as long as the backbone lives. What it does with the layer's output is a
+context variable of the running call, so that threads, tasks and callers of the bare model find
+nothing of each other's; a forward pass that no call of ours began is bit-identical.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from torch import Tensor, nn
+
+Change = Callable[[Tensor], Tensor | None]
+
+
+class LayerHook:
+    """A hook on a decoder layer that returns one tensor.
+
+    Args:
+        layer: The layer; the hook goes with this object.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._change: ContextVar[Change | None] = ContextVar("change", default=None)
+        handle = layer.register_forward_hook(_Hook(self._change))
+        weakref.finalize(self, handle.remove)
+
+    @contextmanager
+    def changing(self, change: Change) -> Iterator[None]:
+        """Within this context, in this thread or task, the layer's output is changed.
+
+        Contexts may be nested; the innermost counts.
+
+        Args:
+            change: From the layer's output to what is passed on; None leaves it as it is.
+        """
+        token = self._change.set(change)
+        try:
+            yield
+        finally:
+            self._change.reset(token)
+
+
+class _Hook:
+    """What the layer calls; a copy of the model, or one that is pickled, has none of it."""
+
+    def __init__(self, change: ContextVar[Change | None]) -> None:
+        self._change = change
+
+    def __call__(self, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
+        change = self._change.get()
+        return None if change is None else change(output)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _nothing, ()
+
+
+def _nothing() -> Callable[..., None]:
+    return _leave
+
+
+def _leave(*_: object) -> None:
+    """In place of the hook in a copy."""
