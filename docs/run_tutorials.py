@@ -90,13 +90,15 @@ def _alike(text: str) -> str:
 
 def _prepare(folder: Path) -> None:
     """A cache of its own, which shares the pocket VLM with the user's; nothing is downloaded."""
+    import liveedit
     from liveedit.pocket.assembly import build_pocket
 
     pocket, cache = build_pocket(), folder / "cache"
     cache.mkdir()
     (cache / pocket.name).symlink_to(pocket)
-    here = Path(sys.executable).parent
+    here, source = Path(sys.executable).parent, Path(liveedit.__file__).parents[1]
     os.environ |= {
+        "PYTHONPATH": str(source),  # commands run what this process runs
         "LIVEEDIT_CACHE": str(cache),
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "120",
