@@ -301,20 +301,36 @@ class Backbone(ImageEncoder):
         """What the model says to each row, by its own ``generate``; greedy by default.
 
         Raises:
+            UnsupportedGeneration: See :meth:`generate_output`.
+        """
+        return self.decoded(query, self.generate_output(query, options))
+
+    def decoded(self, query: Query, output: Tensor | ModelOutput) -> list[str]:
+        """The answers in what ``generate`` returned, without special tokens."""
+        ids = output if isinstance(output, Tensor) else output.sequences
+        start = query.input_ids.shape[1]
+        return self.tokenizer.batch_decode(ids[:, start:], skip_special_tokens=True)
+
+    @torch.no_grad()
+    def generate_output(
+        self, query: Query, options: Mapping[str, Any]
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
+        """What the model's ``generate`` returns: ids, or with more, if the options ask for it.
+
+        Raises:
             UnsupportedGeneration: The prompt is not processed whole and in one pass, or the batch
                 is padded on the right.
         """
         check_options(query, options)
-        options = {"do_sample": False, "eos_token_id": self.ends} | options
+        defaults: dict[str, Any] = {"do_sample": False, "eos_token_id": self.ends}
+        if options.get("stop_strings"):
+            defaults["tokenizer"] = self.tokenizer
         with exclusive(self.model) if self.keeps_state else nullcontext():
-            ids = self.generated_ids(query, options)
-        return self.tokenizer.batch_decode(
-            ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
-        )
+            return self.generated_ids(query, defaults | dict(options))
 
     def generated_ids(
         self, query: Query, options: Mapping[str, Any]
-    ) -> Int[Tensor, "sequences length"]:
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
         """Prompt and answer, by the model's own ``generate``."""
         return self.model.generate(**query.model_inputs(), **options)
 

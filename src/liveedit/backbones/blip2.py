@@ -73,7 +73,7 @@ class Blip2Backbone(TiledBackbone):
 
     def generated_ids(
         self, query: Query, options: Mapping[str, Any]
-    ) -> Int[Tensor, "sequences length"]:
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
         """Prompt and answer, by the language model's ``generate``: BLIP-2's own wants pixels."""
         embeddings = self.model.get_input_embeddings()(query.input_ids)
         if query.features:

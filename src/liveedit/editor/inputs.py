@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from PIL import Image
 
 from liveedit.backbones.query import Questions
 from liveedit.correction import Correction, ImageSource, checked_text, image_identity, open_image
+from liveedit.correction.images import SupportsArray
 from liveedit.store.edit import Edit
 
+Given: TypeAlias = "ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None"
 
-def open_questions(
-    images: Sequence[ImageSource | Sequence[ImageSource] | None], prompts: Sequence[str]
-) -> Questions:
+
+def open_questions(images: Given, prompts: Sequence[str]) -> Questions:
     """Open the pictures and check the texts of a batch.
 
     Args:
-        images: One, several or None for each question.
+        images: One, several or None for each question; or one for all of them, or None.
         prompts: The questions.
 
     Raises:
+        ValueError: There are not as many pictures as questions.
         BadImage, EmptyText, TextTooLong, BadText: See :mod:`liveedit.correction`.
     """
     return Questions(
@@ -27,11 +33,25 @@ def open_questions(
             if isinstance(image, list | tuple)
             else None
             if image is None
-            else open_image(image)  # type: ignore[arg-type]
-            for image in images
+            else open_image(image)
+            for image in _one_each(images, len(prompts))
         ],
         prompts=[checked_text(prompt, "prompt") for prompt in prompts],
     )
+
+
+def _one_each(images: Any, count: int) -> Sequence[Any]:
+    """Pictures for so many questions."""
+    single = images is None or isinstance(images, str | os.PathLike | bytes | Image.Image)
+    if single or (isinstance(images, SupportsArray) and getattr(images, "ndim", 3) < 4):
+        return [images] * count
+    listed = list(images)
+    if len(listed) != count:
+        raise ValueError(
+            f"there are {len(listed)} pictures and {count} questions; give one picture (a list of "
+            "several, or None) for each question, or a single one for all"
+        )
+    return listed
 
 
 def edits_of(

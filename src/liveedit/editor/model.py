@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
@@ -17,7 +18,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.registry import load_backbone
 from liveedit.config import Config
 from liveedit.correction import Correction, ImageSource
-from liveedit.editor.inputs import edits_of, open_questions
+from liveedit.editor.inputs import Given, edits_of, open_questions
 from liveedit.editor.pretrained import save_edited, saved_source
 from liveedit.errors import MethodCannot, PastRevision, TextOnlyCorrection
 from liveedit.methods.base import Method
@@ -266,45 +267,49 @@ class EditedModel:
         self._refuse_past()
         return self.store.restore(edit_id, author=author, reason=reason)
 
-    @overload
-    def generate(
-        self, images: ImageSource | Sequence[ImageSource] | None, prompts: str, **options: Any
-    ) -> str: ...
-
-    @overload
     def generate(
         self,
-        images: Sequence[ImageSource | Sequence[ImageSource] | None],
-        prompts: Sequence[str],
-        **options: Any,
-    ) -> list[str]: ...
-
-    def generate(
-        self,
-        images: ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None,
+        images: Given,
         prompts: str | Sequence[str],
         *,
         max_new_tokens: int = 32,
         **options: Any,
-    ) -> str | list[str]:
+    ) -> Any:
         """Answer questions about pictures, with the edits that concern them.
 
         Args:
-            images: One picture, or one (several, or None) for each prompt.
+            images: One picture (a path, bytes, a picture of PIL, an array or a tensor), several or
+                None; of several questions one (several, or None) for each, or a single one for all.
             prompts: One question, or several.
             max_new_tokens: Longest answer.
-            options: Passed on to the model's ``generate`` (beams, sampling, streamer, ...); greedy
-                by default.
+            options: Passed on to the model's ``generate`` (beams, sampling, streamer,
+                stop_strings, ...); greedy by default.
 
         Returns:
-            The answer, or one for each prompt (for each returned sequence).
+            For one question the answer; for several, or of several returned sequences, a list. With
+            ``return_dict_in_generate=True`` what the model's ``generate`` returns (sequences,
+            scores, ...), with the list as ``answers``.
+
+        Raises:
+            ValueError: There are not as many pictures as questions.
+            BadImage, EmptyText, TextTooLong, BadText: See :mod:`liveedit.correction`.
+            UnsupportedGeneration: The options ask for what routing at prefill cannot follow.
         """
+        single = isinstance(prompts, str)
         if isinstance(prompts, str):
-            return self.generate([images], [prompts], max_new_tokens=max_new_tokens, **options)[0]  # type: ignore[list-item]
-        questions = open_questions(images, prompts)  # type: ignore[arg-type]
-        with torch.no_grad(), self._answering(questions) as query:
-            answers = self.backbone.generate(query, max_new_tokens=max_new_tokens, **options)
-        return [answer.strip() for answer in answers]
+            images, prompts = [images], [prompts]  # type: ignore[list-item]
+        asked = open_questions(images, prompts)
+        if not asked.prompts:
+            return []
+        with torch.no_grad(), self._answering(asked) as query:
+            output = self.backbone.generate_output(
+                query, {"max_new_tokens": max_new_tokens} | options
+            )
+            answers = [answer.strip() for answer in self.backbone.decoded(query, output)]
+        if not isinstance(output, Tensor):
+            output["answers"] = answers
+            return output
+        return answers[0] if single and len(answers) == 1 else answers
 
     @torch.no_grad()
     def explain(
