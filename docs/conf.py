@@ -47,6 +47,7 @@ nitpick_ignore_regex = [
 nitpick_ignore = {
     # of ours, but not part of the public API: docstrings name them for those who read the source
     ("py:class", "liveedit.backbones.vision.ImageEncoder"),
+    ("py:class", "liveedit.correction.images.SupportsArray"),
     ("py:class", "liveedit.store.index.Index"),
     ("py:class", "liveedit.store.log.EditLog"),
     ("py:class", "liveedit.store.segmented_tensor.SegmentedTensor"),
