@@ -10,13 +10,14 @@ ARGS   ?=
 BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --quiet --disable-pip-version-check
 STAMP := $(VENV)/.liveedit-installed
+DOCS_STAMP := $(VENV)/.liveedit-docs-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint pocket clean
+.PHONY: help venv demo test lint docs docs-links tutorials pocket clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## make the environment, with the versions in constraints.txt
 
@@ -46,6 +47,22 @@ lint: $(STAMP) ## ruff, mypy, and which way imports run
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+
+# Sphinx is installed when it is first wanted.
+$(DOCS_STAMP): $(STAMP)
+	@echo "  what builds the site"
+	@$(PIP) install -c constraints.txt -e '.[docs]'
+	@touch "$@"
+
+docs: $(DOCS_STAMP) ## build the site in build/docs; every link and name must lead somewhere
+	@$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs $(ARGS)
+	@echo "build/docs/index.html"
+
+docs-links: $(DOCS_STAMP) ## ask the network whether links to other sites lead somewhere
+	@$(BIN)/python -m sphinx -b linkcheck --keep-going -q docs build/links $(ARGS)
+
+tutorials: $(STAMP) ## run the tutorials, and write what they print into their pages
+	@$(BIN)/python docs/run_tutorials.py --write $(ARGS)
 
 pocket: $(STAMP) ## train the pocket VLM's shipped weights again (docs/pocket.md)
 	@$(BIN)/liveedit pocket train $(ARGS)

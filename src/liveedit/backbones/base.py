@@ -129,7 +129,7 @@ class Backbone(PromptEncoder):
 
     @property
     def ends(self) -> list[int]:
-        """Ids that end an answer: the model's own, and the chat format's."""
+        """Ids that end an answer, the model's own and the chat format's."""
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
         return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
@@ -159,7 +159,7 @@ class Backbone(PromptEncoder):
 
     @property
     def image_backend(self) -> str:
-        """Which library prepares the pictures: their resizing differs a little."""
+        """Which library prepares the pictures; their resizing differs a little."""
         return getattr(self.processor.image_processor, "backend", "unknown")
 
     def query(
