@@ -13,10 +13,11 @@ EXTRAS      := drawings,train,test
 BIN   := $(VENV)/bin
 PIP   := $(BIN)/python -m pip --quiet --disable-pip-version-check
 STAMP := $(VENV)/.liveedit-installed
+DOCS_STAMP := $(VENV)/.liveedit-docs-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test pytest test-lowest test-wheel lint pocket clean
+.PHONY: help venv demo test pytest test-lowest test-wheel lint docs docs-links tutorials pocket clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -53,7 +54,7 @@ test-lowest: ## run the tests with the lowest versions allowed, in .venv-lowest
 		VENV="$(if $(filter file,$(origin VENV)),.venv-lowest,$(VENV))"
 
 # All extras but `pocket`, whose parts the environment gets without their dependencies.
-WHEEL_EXTRAS := drawings,postgresql,report,retrieval,scale,smolvlm,train
+WHEEL_EXTRAS := drawings,heic,postgresql,report,retrieval,scale,smolvlm,train
 
 test-wheel: ## build the wheel, install it alone, and run the demonstration there
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
@@ -68,6 +69,22 @@ lint: $(STAMP) ## ruff, mypy, and which way imports run
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
+
+# Sphinx is installed when it is first wanted.
+$(DOCS_STAMP): $(STAMP)
+	@echo "  what builds the site"
+	@$(PIP) install -c $(CONSTRAINTS) -e '.[docs]'
+	@touch "$@"
+
+docs: $(DOCS_STAMP) ## build the site in build/docs; every link and name must lead somewhere
+	@$(BIN)/python -m sphinx -b html -W --keep-going -q docs build/docs $(ARGS)
+	@echo "build/docs/index.html"
+
+docs-links: $(DOCS_STAMP) ## ask the network whether links to other sites lead somewhere
+	@$(BIN)/python -m sphinx -b linkcheck --keep-going -q docs build/links $(ARGS)
+
+tutorials: $(STAMP) ## run the tutorials, and write what they print into their pages
+	@$(BIN)/python docs/run_tutorials.py --write $(ARGS)
 
 pocket: $(STAMP) ## train the pocket VLM's shipped weights again (docs/pocket.md)
 	@$(BIN)/liveedit pocket train $(ARGS)

@@ -10,8 +10,7 @@ import zlib
 import pytest
 from PIL import Image, PngImagePlugin
 
-from liveedit import correction
-from liveedit.correction import open_image
+from liveedit.correction import images, open_image
 from tests.images import encoded, halves, noise, png, refusal, saved
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
@@ -42,11 +41,19 @@ class TestLimits:
         assert "more than 40 million pixels" in said
 
     def test_the_pixel_limit_is_exact(self, monkeypatch):
-        monkeypatch.setattr(correction, "MAX_PIXELS", 32)
+        monkeypatch.setattr(images, "MAX_PIXELS", 32)
         assert open_image(encoded(halves((8, 4)))).size == (8, 4)
-        for form in ("PNG", "JPEG", "WEBP"):
+        for form in ("PNG", "WEBP"):
             assert "pixels" in refusal(encoded(halves((11, 3)), form))
         assert "pixels" in refusal(halves((11, 3)))
+
+    def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size(self, monkeypatch):
+        """48 and 108 megapixels are what phones take."""
+        for size, expected in (((8000, 6000), (4000, 3000)), ((12000, 9000), (6000, 4500))):
+            data = encoded(halves(size), "JPEG", quality=30)
+            assert open_image(data).size == expected
+        monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 10**6)
+        assert "more than 1 million pixels" in refusal(encoded(halves((1200, 1000)), "JPEG"))
 
     def test_the_limit_holds_where_pillow_has_none(self, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
@@ -56,9 +63,9 @@ class TestLimits:
     def test_the_file_limit_is_exact(self, tmp_path, monkeypatch):
         data = encoded(halves())
         path = saved(tmp_path / "a.png", data)
-        monkeypatch.setattr(correction, "MAX_FILE_BYTES", len(data))
+        monkeypatch.setattr(images, "MAX_FILE_BYTES", len(data))
         assert open_image(path).size == open_image(data).size == (8, 4)
-        monkeypatch.setattr(correction, "MAX_FILE_BYTES", len(data) - 1)
+        monkeypatch.setattr(images, "MAX_FILE_BYTES", len(data) - 1)
         assert "larger than" in refusal(path)
         assert "larger than" in refusal(data)
 
@@ -72,7 +79,7 @@ class TestLimits:
         data = encoded(noise(), "JPEG", progressive=True)
         assert open_image(data).size == (64, 64)
         last = data.rindex(b"\xff\xda")
-        bomb = data[:last] + data[last:-2] * correction.MAX_JPEG_SCANS + data[-2:]
+        bomb = data[:last] + data[last:-2] * images.MAX_JPEG_SCANS + data[-2:]
         assert Image.open(io.BytesIO(bomb)).convert("RGB").size == (64, 64)  # Pillow takes it
         assert "scans" in refusal(bomb)
 

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image, ImageChops
 
 from liveedit.correction import open_image
+from liveedit.errors import MissingExtra
 from tests.images import encoded, halves, noise, png, refusal, saved
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
@@ -208,17 +211,19 @@ class TestRefused:
 
     def test_eps_is_never_interpreted(self, tmp_path):
         path = saved(tmp_path / "drawing.png", encoded(halves(), "EPS"))
-        assert "not a PNG, JPEG or WEBP" in refusal(path)
+        assert "not a PNG, JPEG, WEBP, GIF, TIFF, AVIF or HEIC" in refusal(path)
 
-    @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "PPM", "ICO"])
+    @pytest.mark.parametrize("form", ["BMP", "PPM", "ICO"])
     def test_other_formats(self, form):
-        assert "not a PNG, JPEG or WEBP" in refusal(encoded(halves((32, 32)), form))
+        assert "not a PNG, JPEG, WEBP, GIF, TIFF, AVIF or HEIC" in refusal(
+            encoded(halves((32, 32)), form)
+        )
 
     def test_not_a_picture(self, tmp_path):
         path = saved(tmp_path / "notes.png", b"These are notes, and no picture.\n" * 10)
         said = refusal(path)
         assert repr(str(path)) in said
-        assert "not a PNG, JPEG or WEBP" in said
+        assert "not a PNG, JPEG, WEBP, GIF, TIFF, AVIF or HEIC" in said
 
     def test_empty_file(self, tmp_path):
         assert "is empty" in refusal(saved(tmp_path / "nothing.png", b""))
@@ -268,7 +273,6 @@ class TestRefused:
             " HTTPS://example.org/cat.png",
             "ftp://example.org/cat.png",
             "file:///etc/passwd",
-            "data:image/png;base64,iVBORw0KGgo=",
             Path("https://example.org/cat.png"),
         ],
     )
@@ -278,6 +282,10 @@ class TestRefused:
 
         monkeypatch.setattr("socket.socket", asked)
         assert "never fetched" in refusal(address)
+
+    def test_a_data_url_is_not_quoted_back(self):
+        said = refusal("data:image/png;base64," + "iVBORw0KGgo=" * 1000)
+        assert "data URL (12022 characters); decode it" in said
 
     def test_names_with_a_colon_are_no_addresses(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -299,3 +307,75 @@ class TestRefused:
         with Image.open(saved(tmp_path / "a.png", encoded(halves()))) as opened:
             pass
         assert "cannot be decoded" in refusal(opened)
+
+
+class TestFormats:
+    @pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
+    def test_further_formats(self, form):
+        assert open_image(encoded(halves((64, 32)), form)).size == (64, 32)
+
+    @pytest.mark.parametrize("form", ["GIF", "TIFF"])
+    def test_of_several_frames_the_first_is_meant(self, form):
+        frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, BLUE)]
+        data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+        assert open_image(data).getpixel((8, 8)) == RED
+
+    def test_heic(self):
+        heif = pytest.importorskip("pillow_heif")
+        written = io.BytesIO()
+        heif.from_pillow(halves((64, 64))).save(written, quality=95)
+        picture = open_image(written.getvalue())
+        assert (picture.size, picture.mode) == ((64, 64), "RGB")
+        red, _, blue = picture.getpixel((8, 8))
+        assert red > 200 > 50 > blue
+
+    def test_heic_without_its_library_says_what_to_install(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+        with pytest.raises(MissingExtra, match=r"liveedit-vlm\[heic\]"):
+            open_image(b"\0\0\0\x18ftypheic" + bytes(64))
+
+
+class TestArrays:
+    @pytest.mark.parametrize("kind", ["array", "tensor"])
+    def test_every_layout_is_the_same_picture(self, kind):
+        import numpy as np
+        import torch
+
+        picture = halves((6, 4))
+        colour = np.asarray(picture)
+        make = np.asarray if kind == "array" else (lambda given: torch.tensor(np.array(given)))
+        for given in (colour, colour.transpose(2, 0, 1), colour / 255, colour.astype("int64")):
+            found = open_image(make(given))
+            assert found.tobytes() == picture.tobytes()
+        grey = open_image(make(np.full((5, 7), 128, dtype=np.uint8)))
+        assert (grey.size, grey.getpixel((0, 0))) == ((7, 5), (128, 128, 128))
+        alpha = np.zeros((4, 6, 4), dtype=np.uint8)
+        assert open_image(make(alpha)).getpixel((0, 0)) == WHITE
+        if kind == "tensor":
+            half = torch.tensor(np.array(colour / 255)).bfloat16()
+            assert open_image(half).size == (6, 4)
+
+    @pytest.mark.parametrize(
+        ("shape", "fill", "said"),
+        [
+            ((5,), 0, "is no picture"),
+            ((2, 5, 5), 0, "is no picture"),
+            ((0, 4, 3), 0, "is no picture"),
+            ((4, 4, 3), 300, "from 0 to 255"),
+            ((4, 4, 3), -1, "from 0 to 255"),
+            ((4, 4, 3), 1.5, "from 0 to 1"),
+            ((4, 4, 3), float("nan"), "from 0 to 1"),
+            ((4, 4), True, "from 0 to 255"),
+        ],
+    )
+    def test_other_numbers_are_no_picture(self, shape, fill, said):
+        import numpy as np
+
+        assert said in refusal(np.full(shape, fill))
+
+    def test_other_things_are_no_picture(self):
+        """In a process of its own, where nothing checks what annotations say."""
+        code = "from liveedit.correction import open_image; open_image(5)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert "BadImage: a picture cannot be made of int; give a path" in done.stderr

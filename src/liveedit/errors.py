@@ -46,6 +46,10 @@ class BadImage(LiveEditError):
     """A picture that is missing, cannot be read, or is not a picture."""
 
 
+class BadConversation(LiveEditError):
+    """A conversation that is empty, ends with the assistant, or has unknown roles or parts."""
+
+
 class EmptyText(LiveEditError):
     """A prompt or target without any text."""
 

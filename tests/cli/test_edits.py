@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -320,3 +321,33 @@ def test_listing_does_not_load_torch(run: Run) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "a king" in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_ids_are_whole_on_a_screen_of_any_width(run: Run, monkeypatch, columns: str) -> None:
+    made = add(run, None, "Who is the king of the whole country, and why?", "a king")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert made["id"] in run("edit", "list", as_json=False)
+
+
+def test_in_a_c_locale_tables_and_umlauts_end_in_no_traceback(run: Run) -> None:
+    add(run, None, "Wer ist das, bitte schön?", "König Löwe")
+    plain = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    for command in (["edit", "list"], ["edit", "search", "Löwe"], ["edit", "list", "--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "liveedit", *command],
+            capture_output=True,
+            env=os.environ | plain,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"K\\xf6nig" in done.stdout
+
+
+def test_the_folder_of_a_store_is_made(run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "new" / "folder" / "edits.db"
+    run("edit", "add", "--prompt", "Who?", "--target", "me", "--store", str(place))
+    assert place.is_file()
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "edits.db"
+    asked = ("--prompt", "Who?", "--target", "me", "--store", str(place))
+    assert "cannot be made" in run("edit", "add", *asked, status=2)

@@ -1,9 +1,17 @@
+import numpy as np
 import pytest
 import torch
 
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
-from liveedit.errors import BadImage, ControlTokenInText, EmptyText, TextOnlyCorrection, UnknownEdit
+from liveedit.errors import (
+    BadImage,
+    ControlTokenInText,
+    EmptyText,
+    TextOnlyCorrection,
+    UnknownEdit,
+    UnsupportedGeneration,
+)
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
@@ -290,3 +298,39 @@ def test_unknown_edit(edited: EditedModel) -> None:
     with pytest.raises(UnknownEdit), edited.only(["no-such-edit"]):
         pass
     assert len(edited.edits) == 2
+
+
+def test_one_picture_may_serve_several_questions(edited: EditedModel, pictures) -> None:
+    questions = [PROMPTS[0], PROMPTS[2]]
+    for form in (pictures[0], np.asarray(pictures[0]), torch.tensor(np.array(pictures[0]))):
+        together = edited.generate(form, questions, max_new_tokens=5)
+        alone = [edited.generate(pictures[0], one, max_new_tokens=5) for one in questions]
+        assert together == alone
+    stacked = np.stack([np.asarray(one.resize((64, 64))) for one in pictures[:2]])
+    assert len(edited.generate(stacked, questions, max_new_tokens=2)) == 2
+    assert edited.generate([], []) == edited.generate(None, []) == []
+
+
+def test_numbers_that_do_not_fit_are_told(edited: EditedModel, pictures) -> None:
+    with pytest.raises(ValueError, match="there are 3 pictures and 2 questions; give one picture"):
+        edited.generate(pictures, PROMPTS[:2])
+    with pytest.raises(ValueError, match="there are 0 pictures and 1 questions"):
+        edited.generate([], PROMPTS[:1])
+
+
+def test_options_of_generate_that_return_or_need_more(edited: EditedModel, pictures) -> None:
+    plain = edited.generate(pictures[0], PROMPTS[0])
+    asked = {"return_dict_in_generate": True, "output_scores": True, "max_new_tokens": 5}
+    output = edited.generate(pictures[0], PROMPTS[0], **asked)
+    assert output.answers == [edited.generate(pictures[0], PROMPTS[0], max_new_tokens=5)]
+    assert len(output.scores) == output.sequences.shape[1] - len(
+        edited.backbone.query([pictures[0]], PROMPTS[:1]).input_ids[0]
+    )
+    several = edited.generate(
+        pictures[0], PROMPTS[0], num_beams=3, num_return_sequences=2, max_new_tokens=4
+    )
+    assert len(several) == 2
+    first = plain.split()[0]
+    assert edited.generate(pictures[0], PROMPTS[0], stop_strings=[first]) == first != plain
+    with pytest.raises(UnsupportedGeneration, match="do not pass prompt_lookup_num_tokens"):
+        edited.generate(pictures[0], PROMPTS[0], prompt_lookup_num_tokens=3)

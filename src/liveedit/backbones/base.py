@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,10 +13,12 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
-from liveedit.backbones.chat import answer_frame, expanded, rendered
+from liveedit.backbones.chat import expanded
 from liveedit.backbones.generation import check_options, exclusive
 from liveedit.backbones.layer_hook import LayerHook
+from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.query import (
+    History,
     PaddingSide,
     Picture,
     Pictures,
@@ -29,12 +30,10 @@ from liveedit.backbones.query import (
 )
 from liveedit.backbones.spans import Spans, find_spans
 from liveedit.backbones.upper_layers import upper_layers
-from liveedit.backbones.vision import ImageEncoder
-from liveedit.errors import ControlTokenInText
 from liveedit.saving.fingerprint import config_digest
 
 
-class Backbone(ImageEncoder):
+class Backbone(PromptEncoder):
     """What all supported families share; a family's file says what differs.
 
     Args:
@@ -129,30 +128,8 @@ class Backbone(ImageEncoder):
         return self.model.config.get_text_config().hidden_size
 
     @property
-    def marker(self) -> str:
-        """What stands in a prompt for a whole picture until it is expanded."""
-        return str(self.processor.image_token)
-
-    @cached_property
-    def control_tokens(self) -> tuple[str, ...]:
-        """What no text of a user may hold, the longest first."""
-        tokens = {t.content for t in self.tokenizer.added_tokens_decoder.values() if t.special}
-        tokens |= {self.marker, self.tokenizer.convert_ids_to_tokens(self.image_token_id)}
-        return tuple(sorted(tokens, key=len, reverse=True))
-
-    @cached_property
-    def frame(self) -> tuple[str, str]:
-        """What stands before an answer, white space at most, and the token that ends it."""
-        return answer_frame(self.processor, self.control_tokens)
-
-    @property
-    def end_of_answer(self) -> str:
-        """Token that ends an answer."""
-        return self.frame[1]
-
-    @property
     def ends(self) -> list[int]:
-        """Ids that end an answer: the model's own, and the chat format's."""
+        """Ids that end an answer, the model's own and the chat format's."""
         own = self.model.generation_config.eos_token_id
         ends = set(own if isinstance(own, Iterable) else [] if own is None else [own])
         return sorted(ends | {self.tokenizer.convert_tokens_to_ids(self.end_of_answer)})
@@ -182,30 +159,8 @@ class Backbone(ImageEncoder):
 
     @property
     def image_backend(self) -> str:
-        """Which library prepares the pictures: their resizing differs a little."""
+        """Which library prepares the pictures; their resizing differs a little."""
         return getattr(self.processor.image_processor, "backend", "unknown")
-
-    def prompt_text(self, question: str, *, images: int) -> str:
-        """The question in the family's chat format, up to where the answer begins.
-
-        Args:
-            question: What is asked.
-            images: How many pictures precede it; each is a :attr:`marker`.
-        """
-        content: list[dict[str, str]] = [{"type": "image"}] * images
-        content.append({"type": "text", "text": self.checked(question)})
-        return rendered(self.processor, [{"role": "user", "content": content}], prompt=True)
-
-    def checked(self, text: str) -> str:
-        """The text itself, if no part of it would be read as a control token.
-
-        Raises:
-            ControlTokenInText: It would.
-        """
-        for token in self.control_tokens:
-            if token in text:
-                raise ControlTokenInText(token)
-        return text
 
     def query(
         self,
@@ -213,6 +168,7 @@ class Backbone(ImageEncoder):
         questions: Sequence[str],
         targets: Sequence[str] | None = None,
         *,
+        histories: Sequence[History] | None = None,
         padding_side: PaddingSide = "left",
     ) -> Query:
         """Tokenise questions, each with its pictures, and with targets where given.
@@ -223,12 +179,14 @@ class Backbone(ImageEncoder):
             images: One picture, several or None for each question.
             questions: What is asked.
             targets: What is answered.
+            histories: What precedes each question in its conversation.
             padding_side: Of the batch; ``generate`` needs left.
         """
         own = self.pictures([as_sequence(image) for image in images])
         rows, lengths = [], []
         for index, (pictures, question) in enumerate(zip(own, questions, strict=True)):
-            prompt = self.prompt_text(question, images=len(pictures))
+            history = () if histories is None else histories[index]
+            prompt = self.conversation_text(history, question, images=len(pictures))
             answer = [] if targets is None else self.target_ids(targets[index], prompt)
             texts = [picture.text for picture in pictures]
             rows.append(self.encode(expanded(prompt, self.marker, texts)) + answer)
@@ -251,22 +209,6 @@ class Backbone(ImageEncoder):
             per_token=self.per_token(positions, inputs),
             pack=self.pack,
         )
-
-    def encode(self, prompt: str) -> list[int]:
-        """Token ids of a prompt, as the processor has them."""
-        start = self.tokenizer.bos_token
-        there = start is not None and prompt.startswith(start)
-        return self.tokenizer.encode(prompt, add_special_tokens=not there)
-
-    def target_ids(self, target: str, prompt: str = "") -> list[int]:
-        """Token ids of an answer and its end, as they follow a prompt."""
-        before, end = self.frame
-        text = self.checked(target) + end
-        start = self.encode(prompt) if prompt else []
-        whole = self.encode(prompt + before + text) if prompt else []
-        if start and whole[: len(start)] == start:
-            return whole[len(start) :]
-        return self.tokenizer.encode(text, add_special_tokens=False)
 
     def inputs_beside(self, spans: Spans, pictures: Sequence[Picture]) -> dict[str, Tensor]:
         """What the model is given beside ids, mask and features; by default `picture_inputs`."""
@@ -301,20 +243,36 @@ class Backbone(ImageEncoder):
         """What the model says to each row, by its own ``generate``; greedy by default.
 
         Raises:
+            UnsupportedGeneration: See :meth:`generate_output`.
+        """
+        return self.decoded(query, self.generate_output(query, options))
+
+    def decoded(self, query: Query, output: Tensor | ModelOutput) -> list[str]:
+        """The answers in what ``generate`` returned, without special tokens."""
+        ids = output if isinstance(output, Tensor) else output.sequences
+        start = query.input_ids.shape[1]
+        return self.tokenizer.batch_decode(ids[:, start:], skip_special_tokens=True)
+
+    @torch.no_grad()
+    def generate_output(
+        self, query: Query, options: Mapping[str, Any]
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
+        """What the model's ``generate`` returns: ids, or with more, if the options ask for it.
+
+        Raises:
             UnsupportedGeneration: The prompt is not processed whole and in one pass, or the batch
                 is padded on the right.
         """
         check_options(query, options)
-        options = {"do_sample": False, "eos_token_id": self.ends} | options
+        defaults: dict[str, Any] = {"do_sample": False, "eos_token_id": self.ends}
+        if options.get("stop_strings"):
+            defaults["tokenizer"] = self.tokenizer
         with exclusive(self.model) if self.keeps_state else nullcontext():
-            ids = self.generated_ids(query, options)
-        return self.tokenizer.batch_decode(
-            ids[:, query.input_ids.shape[1] :], skip_special_tokens=True
-        )
+            return self.generated_ids(query, defaults | dict(options))
 
     def generated_ids(
         self, query: Query, options: Mapping[str, Any]
-    ) -> Int[Tensor, "sequences length"]:
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
         """Prompt and answer, by the model's own ``generate``."""
         return self.model.generate(**query.model_inputs(), **options)
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from transformers.models.blip_2.modeling_blip_2 import BaseModelOutputWithVisionQformerOutputs
 from transformers.utils import ModelOutput
 
-from liveedit.backbones.query import Query
+from liveedit.backbones.query import History, Query
 from liveedit.backbones.tiles import TiledBackbone
+from liveedit.errors import BadConversation
 
 
 class Blip2Backbone(TiledBackbone):
@@ -42,6 +43,12 @@ class Blip2Backbone(TiledBackbone):
     def frame(self) -> tuple[str, str]:
         """A blank stands before an answer, and the end of the sequence ends it."""
         return " ", self.tokenizer.eos_token
+
+    def conversation_text(self, history: History, question: str, *, images: int) -> str:
+        """The model was trained on single questions."""
+        if history:
+            raise BadConversation(f"{self.name} knows no conversations; ask a single question")
+        return self.prompt_text(question, images=images)
 
     def prompt_text(self, question: str, *, images: int) -> str:
         """Pictures, start of the sequence, question: as the processor has it."""
@@ -73,7 +80,7 @@ class Blip2Backbone(TiledBackbone):
 
     def generated_ids(
         self, query: Query, options: Mapping[str, Any]
-    ) -> Int[Tensor, "sequences length"]:
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
         """Prompt and answer, by the language model's ``generate``: BLIP-2's own wants pixels."""
         embeddings = self.model.get_input_embeddings()(query.input_ids)
         if query.features:

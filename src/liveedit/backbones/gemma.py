@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from liveedit.backbones.query import Picture
+from liveedit.backbones.query import History, Picture
 from liveedit.backbones.spans import Spans
 from liveedit.backbones.tiles import TiledBackbone
+from liveedit.errors import BadConversation
 
 
 class Gemma3Backbone(TiledBackbone):
@@ -58,6 +59,12 @@ class PaliGemmaBackbone(Gemma3Backbone):
     def frame(self) -> tuple[str, str]:
         """Nothing stands before an answer, and the end of the sequence ends it."""
         return "", self.tokenizer.eos_token
+
+    def conversation_text(self, history: History, question: str, *, images: int) -> str:
+        """The model was trained on single questions."""
+        if history:
+            raise BadConversation(f"{self.name} knows no conversations; ask a single question")
+        return self.prompt_text(question, images=images)
 
     def prompt_text(self, question: str, *, images: int) -> str:
         """Pictures, start of the sequence, question, line break: as the processor has it."""

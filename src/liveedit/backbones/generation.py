@@ -43,6 +43,11 @@ def check_options(query: Query, options: Mapping[str, Any]) -> None:
         raise UnsupportedGeneration(
             "the prompt must be processed in one pass; do not pass prefill_chunk_size"
         )
+    if options.get("prompt_lookup_num_tokens") is not None and query.features:
+        raise UnsupportedGeneration(
+            "transformers cannot look answers up in a prompt with a picture; do not pass "
+            "prompt_lookup_num_tokens, or use an assistant_model"
+        )
     if not query.attention_mask[:, -1].all():
         raise UnsupportedGeneration(
             "the batch is padded on the right, where answers begin; ask for it padded on the left"

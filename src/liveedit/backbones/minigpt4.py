@@ -25,6 +25,7 @@ from transformers import (
 )
 
 from liveedit.backbones.blip2 import Blip2Backbone
+from liveedit.backbones.query import History
 from liveedit.errors import BadCheckpoint
 
 FAMILY = "minigpt4"
@@ -61,6 +62,24 @@ class MiniGPT4Backbone(Blip2Backbone):
     """
 
     family = FAMILY
+
+    def conversation_text(self, history: History, question: str, *, images: int) -> str:
+        """Turns in MiniGPT-4's chat format."""
+        if not history:
+            return self.prompt_text(question, images=images)
+        text, shown = self.tokenizer.bos_token, 0
+        names = {"system": "", "user": "###Human: ", "assistant": "###Assistant: "}
+        for message in history:
+            text += names[message["role"]]
+            for part in message["content"]:
+                shown += part["type"] == "image"
+                text += (
+                    f"<Img>{self.marker}</Img> "
+                    if part["type"] == "image"
+                    else f"{self.checked(part['text'])} "
+                )
+        last = self.prompt_text(question, images=images - shown)
+        return text + last.removeprefix(self.tokenizer.bos_token)
 
     def prompt_text(self, question: str, *, images: int) -> str:
         """Start of the sequence, pictures, question, in MiniGPT-4's chat format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 from liveedit.backbones.spans import Spans
 
 PaddingSide = Literal["left", "right"]
+History: TypeAlias = Sequence[Mapping[str, Any]]
 Pack = Callable[[list[Tensor]], ModelOutput | None]
 Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
@@ -56,11 +57,19 @@ class Questions:
         pictures: Those of each question: one, several or None.
         prompts: What is asked.
         targets: What is answered, for teacher forcing.
+        histories: What precedes each question in its conversation, as chat templates take it, with
+            a place for each picture that is shown there; None for none.
     """
 
     pictures: Sequence[Pictures] = field(repr=False)
     prompts: Sequence[str]
     targets: Sequence[str] | None = None
+    histories: Sequence[History] | None = None
+
+    @property
+    def alone(self) -> Questions:
+        """The questions and all pictures they can mean, without what precedes them."""
+        return Questions(pictures=self.pictures, prompts=self.prompts)
 
     @property
     def sees(self) -> list[bool]:

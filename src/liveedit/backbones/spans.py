@@ -23,7 +23,7 @@ class Spans:
 
     @property
     def predicts(self) -> Bool[Tensor, "batch length"]:
-        """The positions whose logits predict a target token: each one before it."""
+        """The positions whose logits predict a target token, each one before it."""
         return self.target.roll(-1, 1)
 
     def to(self, device: torch.device) -> Spans:

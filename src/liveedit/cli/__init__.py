@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
 
 import typer
@@ -50,6 +52,11 @@ def main() -> None:
 
     A correction that is refused because it contradicts or repeats another is exit status 3.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know no umlaut, nor a check mark
+            stream.reconfigure(errors="backslashreplace")
+    # where the locale is C, what was typed arrives as bytes in disguise
+    sys.argv[1:] = [os.fsencode(argument).decode(errors="replace") for argument in sys.argv[1:]]
     try:
         app()
     except ConflictingEdit as error:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from liveedit.editor import EditedModel
     from liveedit.store.records import Entry
 
@@ -92,24 +94,39 @@ def load(
     )
 
 
-def show_edits(entries: Sequence[Entry]) -> None:
-    """Edits as a table."""
+def console() -> Console:
+    """Where tables go: lines of ASCII where the terminal knows nothing else."""
     from rich.console import Console
+
+    return Console(safe_box=True, emoji=False, markup=True, highlight=False)
+
+
+def show_edits(entries: Sequence[Entry]) -> None:
+    """Edits as a table; ids are always whole, and long texts go on in the next line."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
-    for column in ("id", "revision", "question", "answer", "picture", "author", "made", "state"):
-        table.add_column(column)
+    out = console()
+    table = Table(box=box.ASCII if "utf" not in out.encoding.casefold() else box.HEAVY_HEAD)
+    table.add_column(
+        "id", no_wrap=True, min_width=max((len(e.edit.id) for e in entries), default=2)
+    )
+    narrow = out.width < 120
+    for column in ("question", "answer", "state"):
+        table.add_column(column, overflow="fold")
+    if not narrow:
+        for column in ("revision", "picture", "author", "made"):
+            table.add_column(column, overflow="fold")
     for entry in entries:
         edit = entry.edit
+        more = (str(entry.revision), (edit.image or "none")[:8], f"{edit.created:%Y-%m-%d %H:%M}")
+        state = entry.state + (f" ({edit.namespace})" if edit.namespace else "")
         table.add_row(
             edit.id,
-            str(entry.revision),
-            *(Text(text) for text in (edit.prompt, edit.target)),
-            (edit.image or "none")[:8],
-            Text(edit.author),
-            f"{edit.created:%Y-%m-%d %H:%M}",
-            Text(entry.state + (f" ({edit.namespace})" if edit.namespace else "")),
+            *(Text(text) for text in (edit.prompt, edit.target, state)),
+            *(() if narrow else (more[0], more[1], Text(edit.author), more[2])),
         )
-    Console().print(table)
+    out.print(table)
+    if narrow and entries:
+        out.print("liveedit edit show ID tells all of one; --json prints everything.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ from liveedit.errors import BadImport, ConflictingEdit, LiveEditError
 from liveedit.methods.liveedit.edit import EditOutcome
 from liveedit.store.edit import correction_digest
 from liveedit.store.sql import SqlStore
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = ("image", "prompt", "target", "author", "reason", "namespace")
 _SHOWN = 10  # bad lines that an error names
@@ -70,7 +75,8 @@ def read_corrections(
     """Corrections of a file, and what is wrong with the other lines.
 
     Args:
-        file: ``.csv`` with a header, or JSON lines; the fields are image (a path, or empty),
+        file: CSV with a header (commas, semicolons or tabs), JSON lines or a JSON array, in UTF-8,
+            UTF-16 or Windows-1252; the fields are image (a path, or empty),
             prompt, target, and where wanted author, reason and namespace.
         images: The folder that paths of pictures start from; that of the file by default.
         namespace: Where a line names none.
@@ -90,7 +96,7 @@ def read_corrections(
             except (LiveEditError, ValueError) as error:
                 bad.append(f"line {line}: {error}")
     except (OSError, UnicodeError, csv.Error) as error:
-        raise BadImport(f"{file} cannot be read ({error}); give a JSONL or CSV file") from error
+        raise BadImport(f"{file} cannot be read ({error}); give a CSV or JSON file") from error
     return good, bad
 
 
@@ -179,25 +185,60 @@ def no_contradiction(outcomes: Sequence[EditOutcome]) -> None:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, object]]:
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        if file.suffix.casefold() == ".csv":
-            rows = csv.DictReader(opened)
-            for row in rows:
-                yield rows.line_num, {k: v for k, v in row.items() if v not in (None, "")}
-            return
-        for line, text in enumerate(opened, 1):
-            if text.strip():
+    """Numbers and fields of the lines, by what the file holds rather than by its name."""
+    text = _decoded(file)
+    start = text.lstrip()[:1]
+    if start == "[":
+        yield from enumerate(_json_array(text), 1)
+    elif start == "{" or file.suffix.casefold() in (".jsonl", ".ndjson"):
+        for line, one in enumerate(text.splitlines(), 1):
+            if one.strip():
                 try:
-                    yield line, json.loads(text)
+                    yield line, json.loads(one)
                 except ValueError as error:
                     yield line, error
+    elif text.strip():
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        for row in rows:
+            if None in row:
+                yield rows.line_num, ValueError("more fields than the first line names")
+                continue
+            names = {key.strip().casefold(): value for key, value in row.items()}
+            yield rows.line_num, {k: v for k, v in names.items() if v not in (None, "")}
+
+
+def _decoded(file: Path) -> str:
+    """UTF-8 or UTF-16 by its mark, UTF-8 without one, else what spreadsheets on Windows write."""
+    data = file.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        logger.warning("%s is not in UTF-8 and was read as Windows-1252; look at the umlauts", file)
+        return data.decode("cp1252")
+
+
+def _json_array(text: str) -> list[object]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise BadImport(f"the file begins as a JSON array and is none ({error})") from error
+    return list(found)
+
+
+def _delimiter(text: str) -> str:
+    """What stands between the names of the first line: a comma, a semicolon or a tab."""
+    header = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=header.count)
 
 
 def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) -> CorrectionRow:
     if isinstance(fields, ValueError):
-        raise ValueError(f"no JSON ({fields})")
+        raise ValueError(f"cannot be read: {fields}")
     if not isinstance(fields, dict) or not {"prompt", "target"} <= fields.keys():
-        raise ValueError(f"has no prompt or no target; its fields are {', '.join(_FIELDS)}")
+        has = f"; this line has {', '.join(map(str, fields))}" if isinstance(fields, dict) else ""
+        raise ValueError(f"has no prompt or no target; its fields are {', '.join(_FIELDS)}{has}")
     unknown = sorted(str(name) for name in fields.keys() - set(_FIELDS))
     if unknown:
         raise ValueError(f"has unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")

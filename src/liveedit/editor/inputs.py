@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from PIL import Image
 
 from liveedit.backbones.query import Questions
 from liveedit.correction import Correction, ImageSource, checked_text, image_identity, open_image
+from liveedit.correction.conversation import Messages, read_conversation
+from liveedit.correction.images import SupportsArray
+from liveedit.errors import BadConversation
+from liveedit.methods.base import Method
+from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.memory import MemoryStore
+from liveedit.store.sql import SqlStore
+
+Given: TypeAlias = "ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None"
 
 
-def open_questions(
-    images: Sequence[ImageSource | Sequence[ImageSource] | None], prompts: Sequence[str]
-) -> Questions:
+def open_questions(images: Given, prompts: Sequence[str]) -> Questions:
     """Open the pictures and check the texts of a batch.
 
     Args:
-        images: One, several or None for each question.
+        images: One, several or None for each question; or one for all of them, or None.
         prompts: The questions.
 
     Raises:
+        ValueError: There are not as many pictures as questions.
         BadImage, EmptyText, TextTooLong, BadText: See :mod:`liveedit.correction`.
     """
     return Questions(
@@ -27,11 +40,61 @@ def open_questions(
             if isinstance(image, list | tuple)
             else None
             if image is None
-            else open_image(image)  # type: ignore[arg-type]
-            for image in images
+            else open_image(image)
+            for image in _one_each(images, len(prompts))
         ],
         prompts=[checked_text(prompt, "prompt") for prompt in prompts],
     )
+
+
+def open_conversations(conversations: Sequence[Messages]) -> Questions:
+    """The last questions of conversations, with what precedes them.
+
+    Raises:
+        BadConversation, BadImage: See :func:`liveedit.correction.conversation.read_conversation`.
+    """
+    read = [read_conversation(messages) for messages in conversations]
+    return Questions(
+        pictures=[list(one.pictures) or None for one in read],
+        prompts=[checked_text(one.question, "prompt") for one in read],
+        histories=[one.history for one in read],
+    )
+
+
+def correction_of(messages: Messages, target: str) -> Correction:
+    """What a person states who says how a conversation should have been answered.
+
+    Args:
+        messages: Ends with the user's question, or with the answer that was wrong.
+        target: The right answer.
+
+    Raises:
+        BadConversation: It shows several pictures: a correction is about one.
+    """
+    if messages and messages[-1].get("role") == "assistant":
+        messages = messages[:-1]
+    read = read_conversation(messages)
+    if len(read.pictures) > 1:
+        raise BadConversation(
+            f"the conversation shows {len(read.pictures)} pictures, and a correction is about one; "
+            "leave the others out"
+        )
+    picture = read.pictures[0] if read.pictures else None
+    return Correction.checked(picture, read.question, target)
+
+
+def _one_each(images: Any, count: int) -> Sequence[Any]:
+    """Pictures for so many questions."""
+    single = images is None or isinstance(images, str | os.PathLike | bytes | Image.Image)
+    if single or (isinstance(images, SupportsArray) and getattr(images, "ndim", 3) < 4):
+        return [images] * count
+    listed = list(images)
+    if len(listed) != count:
+        raise ValueError(
+            f"there are {len(listed)} pictures and {count} questions; give one picture (a list of "
+            "several, or None) for each question, or a single one for all"
+        )
+    return listed
 
 
 def edits_of(
@@ -55,3 +118,19 @@ def edits_of(
             corrections, namespaces, authors, reasons, strict=True
         )
     ]
+
+
+def store_for(method: Method, store: Store | str | Path | None) -> Store:
+    """A store of edits that the method made, or will make; in memory by default.
+
+    Raises:
+        OtherMethod, StoreError: It is of another method, or cannot be used.
+    """
+    device = method.backbone.edit_device
+    if store is None:
+        return MemoryStore(method.layout, device=device)
+    if isinstance(store, str | Path):
+        return SqlStore(store, method.identity, device=device)
+    if isinstance(store, SqlStore):
+        store.log.require(method.identity)
+    return store

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
@@ -17,9 +17,19 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.registry import load_backbone
 from liveedit.config import Config
 from liveedit.correction import Correction, ImageSource
-from liveedit.editor.inputs import edits_of, open_questions
+from liveedit.correction.conversation import Messages
+from liveedit.editor.explaining import explanations
+from liveedit.editor.inputs import (
+    Given,
+    correction_of,
+    edits_of,
+    open_conversations,
+    open_questions,
+    store_for,
+)
 from liveedit.editor.pretrained import save_edited, saved_source
-from liveedit.errors import MethodCannot, PastRevision, TextOnlyCorrection
+from liveedit.editor.scopes import Scopes
+from liveedit.errors import MethodCannot, TextOnlyCorrection
 from liveedit.methods.base import Method
 from liveedit.methods.outcome import EditOutcome
 from liveedit.methods.registry import method_class
@@ -27,13 +37,10 @@ from liveedit.methods.route import Explanation
 from liveedit.saving.hub import hub_folder, upload_folder
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.memory import MemoryStore
-from liveedit.store.pool import Pool
 from liveedit.store.saved_edits import EDITS_FILE, load_edits
-from liveedit.store.sql import SqlStore
 
 
-class EditedModel:
+class EditedModel(Scopes):
     """A loaded backbone with an editing method and a store; no weight is ever changed for good.
 
     Without edits, and after the last one is revoked, all outputs are bit-identical to the
@@ -51,10 +58,7 @@ class EditedModel:
 
     def __init__(self, method: Method, store: Store | str | Path | None = None) -> None:
         self.method = method
-        self.store = _opened(store, method)
-        self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
-        self._namespace: ContextVar[str] = ContextVar("namespace", default="")
-        self._revision: ContextVar[int | None] = ContextVar("revision", default=None)
+        super().__init__(store_for(method, store))
 
     @classmethod
     def from_pretrained(
@@ -144,10 +148,11 @@ class EditedModel:
 
     def edit(
         self,
-        image: ImageSource | None,
-        prompt: str,
-        target: str,
+        image: ImageSource | None = None,
+        prompt: str | None = None,
+        target: str | None = None,
         *,
+        messages: Messages | None = None,
         author: str = "",
         reason: str = "",
         preview: bool = False,
@@ -159,11 +164,15 @@ class EditedModel:
                 a picture alone.
             prompt: The question.
             target: The right answer.
+            messages: A conversation in place of picture and question: its last answer is corrected,
+                or what its last question should be answered with.
             author: Who corrects.
             reason: Why.
             preview: Only say what would come of it; nothing is written.
 
         Raises:
+            TypeError: Prompt or target is missing, or there is a conversation beside them.
+            BadConversation: It cannot be corrected.
             BadImage: The picture cannot be read.
             EmptyText: Prompt or target says nothing.
             ControlTokenInText: Prompt or target holds a control token of the model.
@@ -171,7 +180,13 @@ class EditedModel:
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
-        correction = Correction.checked(image, prompt, target)
+        if target is None or (prompt is None) == (messages is None):
+            raise TypeError("give a target, and either a prompt or messages")
+        if messages is not None:
+            correction = correction_of(messages, target)
+        else:
+            assert prompt is not None
+            correction = Correction.checked(image, prompt, target)
         return self.edit_many([correction], author=author, reason=reason, preview=preview)[0]
 
     def edit_many(
@@ -266,45 +281,70 @@ class EditedModel:
         self._refuse_past()
         return self.store.restore(edit_id, author=author, reason=reason)
 
-    @overload
-    def generate(
-        self, images: ImageSource | Sequence[ImageSource] | None, prompts: str, **options: Any
-    ) -> str: ...
-
-    @overload
     def generate(
         self,
-        images: Sequence[ImageSource | Sequence[ImageSource] | None],
-        prompts: Sequence[str],
-        **options: Any,
-    ) -> list[str]: ...
-
-    def generate(
-        self,
-        images: ImageSource | Sequence[ImageSource | Sequence[ImageSource] | None] | None,
+        images: Given,
         prompts: str | Sequence[str],
         *,
         max_new_tokens: int = 32,
         **options: Any,
-    ) -> str | list[str]:
+    ) -> Any:
         """Answer questions about pictures, with the edits that concern them.
 
         Args:
-            images: One picture, or one (several, or None) for each prompt.
+            images: One picture (a path, bytes, a picture of PIL, an array or a tensor), several or
+                None; of several questions one (several, or None) for each, or a single one for all.
             prompts: One question, or several.
             max_new_tokens: Longest answer.
-            options: Passed on to the model's ``generate`` (beams, sampling, streamer, ...); greedy
-                by default.
+            options: Passed on to the model's ``generate`` (beams, sampling, streamer,
+                stop_strings, ...); greedy by default.
 
         Returns:
-            The answer, or one for each prompt (for each returned sequence).
+            For one question the answer; for several, or of several returned sequences, a list. With
+            ``return_dict_in_generate=True`` what the model's ``generate`` returns (sequences,
+            scores, ...), with the list as ``answers``.
+
+        Raises:
+            ValueError: There are not as many pictures as questions.
+            BadImage, EmptyText, TextTooLong, BadText: See :mod:`liveedit.correction`.
+            UnsupportedGeneration: The options ask for what routing at prefill cannot follow.
         """
+        single = isinstance(prompts, str)
         if isinstance(prompts, str):
-            return self.generate([images], [prompts], max_new_tokens=max_new_tokens, **options)[0]  # type: ignore[list-item]
-        questions = open_questions(images, prompts)  # type: ignore[arg-type]
-        with torch.no_grad(), self._answering(questions) as query:
-            answers = self.backbone.generate(query, max_new_tokens=max_new_tokens, **options)
-        return [answer.strip() for answer in answers]
+            images, prompts = [images], [prompts]  # type: ignore[list-item]
+        asked = open_questions(images, prompts)
+        return self._generated(asked, {"max_new_tokens": max_new_tokens} | options, single=single)
+
+    def chat(
+        self,
+        messages: Messages | Sequence[Messages],
+        *,
+        max_new_tokens: int = 32,
+        **options: Any,
+    ) -> Any:
+        """Answer the last question of a conversation, with the edits that concern it.
+
+        Which edits do is decided by the last question and the pictures of the conversation, as if
+        the question were asked alone: an edit made from a plain question holds.
+
+        Args:
+            messages: Of a conversation, or of several: ``role`` (system, user, assistant) and
+                ``content``, a text or a list of parts (text, image, image_url with a data URL or a
+                path); see :func:`liveedit.correction.conversation.read_conversation`.
+            max_new_tokens: Longest answer.
+            options: See :meth:`generate`.
+
+        Returns:
+            The answer, or a list; see :meth:`generate`.
+
+        Raises:
+            BadConversation: It is empty, ends with the assistant, has an unknown role or part, or
+                the model knows no conversations.
+            BadImage, UnsupportedGeneration: See :meth:`generate`.
+        """
+        single = not messages or isinstance(messages[0], Mapping)
+        asked = open_conversations(cast("Sequence[Messages]", [messages] if single else messages))
+        return self._generated(asked, {"max_new_tokens": max_new_tokens} | options, single=single)
 
     @torch.no_grad()
     def explain(
@@ -319,65 +359,8 @@ class EditedModel:
             prompt: A question.
             most: Only so many, the first.
         """
-        route, pool = self.method.route(open_questions([image], [prompt]), self._pool())
-        weights, vision = route.weights[0].tolist(), route.vision[0].tolist()
-        rows = pool.eligible[0].nonzero().flatten().tolist()
-        rows = sorted(rows, key=lambda row: (weights[row], vision[row]), reverse=True)[:most]
-        # one may have been revoked since the revision that is looked at
-        edits = self.store.some([pool.ids[row] for row in rows], revoked=True)
-        return [
-            Explanation(
-                edit=edits[pool.ids[row]],
-                vision=vision[row],
-                threshold=route.threshold[0, 0].item(),
-                passes=bool(route.passes[0, row]),
-                prompt=route.prompt[0, row].item(),
-                weight=weights[row],
-            )
-            for row in rows
-        ]
-
-    @contextmanager
-    def only(self, edit_ids: Collection[str]) -> Iterator[None]:
-        """Within this context only these edits are in force (in this thread or task)."""
-        for edit_id in edit_ids:
-            self.store.get(edit_id)
-        token = self._only.set(frozenset(edit_ids))
-        try:
-            yield
-        finally:
-            self._only.reset(token)
-
-    @contextmanager
-    def namespace(self, name: str) -> Iterator[None]:
-        """Within this context edits are made in, and queries answered by, this set of edits alone.
-
-        Sets know nothing of each other: edits of one never answer, contradict or supersede those
-        of another. Outside any context it is the set named "".
-        """
-        token = self._namespace.set(name)
-        try:
-            yield
-        finally:
-            self._namespace.reset(token)
-
-    @contextmanager
-    def at(self, revision: int) -> Iterator[None]:
-        """Within this context the model answers as it did at a revision of the store.
-
-        Raises:
-            UnknownRevision: It is still to come.
-        """
-        self.store.pool((), revision=revision)
-        token = self._revision.set(revision)
-        try:
-            yield
-        finally:
-            self._revision.reset(token)
-
-    def disabled(self) -> AbstractContextManager[None]:
-        """Within this context no edit is in force (in this thread or task)."""
-        return self.only(())
+        question = open_questions([image], [prompt])
+        return explanations(self.method, question, self._pool(), self.store, most=most)
 
     def __reduce_ex__(self, _protocol: object) -> Any:
         """Neither copied nor pickled: its store, its hook and its scopes belong to one process."""
@@ -386,30 +369,24 @@ class EditedModel:
             "with from_pretrained, or make another: EditedModel(model.method)"
         )
 
-    def _pool(self) -> Pool:
-        return self.store.pool(
-            self._only.get(), namespaces=[self._namespace.get()], revision=self._revision.get()
-        )
+    def _generated(self, asked: Questions, options: dict[str, Any], *, single: bool) -> Any:
+        if not asked.prompts:
+            return []
+        with torch.no_grad(), self._answering(asked) as query:
+            output = self.backbone.generate_output(query, options)
+            answers = [answer.strip() for answer in self.backbone.decoded(query, output)]
+        if not isinstance(output, Tensor):
+            output["answers"] = answers
+            return output
+        return answers[0] if single and len(answers) == 1 else answers
 
     def _answering(self, questions: Questions) -> AbstractContextManager[Query]:
         """What the backbone is to be given, with the edits that concern it."""
         pool = self._pool()  # the query sees this revision, whatever is written meanwhile
         if pool.eligible.any():
             return self.method.apply(questions, pool)
-        return nullcontext(self.backbone.query(questions.pictures, questions.prompts))
-
-    def _refuse_past(self) -> None:
-        revision = self._revision.get()
-        if revision is not None:
-            raise PastRevision(revision)
-
-
-def _opened(store: Store | str | Path | None, method: Method) -> Store:
-    device = method.backbone.edit_device
-    if store is None:
-        return MemoryStore(method.layout, device=device)
-    if isinstance(store, str | Path):
-        return SqlStore(store, method.identity, device=device)
-    if isinstance(store, SqlStore):
-        store.log.require(method.identity)
-    return store
+        return nullcontext(
+            self.backbone.query(
+                questions.pictures, questions.prompts, histories=questions.histories
+            )
+        )

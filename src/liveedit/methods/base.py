@@ -125,7 +125,7 @@ class Method(ABC):
     @property
     @abstractmethod
     def learned(self) -> dict[str, object]:
-        """What edits depend on beside the backbone, as digests: part of a store's fingerprint."""
+        """What edits depend on beside the backbone, as digests; part of a store's fingerprint."""
 
     @property
     def identity(self) -> Identity:

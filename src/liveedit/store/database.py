@@ -57,6 +57,8 @@ class Database:
                     f"{self.location} does not exist; give the file or URL of a store, or make one "
                     "with: liveedit edit add"
                 )
+            if create:
+                _make_folder(self.file.absolute().parent)
             self._engine = _sqlite(self.file)
         else:
             try:
@@ -183,6 +185,20 @@ def _url(location: str) -> sa.URL:
             "or postgresql://user@host/name"
         )
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder of a store that may be made.
+
+    Raises:
+        StoreUnusable: It is not there and cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnusable(
+            f"there is no folder {folder}, and it cannot be made ({error.strerror}); give another"
+        ) from error
 
 
 def _sqlite(file: Path) -> sa.Engine:

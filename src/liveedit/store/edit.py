@@ -38,7 +38,7 @@ class Edit:
 
     @property
     def digest(self) -> str:
-        """Identity of the correction: the same picture, question and answer have the same."""
+        """Identity of the correction; the same picture, question and answer have the same."""
         return correction_digest(self.image, self.prompt, self.target)
 
     def as_json(self) -> dict[str, object]:

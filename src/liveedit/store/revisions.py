@@ -105,7 +105,7 @@ class RevisionedRows:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __contains__(self, edit_id: str) -> bool:
+    def __contains__(self, edit_id: object) -> bool:
         return edit_id in self._rows
 
     def row(self, edit_id: str) -> int:

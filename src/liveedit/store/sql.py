@@ -17,13 +17,14 @@ from torch import Tensor
 from liveedit.errors import DamagedEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.edit_columns import columns_of
 from liveedit.store.feature_files import FeatureFiles
 from liveedit.store.index import Index
 from liveedit.store.log import EditLog
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.serialization import BadBytes, pack, thumbnail, unpack
+from liveedit.store.serialization import pack, thumbnail
 from liveedit.store.tensors import Keys
 from liveedit.store.value_cache import ValueCache
 
@@ -350,35 +351,14 @@ class SqlStore(Store):
             rows.publish(news.revision)
 
     def _take_up(self, batch: Sequence[StoredEdit]) -> None:
-        nothing = {name: torch.zeros(shape) for name, shape in self._key_shapes.items()}
-        names, tensors, problems = [], [], {}
-        for row in batch:
-            problem, keys = row.problem, nothing
-            if problem is None:
-                try:
-                    keys = unpack(row.keys, self._key_shapes)
-                except BadBytes as error:
-                    problem = f"keys: {error}"
-            name = row.edit.id
-            if problem is not None:
-                name = f"number {row.number}" if name in self._rows or name in names else name
-                problems[name] = problem
-            names.append(name)
-            tensors.append(keys)
+        found = columns_of(batch, self._key_shapes, self._rows)
         self._rows.append(
-            names,
+            found.names,
             [row.edit.namespace for row in batch],
             [row.edit.supersedes for row in batch],
-            {
-                **{
-                    name: torch.stack([keys[name] for keys in tensors]) for name in self._key_shapes
-                },
-                "sees": torch.tensor([row.edit.image is not None for row in batch]),
-                "number": torch.tensor([row.number for row in batch]),
-                "revision": torch.tensor([row.revision for row in batch]),
-            },
+            found.columns,
         )
-        for name, problem in problems.items():
+        for name, problem in found.problems.items():
             self._leave_out(name, problem)
 
     def _name(self, number: int) -> str | None:

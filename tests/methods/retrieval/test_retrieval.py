@@ -1,5 +1,6 @@
 """The nearest correction is put before the question."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,30 @@ def test_a_batch_answers_as_its_rows_alone(model, pictures) -> None:
         for image, prompt in zip(images, prompts, strict=True)
     ]
     assert together == alone
+
+
+def test_threads_of_different_namespaces_never_meet(model, pictures) -> None:
+    for space in ("a", "b"):
+        with model.namespace(space):
+            model.edit(pictures[0], ASKED, f"an animal of {space}")
+    found: dict[str, set[str]] = {}
+
+    def ask(space: str) -> None:
+        for _ in range(6):
+            with model.namespace(space):
+                found.setdefault(space, set()).add(told(model, pictures[0], AGAIN))
+
+    threads = [threading.Thread(target=ask, args=(space,)) for space in ("a", "b", "", "nothing")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {space: len(texts) for space, texts in found.items()} == dict.fromkeys(found, 1)
+    (a,), (b,), (default,), (nothing,) = (found[one] for one in ("a", "b", "", "nothing"))
+    assert "an animal of a" in a
+    assert "an animal of b" in b
+    assert "a lynx" in default
+    assert "Known" not in nothing
 
 
 def test_thresholds_find_what_they_should() -> None:

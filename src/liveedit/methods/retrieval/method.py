@@ -168,7 +168,9 @@ class Retrieval(Method):
             self._told(edits[near.ids[at]], prompt) if row.any() else prompt
             for prompt, at, row in zip(questions.prompts, best, route.weights, strict=True)
         ] or questions.prompts
-        yield self.backbone.query(questions.pictures, prompts, questions.targets)
+        yield self.backbone.query(
+            questions.pictures, prompts, questions.targets, histories=questions.histories
+        )
 
     def _told(self, edit: Edit, question: str) -> str:
         form = self.config.text_only if edit.image is None else self.config.with_picture

@@ -1,4 +1,4 @@
-"""What a person states: on this picture, this prompt should be answered with this target."""
+"""Pictures as people have them: opened upright in RGB, with limits checked before decoding."""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from PIL import ExifTags, Image
 
-from liveedit.errors import BadImage, BadText, EmptyText, TextTooLong
+from liveedit.errors import BadImage, MissingExtra
 
-ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
+
+@runtime_checkable
+class SupportsArray(Protocol):
+    """An array of NumPy, a tensor, or what turns into one."""
+
+    def __array__(self) -> Any:
+        """The numbers."""
+
+
+ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | SupportsArray
 
 MAX_PIXELS = 40_000_000
+MAX_JPEG_PIXELS = 200_000_000  # a JPEG is decoded at a half, a quarter or an eighth of its size
 MAX_FILE_BYTES = 50_000_000
 # Every scan of a progressive JPEG goes over the whole picture again, and may take but a few bytes.
 # Cameras and editors write about ten.
 MAX_JPEG_SCANS = 100
-MAX_CHARACTERS = {"prompt": 4000, "target": 1000}
 
-_FORMATS = ("PNG", "JPEG", "WEBP")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "AVIF")
+_TAKEN = "PNG, JPEG, WEBP, GIF, TIFF, AVIF or HEIC"
+_HEIC = re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)
+_STILL = ("GIF", "TIFF")  # of which the first frame is meant
 _ADDRESS = re.compile(r"\s*(?:data:|[a-z][a-z0-9+.-]+:/)", re.IGNORECASE)
 _JPEG_SCAN = re.compile(rb"\xff\xda\x00(?:\x06\x00|\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _UPRIGHT = {
@@ -42,72 +53,40 @@ _UPRIGHT = {
 _one_at_a_time = threading.Lock()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Correction:
-    """Asked `prompt` about `image`, the model should say `target`.
-
-    Args:
-        image: RGB picture, upright; None for a text-only correction.
-        prompt: The question, without the chat template.
-        target: The right answer.
-    """
-
-    image: Image.Image | None
-    prompt: str
-    target: str
-
-    @classmethod
-    def checked(cls, image: ImageSource | None, prompt: str, target: str) -> Correction:
-        """Correction from what somebody handed in; the short texts are looked at first.
-
-        Raises:
-            EmptyText, TextTooLong, BadText: See `checked_text`.
-            BadImage: See `open_image`.
-        """
-        prompt, target = checked_text(prompt, "prompt"), checked_text(target, "target")
-        picture = None if image is None else open_image(image)
-        return cls(image=picture, prompt=prompt, target=target)
-
-
-def checked_text(text: str, what: Literal["prompt", "target"]) -> str:
-    """The text without white space around it.
-
-    Raises:
-        EmptyText: Nothing is left.
-        TextTooLong: More than `MAX_CHARACTERS` are left.
-        BadText: It holds a NUL character or cannot be encoded as UTF-8.
-    """
-    text = text.strip()
-    if not text:
-        raise EmptyText(what)
-    if len(text) > MAX_CHARACTERS[what]:
-        raise TextTooLong(what, characters=len(text), limit=MAX_CHARACTERS[what])
-    if "\0" in text:
-        raise BadText(what, "holds a NUL character; remove it")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadText(what, "holds half a surrogate pair; decode it as UTF-8") from error
-    return text
-
-
 def open_image(source: ImageSource) -> Image.Image:
     """Upright RGB picture of its own, without metadata; transparent parts become white.
 
     Args:
-        source: Path or bytes of a PNG, JPEG or WEBP file, or a picture in any mode but F.
+        source: Path or bytes of a PNG, JPEG, WEBP, GIF (its first frame), TIFF (its first page),
+            AVIF or HEIC file (the last with the extra ``heic``); a picture of PIL in any mode but
+            F; or an array or tensor of 8-bit numbers, (height, width), (height, width, channels) or
+            (channels, height, width), with one, three or four channels. Floats are taken from 0 to
+            1.
 
     Raises:
         BadImage: It is missing or no regular file, is an address (nothing is ever fetched), is in
-            another format, damaged or animated, or exceeds `MAX_FILE_BYTES`, `MAX_PIXELS` or
-            `MAX_JPEG_SCANS`. Size and number of frames are checked before pixels are decoded.
+            another format, damaged or animated, or exceeds `MAX_FILE_BYTES`, `MAX_PIXELS`
+            (`MAX_JPEG_PIXELS`, which are reduced while they are decoded) or `MAX_JPEG_SCANS`. Size
+            and number of frames are checked before pixels are decoded.
+        MissingExtra: It is HEIC, and the extra is not installed.
     """
     if isinstance(source, Image.Image):
         return _plain(source, "the picture")
     if isinstance(source, bytes):
         return _decoded(source, "the picture")
+    if isinstance(source, SupportsArray):
+        return _plain(_from_array(source), "the picture")
+    if not isinstance(source, str | os.PathLike):
+        raise BadImage(
+            f"a picture cannot be made of {type(source).__name__}; give a path, the bytes of a "
+            "file, a picture of PIL, or an array or tensor of 8-bit numbers"
+        )
     path = os.fsdecode(source)
     name = repr(path if len(path) <= 200 else f"{path[:100]}…{path[-100:]}")
+    if path.lstrip()[:5].casefold() == "data:":
+        raise BadImage(
+            f"the picture is a data URL ({len(path)} characters); decode it, and give the bytes"
+        )
     if _ADDRESS.match(path):
         raise BadImage(
             f"{name} is an address, and pictures are never fetched; get it yourself and give the "
@@ -143,17 +122,81 @@ def _read(path: str, name: str) -> bytes:
 
 def _decoded(data: bytes, name: str) -> Image.Image:
     if not data:
-        raise BadImage(f"{name} is empty; give a PNG, JPEG or WEBP file")
+        raise BadImage(f"{name} is empty; give a {_TAKEN} file")
     if len(data) > MAX_FILE_BYTES:
         raise BadImage(
             f"{name} is larger than {MAX_FILE_BYTES // 1_000_000} MB; save it smaller or more "
             "strongly compressed"
         )
+    formats: tuple[str, ...] = _FORMATS
+    if _HEIC.match(data):
+        _read_heic()
+        formats = ("HEIF",)
     with _pillow(name):
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    if image.format in ("JPEG", "MPO") and len(_JPEG_SCAN.findall(data)) > MAX_JPEG_SCANS:
-        raise BadImage(f"{name} has more than {MAX_JPEG_SCANS} scans; save it anew")
+        image = Image.open(io.BytesIO(data), formats=formats)
+    if image.format in ("JPEG", "MPO"):
+        if len(_JPEG_SCAN.findall(data)) > MAX_JPEG_SCANS:
+            raise BadImage(f"{name} has more than {MAX_JPEG_SCANS} scans; save it anew")
+        _reduce(image, name)
     return _plain(image, name)
+
+
+def _reduce(image: Image.Image, name: str) -> None:
+    """Have a large JPEG decoded at a fraction of its size, which costs no more than that."""
+    if image.width * image.height > MAX_JPEG_PIXELS:
+        raise _too_large(name, MAX_JPEG_PIXELS)
+    for fraction in (2, 4, 8):
+        if image.width * image.height <= MAX_PIXELS:
+            return
+        image.draft("RGB", (image.width // fraction, image.height // fraction))
+
+
+def _read_heic() -> None:
+    """Let Pillow read HEIC.
+
+    Raises:
+        MissingExtra: The library for it is not installed.
+    """
+    if "HEIF" not in Image.OPEN:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            raise MissingExtra("pillow-heif", extra="heic") from None
+        register_heif_opener(thumbnails=False)
+
+
+def _from_array(source: Any) -> Image.Image:
+    """An array or tensor as a picture.
+
+    Raises:
+        BadImage: Its shape or its numbers are not those of a picture.
+    """
+    import numpy as np
+
+    if hasattr(source, "detach"):  # a tensor, wherever it is; NumPy knows no bfloat16
+        tensor = source.detach().cpu()
+        source = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    array = np.asarray(source)
+    shape = array.shape
+    if array.ndim == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    flat_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not flat_or_colour or not array.size:
+        raise BadImage(
+            f"an array of shape {shape} is no picture; give (height, width), (height, width, "
+            "channels) or (channels, height, width), with 1, 3 or 4 channels"
+        )
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise BadImage(
+                "an array of floats must be from 0 to 1; scale it, or give 8-bit numbers"
+            )
+        array = (array * 255).round()
+    elif array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
+        raise BadImage(f"an array of {array.dtype} is no picture; give 8-bit numbers from 0 to 255")
+    return Image.fromarray(np.ascontiguousarray(array.astype(np.uint8)))
 
 
 def _plain(image: Image.Image, name: str) -> Image.Image:
@@ -162,7 +205,7 @@ def _plain(image: Image.Image, name: str) -> Image.Image:
     if not image.width * image.height:
         raise BadImage(f"{name} has no pixels; give another picture")
     # MPO is a JPEG with further pictures behind it, as phones write it: the first one is meant.
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if image.format not in ("MPO", *_STILL) and getattr(image, "is_animated", False):
         raise BadImage(f"{name} has several frames; save the one that is meant as a picture")
     if image.mode == "F":
         raise BadImage(f"{name} has floating-point pixels; scale them to 0..255 as 8-bit RGB")
@@ -212,7 +255,7 @@ def _pillow(name: str) -> Iterator[None]:
             raise _too_large(name) from error
         except Image.UnidentifiedImageError as error:
             raise BadImage(
-                f"{name} is not a PNG, JPEG or WEBP picture, or is damaged; save it anew as one"
+                f"{name} is not a {_TAKEN} picture, or is damaged; save it anew as one"
             ) from error
         except Exception as error:  # given damaged files, its plugins raise nearly anything
             raise BadImage(
@@ -220,7 +263,6 @@ def _pillow(name: str) -> Iterator[None]:
             ) from error
 
 
-def _too_large(name: str) -> BadImage:
-    return BadImage(
-        f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
-    )
+def _too_large(name: str, limit: int | None = None) -> BadImage:
+    millions = (limit or MAX_PIXELS) // 1_000_000
+    return BadImage(f"{name} has more than {millions} million pixels; make it smaller")
