@@ -46,7 +46,7 @@ def read_conversation(messages: object) -> Conversation:
     Args:
         messages: Each with ``role`` (system, user or assistant) and ``content``: a text, or a list
             of parts ``{"type": "text", "text": ...}``, ``{"type": "image", "image": ...}`` (what
-            :func:`liveedit.correction.open_image` takes) or ``{"type": "image_url", "image_url":
+            ``open_image`` takes) or ``{"type": "image_url", "image_url":
             {"url": ...}}`` (a data URL, or a path). The last one is the user's.
 
     Raises:

@@ -90,7 +90,9 @@ class Repeat(Method):
         for row, column in route.weights.nonzero().tolist():
             edit = near.edits_of([near.ids[column]])[near.ids[column]]
             prompts[row] = self.config.form.format(target=edit.target, question=prompts[row])
-        yield self.backbone.query(questions.pictures, prompts, questions.targets)
+        yield self.backbone.query(
+            questions.pictures, prompts, questions.targets, histories=questions.histories
+        )
 
 
 def _keys(prompts: Sequence[str], sees: Sequence[bool]) -> Keys:
