@@ -17,7 +17,7 @@ from liveedit.backbones.blip2 import Blip2Backbone
 from liveedit.backbones.qwen_vl import Qwen3VLBackbone
 from liveedit.backbones.registry import backbone_class, load_backbone
 from liveedit.editor import EditedModel
-from liveedit.errors import ControlTokenInText, UnsupportedGeneration
+from liveedit.errors import BadImage, ControlTokenInText, UnsupportedGeneration
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
@@ -331,3 +331,9 @@ def test_states_alone_do_not_tell_positions(images):
     query = backbone.query(images, QUESTIONS, TARGETS)
     with pytest.raises(ValueError, match="position_ids"):
         backbone.finish(backbone.states(query), query.attention_mask, query.spans.predicts)
+
+
+def test_a_shape_that_the_processor_refuses_is_a_bad_image():
+    backbone = tiny("qwen2_5_vl")
+    with pytest.raises(BadImage, match=r"refuses a picture .*2000 × 5.*another shape"):
+        backbone.query([Image.new("RGB", (2000, 5))], ["What is this?"])

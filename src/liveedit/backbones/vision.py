@@ -17,6 +17,7 @@ from transformers.utils import ModelOutput
 
 from liveedit.backbones.query import Picture
 from liveedit.correction import image_identity
+from liveedit.errors import BadImage
 
 
 class ImageEncoder:
@@ -116,8 +117,20 @@ class ImageEncoder:
 
     @torch.no_grad()
     def encode_images(self, images: list[Image.Image], *, together: bool = False) -> list[Picture]:
-        """Pictures as the language model reads them."""
-        seen, texts = self.read_images(images, together=together)
+        """Pictures as the language model reads them.
+
+        Raises:
+            BadImage: The model's image processor refuses one, for its shape for instance.
+        """
+        try:
+            seen, texts = self.read_images(images, together=together)
+        except ValueError as error:
+            sizes = ", ".join(f"{one.width} × {one.height}" for one in images)
+            why = (str(error).splitlines() or ["it does not say why"])[0]
+            raise BadImage(
+                f"the model's image processor refuses a picture ({why}; "
+                f"sizes: {sizes}); give it another shape or size"
+            ) from error
         known = inspect.signature(self.model.get_image_features).parameters
         inputs = {
             name: value.to(self.device) if isinstance(value, Tensor) else value
