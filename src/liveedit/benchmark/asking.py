@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,12 +158,7 @@ class FromStates(Asking):
             )
 
         after = predict(change.add_to(batch.states))
-        before = [probes.before[row] for row in rows.tolist()]
-        if any(one is None for one in before):
-            before = [
-                new if old is None else old
-                for old, new in zip(before, predict(batch.states), strict=True)
-            ]
+        before = _before(probes, rows, lambda: predict(batch.states))
         answers: Sequence[str | None] = [None] * len(rows)
         if self.generate:
             asked = questions_of(probes, rows.tolist())
@@ -171,7 +166,7 @@ class FromStates(Asking):
             with self.method.changing(query, change):
                 answers = self.answers(query)
         return [
-            Outcome(before=old or (), after=new, answer=answer)
+            Outcome(before=old, after=new, answer=answer)
             for old, new, answer in zip(before, after, answers, strict=True)
         ]
 
@@ -200,19 +195,19 @@ class FromQuestions(Asking):
         asked = questions_of(probes, listed, targets=[probes.expected[row] for row in listed])
         with self.method.apply(asked, pool) as query:
             after = self._predicted(query)
-        before = [probes.before[row] for row in listed]
-        if any(one is None for one in before):
-            plain = self.backbone.query(asked.pictures, asked.prompts, asked.targets)
-            before = [
-                new if old is None else old
-                for old, new in zip(before, self._predicted(plain), strict=True)
-            ]
+        before = _before(
+            probes,
+            rows,
+            lambda: self._predicted(
+                self.backbone.query(asked.pictures, asked.prompts, asked.targets)
+            ),
+        )
         answers: Sequence[str | None] = [None] * len(listed)
         if self.generate:
             with self.method.apply(questions_of(probes, listed), pool) as query:
                 answers = self.answers(query)
         return [
-            Outcome(before=old or (), after=new, answer=answer)
+            Outcome(before=old, after=new, answer=answer)
             for old, new, answer in zip(before, after, answers, strict=True)
         ]
 
@@ -228,6 +223,16 @@ def asking(method: Method, *, generate: bool, max_new_tokens: int) -> Asking:
     if isinstance(method, StateMethod):
         return FromStates(method, generate=generate, max_new_tokens=max_new_tokens)
     return FromQuestions(method, generate=generate, max_new_tokens=max_new_tokens)
+
+
+def _before(
+    probes: Probes, rows: Rows, predict: Callable[[], list[tuple[int, ...]]]
+) -> list[tuple[int, ...]]:
+    """What the unedited model predicts for each row; asked only where it is not known."""
+    known = [probes.before[row] for row in rows.tolist()]
+    if all(one is not None for one in known):
+        return [one for one in known if one is not None]
+    return [new if old is None else old for old, new in zip(known, predict(), strict=True)]
 
 
 def questions_of(

@@ -24,7 +24,7 @@ from liveedit.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from liveedit.methods.liveedit.edit import EditOutcome
+    from liveedit.methods.outcome import EditOutcome
     from liveedit.store.records import Entry
 
 app = typer.Typer(

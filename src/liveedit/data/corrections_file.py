@@ -16,7 +16,7 @@ from tqdm import tqdm
 from liveedit.correction import Correction, checked_text, image_identity
 from liveedit.editor import EditedModel
 from liveedit.errors import BadImport, ConflictingEdit, LiveEditError
-from liveedit.methods.liveedit.edit import EditOutcome
+from liveedit.methods.outcome import EditOutcome
 from liveedit.store.edit import correction_digest
 from liveedit.store.sql import SqlStore
 

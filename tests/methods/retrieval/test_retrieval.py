@@ -76,6 +76,13 @@ def test_the_right_correction_is_put_before_the_question(model, pictures) -> Non
     assert "Known" not in told(model, pictures[0], FACT)
 
 
+def test_where_nothing_is_in_force_the_question_is_asked_as_it_is(backbone, folder, pictures):
+    empty = EditedModel(Retrieval.load(backbone, folder))
+    assert "Known" not in told(empty, pictures[0], ASKED)
+    asked = Questions(pictures=[pictures[0], None], prompts=[ASKED, FACT])
+    assert empty.method.route(asked, empty._pool())[0].weights.shape == (2, 0)
+
+
 def test_keys_equal_slow_ones(model, backbone, pictures) -> None:
     means = encode_pictures(backbone, [pictures[0], None, [pictures[0], pictures[1]]])
     features = backbone.image_features(pictures[:2])

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
@@ -27,10 +26,12 @@ from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.base import Abilities, Method
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import Conflict, EditOutcome, NewEdits
+from liveedit.methods.retrieval.calibration import calibrate
 from liveedit.methods.retrieval.checkpoint import Calibrated, load_calibrated, save_calibrated
 from liveedit.methods.retrieval.config import RetrievalConfig
-from liveedit.methods.retrieval.encoder import SENTENCE_WIDTH, encode_pictures, encode_questions
-from liveedit.methods.retrieval.thresholds import Compared, best_thresholds, found
+from liveedit.methods.retrieval.encoder import SENTENCE_WIDTH
+from liveedit.methods.retrieval.keys import cosines, keys_of
+from liveedit.methods.retrieval.thresholds import found
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -146,12 +147,11 @@ class Retrieval(Method):
         """The nearest edit that passes gets weight 1."""
         keys = self._keys(questions)
         near = pool.near(keys)
-        vision, prompt, alike = _cosines(keys, near.keys.whole)
+        vision, prompt, alike = cosines(keys, near.keys.whole)
         low, least = self._thresholds(keys.sees)
         passes = near.eligible & alike & (vision > low) & (prompt > least)
         chosen = found(vision, prompt, passes).long()
-        weights = F.one_hot(chosen.clamp(min=0), max(len(near.keys), 1))[:, : len(near.keys)]
-        weights = weights.float() * (chosen >= 0)[:, None]
+        weights = (chosen[:, None] == torch.arange(len(near.keys), device=chosen.device)).float()
         route = Route(
             vision=vision, threshold=low, prompt=prompt - least, passes=passes, weights=weights
         )
@@ -161,13 +161,12 @@ class Retrieval(Method):
     def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
         """Put what was found before each question."""
         route, near = self.route(questions, pool)
-        best = route.weights.argmax(1).tolist() if len(near.keys) else []
-        used = [near.ids[at] for at, row in zip(best, route.weights, strict=True) if row.any()]
-        edits = near.edits_of(list(dict.fromkeys(used)))
+        names = [near.ids[int(row.argmax())] if row.any() else None for row in route.weights.cpu()]
+        edits = near.edits_of(list(dict.fromkeys(name for name in names if name is not None)))
         prompts = [
-            self._told(edits[near.ids[at]], prompt) if row.any() else prompt
-            for prompt, at, row in zip(questions.prompts, best, route.weights, strict=True)
-        ] or questions.prompts
+            prompt if name is None else self._told(edits[name], prompt)
+            for prompt, name in zip(questions.prompts, names, strict=True)
+        ]
         yield self.backbone.query(
             questions.pictures, prompts, questions.targets, histories=questions.histories
         )
@@ -192,15 +191,11 @@ class Retrieval(Method):
         self, edits: Sequence[Edit], keys: Keys, store: Store
     ) -> list[tuple[Conflict, ...]]:
         pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
-        vision, prompt, alike = _cosines(keys, pool.keys.whole)
-        similar = torch.where(keys.sees[:, None], vision.minimum(prompt), prompt)
-        similar = similar.masked_fill(~(alike & pool.eligible), -1.0)
-        among = _cosines(keys, keys)
-        inside = torch.where(keys.sees[:, None], among[0].minimum(among[1]), among[1])
+        similar = _similarity(keys, pool.keys.whole).masked_fill(~pool.eligible, -1.0)
         together = torch.tensor(
-            [[a.namespace == b.namespace for b in edits] for a in edits], device=inside.device
+            [[a.namespace == b.namespace for b in edits] for a in edits], device=similar.device
         )
-        inside = inside.masked_fill(~(among[2] & together.tril(-1)), -1.0)
+        inside = _similarity(keys, keys).masked_fill(~together.tril(-1), -1.0)
         found: list[list[Conflict]] = [[] for _ in edits]
         for row, column in (similar > self.config.same).nonzero().tolist():
             earlier = store.get(pool.ids[column])
@@ -210,81 +205,11 @@ class Retrieval(Method):
         return [tuple(sorted(some, key=lambda one: one.similarity, reverse=True)) for some in found]
 
 
-def keys_of(
-    backbone: Backbone,
-    questions: Questions,
-    vision_centre: Float[Tensor, " width"],
-    prompt_centre: Float[Tensor, " sentence"],
-) -> Keys:
-    """Centred keys of unit length; no picture is a key of zeros."""
-    device = backbone.edit_device
-    sees = torch.tensor(questions.sees, device=device)
-    vision = (encode_pictures(backbone, questions.pictures) - vision_centre).to(device)
-    prompt = (encode_questions(questions.prompts) - prompt_centre).to(device)
-    return Keys(
-        vectors={
-            "vision": F.normalize(vision, dim=1) * sees[:, None],
-            "prompt": F.normalize(prompt, dim=1),
-        },
-        sees=sees,
-    )
-
-
-def calibrate(backbone: Backbone, examples: Sequence[Example]) -> Calibrated:
-    """Centres of the corrections' keys, and thresholds with all of them in force.
-
-    Raises:
-        ValueError: No example has a picture.
-    """
-    pictured = [one for one in examples if one.correction.image is not None]
-    texts = [one for one in examples if one.correction.image is None]
-    if not pictured:
-        raise ValueError("give validation corrections with pictures as examples")
-    vision_centre = encode_pictures(backbone, [one.correction.image for one in pictured]).mean(0)
-    prompt_centre = encode_questions([one.correction.prompt for one in examples]).mean(0)
-
-    def thresholds(some: Sequence[Example]) -> tuple[float, float, float]:
-        asked = [(one.correction.image, one.correction.prompt) for one in some]
-        queries, own = list(asked), list(range(len(some)))
-        for at, one in enumerate(some):
-            queries += [*one.concerned, *one.unconcerned]
-            own += [at] * len(one.concerned) + [-1] * len(one.unconcerned)
-        keys, edits = (
-            keys_of(
-                backbone,
-                Questions(pictures=[p for p, _ in rows], prompts=[q for _, q in rows]),
-                vision_centre,
-                prompt_centre,
-            )
-            for rows in (queries, asked)
-        )
-        vision, prompt, alike = _cosines(keys, edits)
-        compared = Compared(
-            vision=torch.where(alike, vision, -1.0), prompt=prompt, own=torch.tensor(own).to(prompt)
-        )
-        return best_thresholds(compared)
-
-    vision, prompt, _ = thresholds(pictured)
-    text = thresholds(texts)[1] if texts else prompt
-    return Calibrated(
-        vision_centre=vision_centre,
-        prompt_centre=prompt_centre,
-        vision=vision,
-        prompt=prompt,
-        text=text,
-    )
-
-
-def _cosines(
-    queries: Keys, edits: Keys
-) -> tuple[
-    Float[Tensor, "queries edits"], Float[Tensor, "queries edits"], Bool[Tensor, "queries edits"]
-]:
-    """Of pictures, of questions; and whether both have a picture, or neither has."""
-    vision, prompt = (
-        queries.vectors[name] @ edits.vectors[name].T for name in ("vision", "prompt")
-    )
-    return vision, prompt, queries.sees[:, None] == edits.sees
+def _similarity(some: Keys, others: Keys) -> Float[Tensor, "some others"]:
+    """The smaller cosine of both keys; -1 where only one has a picture."""
+    vision, prompt, alike = cosines(some, others)
+    similar = torch.where(some.sees[:, None], vision.minimum(prompt), prompt)
+    return similar.masked_fill(~alike, -1.0)
 
 
 def _conflict(edit: Edit, earlier: Edit, similarity: float) -> Conflict:

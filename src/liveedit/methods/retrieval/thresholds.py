@@ -32,6 +32,8 @@ def found(
     passes: Bool[Tensor, "queries edits"],
 ) -> Float[Tensor, " queries"]:
     """The nearest edit of those that pass: largest sum of both cosines; -1 if none does."""
+    if not passes.any():
+        return vision.new_full((len(vision),), -1.0)
     nearest = (vision + prompt).masked_fill(~passes, -torch.inf).argmax(1)
     return torch.where(passes.any(1), nearest, -1).float()
 
