@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class LiveEditError(Exception):
     """Base of all errors of this package."""
@@ -62,6 +65,23 @@ class TextTooLong(LiveEditError):
 
     def __init__(self, what: str, *, characters: int, limit: int) -> None:
         super().__init__(f"the {what} has {characters} characters; shorten it to {limit} or fewer")
+
+
+class TargetTooLong(LiveEditError):
+    """A target of more tokens than are accepted."""
+
+    def __init__(self, *, tokens: int, limit: int) -> None:
+        super().__init__(f"the target has {tokens} tokens; shorten it to {limit} or fewer")
+
+
+class ContextTooLong(LiveEditError):
+    """A question, with its pictures and what precedes it, that does not fit into the model."""
+
+    def __init__(self, *, tokens: int, limit: int) -> None:
+        super().__init__(
+            f"question, pictures and answer have {tokens} tokens, and the model takes {limit}; "
+            "shorten them"
+        )
 
 
 class BadText(LiveEditError):
@@ -221,6 +241,24 @@ class DamagedEdit(StoreError):
         self.edit_id, self.problem = edit_id, problem
 
 
+class TargetNotReached(LiveEditError):
+    """Corrections that the model would not follow; nothing was written.
+
+    Attributes:
+        outcomes: What came of each, with the answer that the model would give.
+    """
+
+    def __init__(self, outcomes: Sequence[Any]) -> None:
+        one = outcomes[0]
+        more = f" (and {len(outcomes) - 1} more)" if len(outcomes) > 1 else ""
+        super().__init__(
+            f"{_short(one.edit.prompt)} would still be answered {_short(one.answer)}, not "
+            f"{_short(one.edit.target)}{more}; nothing was written: word the target otherwise, or "
+            "put it in force all the same with keep=True (--keep)"
+        )
+        self.outcomes = tuple(outcomes)
+
+
 class BadImport(StoreError):
     """Corrections or exported edits that cannot be imported; nothing of them was."""
 
@@ -312,3 +350,8 @@ class LmmsEvalFailed(LiveEditError):
             f"lmms-eval failed: {problem}; give --lmms-python an interpreter of an environment "
             "where `pip install lmms-eval` was run"
         )
+
+
+def _short(text: str | None) -> str:
+    text = text or ""
+    return repr(text if len(text) <= 100 else f"{text[:99]}…")

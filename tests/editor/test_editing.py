@@ -5,8 +5,8 @@ import torch
 
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
+from liveedit.methods.liveedit.around import _NEIGHBOURS, _TEXT_NEIGHBOURS
 from liveedit.methods.liveedit.config import LiveEditConfig
-from liveedit.methods.liveedit.edit import _NEIGHBOURS, _TEXT_NEIGHBOURS
 from liveedit.methods.liveedit.method import LiveEdit
 from tests.editor.models import PROMPTS, all_logits, with_config
 

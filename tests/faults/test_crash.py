@@ -14,7 +14,7 @@ import torch
 from liveedit.store import crash_points
 from liveedit.store.check import check_store
 from liveedit.store.sql import SqlStore
-from tests.store.samples import add, edit_of, sql_store, tensors_of
+from tests.store.samples import add, edit_of, equal, sql_store, tensors_of
 
 POINTS = {
     "create": ["empty", "tables", "identity"],
@@ -117,8 +117,8 @@ def examine(location: str, done: int) -> None:
     numbers = [int(edit_id.removeprefix("edit-")) for edit_id in pool.ids]
     if numbers:
         keys, values = tensors_of(numbers)
-        assert torch.equal(pool.take(None)["u"], values["u"])
-        assert torch.equal(pool.take(None)["v"], values["v"])
+        assert equal(pool.take(None)["u"], values["u"])
+        assert equal(pool.take(None)["v"], values["v"])
         assert torch.equal(pool.keys.whole.vectors["vision"], keys.vectors["vision"])
         assert torch.equal(pool.keys.whole.vectors["prompt"], keys.vectors["prompt"])
     for entry in store.log.entries():

@@ -17,7 +17,7 @@ from liveedit.store.tensors import Keys
 
 RANK, WIDTH, FEATURES = 2, 6, 4
 LAYOUT = Layout(
-    keys={"vision": FEATURES, "prompt": FEATURES}, values={"u": (RANK, WIDTH), "v": (RANK, WIDTH)}
+    keys={"vision": FEATURES, "prompt": FEATURES}, values={"u": (None, WIDTH), "v": (None, WIDTH)}
 )
 IDENTITY = Identity(
     fingerprint={"backbone": "tiny", "edit_layer": 1, "dtype": "float32", "editor": "abc"},
@@ -47,21 +47,31 @@ def edit_of(number: int, **fields: object) -> Edit:
     return Edit(**(told | fields))  # type: ignore[arg-type]
 
 
-def tensors_of(numbers: Sequence[int]) -> tuple[Keys, dict[str, torch.Tensor]]:
-    """What belongs to made-up edits, the same for the same number."""
+def rank_of(number: int) -> int:
+    """Slots of a made-up expert."""
+    return RANK + number % 2
+
+
+def equal(some: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
+    """Whether tensors of edits are the same, one by one."""
+    return len(some) == len(others) and all(map(torch.equal, some, others))
+
+
+def tensors_of(numbers: Sequence[int]) -> tuple[Keys, dict[str, list[torch.Tensor]]]:
+    """What belongs to made-up edits, the same for the same number; ranks differ."""
     rows = []
     for number in numbers:
-        random = torch.Generator().manual_seed(number)
+        random, rank = torch.Generator().manual_seed(number), rank_of(number)
         rows.append(
             [
                 torch.randn(*shape, generator=random)
-                for shape in ((RANK, WIDTH), (RANK, WIDTH), (FEATURES,), (FEATURES,))
+                for shape in ((rank, WIDTH), (rank, WIDTH), (FEATURES,), (FEATURES,))
             ]
         )
-    u, v, vision, prompt = (torch.stack(parts) for parts in zip(*rows, strict=True))
+    u, v, vision, prompt = (list(parts) for parts in zip(*rows, strict=True))
     sees = torch.tensor([number % 3 != 2 for number in numbers])
-    vision = torch.where(sees[:, None], vision, 0.0)
-    keys = Keys(vectors={"vision": vision, "prompt": prompt}, sees=sees)
+    seen = torch.where(sees[:, None], torch.stack(vision), 0.0)
+    keys = Keys(vectors={"vision": seen, "prompt": torch.stack(prompt)}, sees=sees)
     return keys, {"u": u, "v": v}
 
 

@@ -13,7 +13,7 @@ from liveedit.store.check import check_store
 from liveedit.store.memory import MemoryStore
 from liveedit.store.sql import SqlStore
 
-from .samples import add, memory_store, sql_store, tensors_of
+from .samples import add, equal, memory_store, sql_store, tensors_of
 
 SPACES = ("", "a", "b")
 
@@ -121,7 +121,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert set(names) == self.expected(len(self.changes), space)
         if names:
             keys, values = tensors_of([int(name.removeprefix("edit-")) for name in names])
-            assert torch.equal(pool.take(rows)["v"], values["v"])
+            assert equal(pool.take(rows)["v"], values["v"])
             assert torch.equal(pool.keys.whole.vectors["prompt"][rows], keys.vectors["prompt"])
             near = pool.near(keys)
             found = near.eligible[0].nonzero().flatten().tolist()

@@ -12,7 +12,7 @@ from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.knowledge import text_cases
 from liveedit.data.views import TAUGHT, TEXT_TAUGHT, Case, views_of
 from liveedit.methods.liveedit.config import EditorConfig
-from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.experts import Experts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.liveedit.residual import RoutedExperts

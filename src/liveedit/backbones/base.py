@@ -14,22 +14,22 @@ from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.chat import expanded
-from liveedit.backbones.generation import check_options, exclusive
+from liveedit.backbones.generation import changes_scores, check_options, exclusive
 from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.query import (
     History,
     PaddingSide,
     Picture,
-    Pictures,
     Query,
     as_list,
-    as_sequence,
     counted,
     padded,
 )
 from liveedit.backbones.spans import Spans, find_spans
 from liveedit.backbones.upper_layers import upper_layers
+from liveedit.correction.images import Pictures, as_sequence
+from liveedit.errors import ContextTooLong
 from liveedit.saving.fingerprint import config_digest
 
 
@@ -128,6 +128,16 @@ class Backbone(PromptEncoder):
         return self.model.config.get_text_config().hidden_size
 
     @property
+    def context(self) -> int | None:
+        """How many tokens the model takes; None if its config does not say."""
+        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def changes_scores(self) -> bool:
+        """Whether the model's own settings make greedy decoding say other than the likeliest."""
+        return changes_scores(self.model.generation_config)
+
+    @property
     def ends(self) -> list[int]:
         """Ids that end an answer, the model's own and the chat format's."""
         own = self.model.generation_config.eos_token_id
@@ -181,6 +191,9 @@ class Backbone(PromptEncoder):
             targets: What is answered.
             histories: What precedes each question in its conversation.
             padding_side: Of the batch; ``generate`` needs left.
+
+        Raises:
+            ContextTooLong: One has more tokens than the model takes.
         """
         own = self.pictures([as_sequence(image) for image in images])
         rows, lengths = [], []
@@ -191,6 +204,8 @@ class Backbone(PromptEncoder):
             texts = [picture.text for picture in pictures]
             rows.append(self.encode(expanded(prompt, self.marker, texts)) + answer)
             lengths.append(len(answer))
+            if self.context is not None and len(rows[-1]) > self.context:
+                raise ContextTooLong(tokens=len(rows[-1]), limit=self.context)
         pad = self.tokenizer.pad_token_id
         value = self.tokenizer.eos_token_id if pad is None else pad
         ids, mask = (part.to(self.device) for part in padded(rows, value=value, side=padding_side))

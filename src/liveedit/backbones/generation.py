@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
+from transformers import GenerationConfig
 
 from liveedit.backbones.query import Query
 from liveedit.errors import UnsupportedGeneration
@@ -24,6 +25,30 @@ def exclusive(model: nn.Module) -> Iterator[None]:
         lock = _locks.setdefault(model, RLock())
     with lock:
         yield
+
+
+# settings of ``generate`` that change scores, and what they are when they do not
+_NEUTRAL: Mapping[str, object] = {
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "bad_words_ids": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "sequence_bias": None,
+    "min_length": 0,
+    "min_new_tokens": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "exponential_decay_length_penalty": None,
+    "num_beams": 1,
+}
+
+
+def changes_scores(config: GenerationConfig) -> bool:
+    """Whether greedy decoding with these settings may say other than the likeliest token."""
+    found = ((getattr(config, name, None), neutral) for name, neutral in _NEUTRAL.items())
+    return any(value not in (None, neutral) for value, neutral in found)
 
 
 def check_options(query: Query, options: Mapping[str, Any]) -> None:

@@ -9,7 +9,9 @@ from jinja2 import TemplateError
 from liveedit.backbones.chat import answer_frame, rendered
 from liveedit.backbones.query import History
 from liveedit.backbones.vision import ImageEncoder
-from liveedit.errors import BadConversation, ControlTokenInText
+from liveedit.errors import BadConversation, ControlTokenInText, TargetTooLong
+
+MAX_TARGET_TOKENS = 1000  # the end of the answer among them
 
 
 class PromptEncoder(ImageEncoder):
@@ -100,6 +102,22 @@ class PromptEncoder(ImageEncoder):
         start = self.tokenizer.bos_token
         there = start is not None and prompt.startswith(start)
         return self.tokenizer.encode(prompt, add_special_tokens=not there)
+
+    def check_target(self, target: str) -> None:
+        """Refuse a target that is too long to be learned.
+
+        Raises:
+            ControlTokenInText: Part of it would be read as a control token.
+            TargetTooLong: It has more than `MAX_TARGET_TOKENS` tokens.
+        """
+        tokens = len(self.target_ids(target))
+        if tokens > MAX_TARGET_TOKENS:
+            raise TargetTooLong(tokens=tokens, limit=MAX_TARGET_TOKENS)
+
+    def spoken(self, target: str) -> str:
+        """The target as the model would say it: decoded from its tokens."""
+        ids = self.target_ids(target)
+        return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     def target_ids(self, target: str, prompt: str = "") -> list[int]:
         """Token ids of an answer and its end, as they follow a prompt."""

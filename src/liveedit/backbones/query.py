@@ -8,17 +8,16 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
-from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.spans import Spans
+from liveedit.correction.images import Pictures, as_sequence
 
 PaddingSide = Literal["left", "right"]
 History: TypeAlias = Sequence[Mapping[str, Any]]
 Pack = Callable[[list[Tensor]], ModelOutput | None]
-Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +34,6 @@ class Picture:
     text: str
     features: Float[Tensor, "tokens width"] = field(repr=False)
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-def as_sequence(pictures: Pictures) -> Sequence[Image.Image]:
-    """Pictures of one question as a sequence, which may be empty."""
-    if pictures is None:
-        return ()
-    return (pictures,) if isinstance(pictures, Image.Image) else pictures
 
 
 def as_list(features: list[Tensor]) -> ModelOutput | None:

@@ -66,7 +66,7 @@ def measure_general(
     for case in chosen:
         image, prompt = views_of(case, ("edit",))[0]
         corrections.append(Correction(image=image, prompt=prompt, target=case.target))
-    model.edit_many(corrections, progress=True)
+    model.edit_many(corrections, keep=True, progress=True)
     after = {name: _ask(model, skill, f"{name}, after") for name, skill in skills.items()}
     if tasks:
         measured["tasks_after"] = tasks(model)

@@ -133,6 +133,7 @@ class Protocol:
                 [correction_of(reading.cases[case]) for _, case in chosen],
                 namespaces=[str(number) for number, _ in chosen],
                 batch=BATCH,
+                keep=True,
                 progress=True,
             )
             for (number, case), outcome in zip(chosen, outcomes, strict=True):

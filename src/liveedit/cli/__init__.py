@@ -11,7 +11,7 @@ import typer
 
 from liveedit import __version__
 from liveedit.cli import ask, bench, data, demo, doctor, edit, methods, pocket, store, train
-from liveedit.errors import ConflictingEdit, LiveEditError
+from liveedit.errors import ConflictingEdit, LiveEditError, TargetNotReached
 
 app = typer.Typer(
     help="Correct a vision-language model one answer at a time, without touching its weights.",
@@ -50,7 +50,8 @@ def _options(
 def main() -> None:
     """Run the command; an error of ours is one sentence and exit status 2.
 
-    A correction that is refused because it contradicts or repeats another is exit status 3.
+    A correction that is refused because it contradicts or repeats another is exit status 3, one
+    that the model would not follow exit status 4.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may know no umlaut, nor a check mark
@@ -62,6 +63,9 @@ def main() -> None:
     except ConflictingEdit as error:
         print(f"liveedit: {error}", file=sys.stderr)
         sys.exit(3)
+    except TargetNotReached as error:
+        print(f"liveedit: {error}", file=sys.stderr)
+        sys.exit(4)
     except LiveEditError as error:
         print(f"liveedit: {error}", file=sys.stderr)
         sys.exit(2)

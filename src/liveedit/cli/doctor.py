@@ -58,14 +58,17 @@ def _show(found: Inspection, edits: int, out: Path | None) -> None:
     from rich.text import Text
 
     from liveedit.backbones.inspection import COLOURS
+    from liveedit.editor.inspection import LONG
 
     console = Console()
-    billions, size = found.parameters / 1e9, found.bytes_per_edit
+    billions = found.parameters / 1e9
+    size, long = found.bytes_per_edit, found.bytes_per_long_edit
     console.print(f"family      {found.family}, {billions:.2f} billion parameters")
     console.print(f"edit layer  {found.edit_layer} of 0 to {found.layers - 1}, width {found.width}")
-    if size is not None:
+    if size is not None and long is not None:
         console.print(
-            f"memory      {size / 1e3:.0f} KB an edit, {edits * size / 1e6:.1f} MB for {edits}"
+            f"memory      {size / 1e3:.0f} KB an edit of one word, {edits * size / 1e6:.1f} MB for "
+            f"{edits}; {long / 1e3:.0f} KB with {LONG} tokens"
         )
     sample = Text("prompt      ")
     for run in found.runs:

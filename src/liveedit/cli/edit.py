@@ -24,6 +24,7 @@ from liveedit.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from liveedit.data.importing import ImportReport
     from liveedit.methods.outcome import EditOutcome
     from liveedit.store.records import Entry
 
@@ -39,16 +40,27 @@ REFUSE = typer.Option(
     help="Write nothing that contradicts or repeats an edit in force: exit status 3.",
 )
 
+KEEP = typer.Option(
+    False, "--keep", help="Put in force even if the model would still answer something else."
+)
+_REFUSED = 4  # exit status
+
 
 @app.command()
 def add(
     prompt: str = typer.Option(..., help="The question."),
     target: str = typer.Option(..., help="The right answer."),
-    image: Path | None = typer.Option(None, help="The picture; none for a text-only correction."),
+    image: list[Path] = typer.Option(
+        [], help="The picture; none for a text-only correction, several for a question about all."
+    ),
+    rephrasing: list[str] = typer.Option(
+        [], help="The question in other words; may be given several times."
+    ),
     store: str = STORE,
     author: str = AUTHOR,
     reason: str = REASON,
     namespace: str = typer.Option("", help="The set of edits it will belong to."),
+    keep: bool = KEEP,
     preview: bool = typer.Option(False, "--preview", help="Only say what would come of it."),
     refuse_conflicts: bool = REFUSE,
     method: str = METHOD,
@@ -58,10 +70,13 @@ def add(
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Correct one answer. The store is made if it is not there."""
+    """Correct one answer. The store is made if it is not there.
+
+    Exit status 4 if the model would still answer something else: then nothing is written.
+    """
     edited = load(model, editor, store, method=method, device=device, dtype=dtype)
     from liveedit.correction import Correction
-    from liveedit.data.corrections_file import no_contradiction
+    from liveedit.data.importing import no_contradiction
 
     def before_write(outcomes: list[EditOutcome]) -> None:
         if not as_json:
@@ -71,9 +86,10 @@ def add(
 
     with edited.namespace(namespace):
         (made,) = edited.edit_many(
-            [Correction.checked(image, prompt, target)],
+            [Correction.checked(image, prompt, target, rephrasing)],
             author=author,
             reason=reason,
+            keep=keep,
             preview=preview,
             before_write=before_write,
         )
@@ -81,7 +97,11 @@ def add(
         print(json.dumps({**_outcome(made), "written": not preview}, ensure_ascii=False))
         return
     reached = f"after {made.steps} steps of refinement" if made.steps else "at once"
-    how = f"the target is given {reached}" if made.reached else "THE TARGET IS NOT REACHED"
+    how = (
+        f"the target is given {reached}"
+        if made.reached
+        else f"THE TARGET IS NOT REACHED: the answer is {made.answer!r}"
+    )
     print(f"{'would be written' if preview else made.id}: {how}")
 
 
@@ -95,6 +115,10 @@ def import_(
     namespace: str = typer.Option("", help="Set of edits for lines that name none."),
     batch: int = typer.Option(32, min=1, help="Corrections made and written together."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out lines that are no use."),
+    skip_unreached: bool = typer.Option(
+        False, "--skip-unreached", help="Leave out what the model would still answer otherwise."
+    ),
+    keep: bool = KEEP,
     refuse_conflicts: bool = REFUSE,
     method: str = METHOD,
     model: str = MODEL,
@@ -105,14 +129,18 @@ def import_(
 ) -> None:
     """Import many corrections; started again it goes on, and doubles nothing.
 
-    Fields of a line: image (a path, or empty), prompt, target; author, reason, namespace.
+    Fields of a line: image (a path, or empty) or images, prompt, target; rephrasings, author,
+    reason, namespace. A batch is written whole or not at all. Exit status 4 if the model would
+    still answer something else to one: its batch is not written, or with --skip-unreached the rest
+    of it is.
     """
     from liveedit.store.export import is_export
 
     if is_export(file):
         _import_folder(file, store, as_json)
         return
-    from liveedit.data.corrections_file import import_corrections, read_corrections, refuse_bad
+    from liveedit.data.corrections_file import read_corrections
+    from liveedit.data.importing import import_corrections, refuse_bad
 
     stated, bad = read_corrections(file, images, namespace=namespace, author=author, reason=reason)
     if not skip_bad:
@@ -122,11 +150,12 @@ def import_(
         stated,
         batch=batch,
         skip_bad=skip_bad,
+        keep=keep,
+        skip_unreached=skip_unreached,
         refuse_conflicts=refuse_conflicts,
         progress=True,
     )
     report.bad[:0] = bad
-    short = [one for one in report.added if not one.reached]
     if as_json:
         print(
             json.dumps(
@@ -135,17 +164,15 @@ def import_(
                     "known": report.known,
                     "bad": report.bad,
                     "edits": [_outcome(one) for one in report.added],
+                    "refused": [{"line": at, **_outcome(one)} for at, one in report.refused],
                 },
                 ensure_ascii=False,
             )
         )
-        return
-    _show_conflicts(report.added)
-    for line in report.bad:
-        print(f"left out: {line}")
-    print(f"{len(report.added)} added, {report.known} known before, {len(report.bad)} left out")
-    if short:
-        print(f"{len(short)} do not reach their target: {', '.join(one.id for one in short[:20])}")
+    else:
+        _show_import(report)
+    if report.refused:
+        raise typer.Exit(_REFUSED)
 
 
 @app.command("list")
@@ -287,10 +314,27 @@ def _import_folder(folder: Path, store: str, as_json: bool) -> None:
         print(f"{added} added, {known} known before")
 
 
+def _show_import(report: ImportReport) -> None:
+    _show_conflicts(report.added)
+    for line in report.bad:
+        print(f"left out: {line}")
+    for at, one in report.refused:
+        print(
+            f"refused: line {at}: {one.edit.prompt} -> {one.edit.target}: the answer would be "
+            f"{one.answer!r}"
+        )
+    left_out = len(report.bad) + len(report.refused)
+    print(f"{len(report.added)} added, {report.known} known before, {left_out} left out")
+    short = [one for one in report.added if not one.reached]
+    for one in short:
+        print(f"kept, and not reached: {one.id}: the answer is {one.answer!r}")
+
+
 def _outcome(made: EditOutcome) -> dict[str, object]:
     return {
         **made.edit.as_json(),
         "reached": made.reached,
+        "answer": made.answer,
         "steps": made.steps,
         "conflicts": [
             {"id": one.edit.id, "kind": one.kind, "similarity": one.similarity}

@@ -9,7 +9,7 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -27,6 +27,8 @@ class SupportsArray(Protocol):
 
 
 ImageSource: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | SupportsArray
+
+Pictures: TypeAlias = Image.Image | Sequence[Image.Image] | None
 
 MAX_PIXELS = 40_000_000
 MAX_JPEG_PIXELS = 200_000_000  # a JPEG is decoded at a half, a quarter or an eighth of its size
@@ -93,6 +95,21 @@ def open_image(source: ImageSource) -> Image.Image:
             "path or the bytes of the file"
         )
     return _decoded(_read(path, name), name)
+
+
+def as_sequence(pictures: Pictures) -> Sequence[Image.Image]:
+    """Pictures of one question as a sequence, which may be empty."""
+    if pictures is None:
+        return ()
+    return (pictures,) if isinstance(pictures, Image.Image) else pictures
+
+
+def pictures_identity(pictures: Pictures) -> str | None:
+    """Identity of one picture, or of several in their order; None if there is none."""
+    own = [image_identity(one) for one in as_sequence(pictures)]
+    if len(own) < 2:
+        return own[0] if own else None
+    return hashlib.sha256("".join(own).encode()).hexdigest()
 
 
 def image_identity(image: Image.Image) -> str:

@@ -1,4 +1,4 @@
-"""Many corrections from a file: JSONL or CSV beside a folder of pictures."""
+"""Corrections of a file: JSONL or CSV beside a folder of pictures."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
-from liveedit.correction import Correction, checked_text, image_identity
-from liveedit.editor import EditedModel
-from liveedit.errors import BadImport, ConflictingEdit, LiveEditError
-from liveedit.methods.outcome import EditOutcome
-from liveedit.store.edit import correction_digest
-from liveedit.store.sql import SqlStore
+from liveedit.correction import checked_text
+from liveedit.errors import BadImport, LiveEditError
 
 logger = logging.getLogger(__name__)
 
-_FIELDS = ("image", "prompt", "target", "author", "reason", "namespace")
-_SHOWN = 10  # bad lines that an error names
+_LISTS = ("images", "rephrasings")
+_FIELDS = ("image", "prompt", "target", *_LISTS, "author", "reason", "namespace")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,36 +26,23 @@ class CorrectionRow:
 
     Args:
         line: Its number, from 1.
-        image: The picture; None for a text-only correction.
+        images: The picture, or several; none for a text-only correction.
         prompt: The question.
         target: The right answer.
+        rephrasings: The question in other words.
         author: Who says so.
         reason: Why.
         namespace: The set of edits it will belong to.
     """
 
     line: int
-    image: Path | None
+    images: tuple[Path, ...]
     prompt: str
     target: str
+    rephrasings: tuple[str, ...] = ()
     author: str = ""
     reason: str = ""
     namespace: str = ""
-
-
-@dataclass(kw_only=True)
-class ImportReport:
-    """What came of an import.
-
-    Args:
-        added: What was written.
-        known: How many corrections the store held before, or the file twice.
-        bad: Lines that were left out, and why.
-    """
-
-    added: list[EditOutcome] = field(default_factory=list)
-    known: int = 0
-    bad: list[str] = field(default_factory=list)
 
 
 def read_corrections(
@@ -76,8 +57,9 @@ def read_corrections(
 
     Args:
         file: CSV with a header (commas, semicolons or tabs), JSON lines or a JSON array, in UTF-8,
-            UTF-16 or Windows-1252; the fields are image (a path, or empty),
-            prompt, target, and where wanted author, reason and namespace.
+            UTF-16 or Windows-1252; the fields are image (a path, or empty), or images (several),
+            prompt, target, and where wanted rephrasings, author, reason and namespace. In CSV
+            several images or rephrasings stand in one field with | between them.
         images: The folder that paths of pictures start from; that of the file by default.
         namespace: Where a line names none.
         author: Where a line names none.
@@ -98,90 +80,6 @@ def read_corrections(
     except (OSError, UnicodeError, csv.Error) as error:
         raise BadImport(f"{file} cannot be read ({error}); give a CSV or JSON file") from error
     return good, bad
-
-
-def refuse_bad(bad: Sequence[str], *, imported: int = 0) -> None:
-    """Stop if there are bad lines.
-
-    Raises:
-        BadImport: There are.
-    """
-    if bad:
-        more = f", and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        written = f"{imported} were imported before" if imported else "nothing was imported"
-        raise BadImport(
-            f"{'; '.join(bad[:_SHOWN])}{more}. {written}; mend the lines and import again (nothing "
-            "is doubled), or leave them out with --skip-bad"
-        )
-
-
-def import_corrections(
-    model: EditedModel,
-    stated: Sequence[CorrectionRow],
-    *,
-    batch: int = 32,
-    skip_bad: bool = False,
-    refuse_conflicts: bool = False,
-    progress: bool = False,
-) -> ImportReport:
-    """Make edits of corrections, batch by batch, each one revision.
-
-    What the store has ever held in the same namespace (the same picture, question and answer) is
-    not made again, be it revoked or not: an import that broke off can be started again.
-
-    Args:
-        model: Its store must be a lasting one.
-        stated: What to correct.
-        batch: How many are made and written together.
-        skip_bad: Leave out what cannot be used, and go on.
-        refuse_conflicts: Stop before a batch is written that contradicts what is in force.
-        progress: Show a progress bar.
-
-    Raises:
-        BadImport: One cannot be used; the batches before were written.
-        ConflictingEdit: One contradicts what is in force; the batches before were written.
-        StoreError: The store cannot be written; the batches before were.
-    """
-    report = ImportReport()
-    seen: set[tuple[str, str]] = set()
-    with tqdm(total=len(stated), desc="importing", unit="edit", disable=not progress) as bar:
-        for start in range(0, len(stated), batch):
-            some = stated[start : start + batch]
-            ready = _ready(model, some, report)
-            if not skip_bad:
-                refuse_bad(report.bad, imported=len(report.added))
-            fresh = _fresh(model, ready, seen)
-            report.known += len(ready) - len(fresh)
-            if fresh:
-                report.added += model.edit_many(
-                    [correction for _, correction, _ in fresh],
-                    namespaces=[one.namespace for one, _, _ in fresh],
-                    author=[one.author for one, _, _ in fresh],
-                    reason=[one.reason for one, _, _ in fresh],
-                    batch=batch,
-                    before_write=no_contradiction if refuse_conflicts else None,
-                )
-            bar.update(len(some))
-    return report
-
-
-def no_contradiction(outcomes: Sequence[EditOutcome]) -> None:
-    """Stop before anything is written that contradicts or repeats what is in force.
-
-    Raises:
-        ConflictingEdit: It does.
-    """
-    told = [
-        f"{outcome.edit.prompt!r} {conflict.kind} edit {conflict.edit.id} "
-        f"({conflict.edit.target!r})"
-        for outcome in outcomes
-        for conflict in outcome.conflicts
-    ]
-    if told:
-        raise ConflictingEdit(
-            f"{'; '.join(told[:_SHOWN])}. Nothing of this was written; revoke what is outdated, or "
-            "let it be superseded without --refuse-conflicts"
-        )
 
 
 def _lines(file: Path) -> Iterator[tuple[int, object]]:
@@ -243,46 +141,26 @@ def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) ->
     if unknown:
         raise ValueError(f"has unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")
     told = default | {name: value for name, value in fields.items() if value is not None}
+    lists = {name: _listed(name, told.pop(name, ())) for name in _LISTS}
     for name, value in told.items():
         if not isinstance(value, str):
             raise ValueError(f"{name} is no text")
     image = told.pop("image", "")
-    path = folder / image if image else None
-    if path is not None and not path.is_file():
-        raise ValueError(f"there is no picture {path}")
+    if image and lists["images"]:
+        raise ValueError("has image and images; give one of the two")
+    paths = tuple(folder / one for one in ((image,) if image else lists["images"]))
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"there is no picture {path}")
     told["prompt"] = checked_text(told["prompt"], "prompt")
     told["target"] = checked_text(told["target"], "target")
-    return CorrectionRow(line=line, image=path, **told)
+    others = tuple(checked_text(one, "rephrasing") for one in lists["rephrasings"])
+    return CorrectionRow(line=line, images=paths, rephrasings=others, **told)
 
 
-_Ready = tuple[CorrectionRow, Correction, str]
-
-
-def _ready(model: EditedModel, some: Sequence[CorrectionRow], report: ImportReport) -> list[_Ready]:
-    found: list[_Ready] = []
-    for one in some:
-        try:
-            correction = Correction.checked(one.image, one.prompt, one.target)
-            model.backbone.checked(correction.prompt)
-            model.backbone.checked(correction.target)
-        except LiveEditError as error:
-            report.bad.append(f"line {one.line}: {error}")
-            continue
-        image = None if correction.image is None else image_identity(correction.image)
-        digest = correction_digest(image, correction.prompt, correction.target)
-        found.append((one, correction, digest))
-    return found
-
-
-def _fresh(model: EditedModel, ready: Sequence[_Ready], seen: set[tuple[str, str]]) -> list[_Ready]:
-    store = model.store
-    assert isinstance(store, SqlStore)
-    for space in {one.namespace for one, _, _ in ready}:
-        digests = [digest for one, _, digest in ready if one.namespace == space]
-        seen |= {(space, digest) for digest in store.log.known(digests, space)}
-    fresh = []
-    for one, correction, digest in ready:
-        if (one.namespace, digest) not in seen:
-            seen.add((one.namespace, digest))
-            fresh.append((one, correction, digest))
-    return fresh
+def _listed(name: str, value: object) -> list[str]:
+    if isinstance(value, str):
+        value = [one.strip() for one in value.split("|")]
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name} is no list of texts")
+    return [one for one in value if one]

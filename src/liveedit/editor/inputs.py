@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 from PIL import Image
 
 from liveedit.backbones.query import Questions
-from liveedit.correction import Correction, ImageSource, checked_text, image_identity, open_image
+from liveedit.correction import Correction, ImageSource, checked_text, open_image, pictures_identity
 from liveedit.correction.conversation import Messages, read_conversation
-from liveedit.correction.images import SupportsArray
-from liveedit.errors import BadConversation
+from liveedit.correction.images import SupportsArray, as_sequence
+from liveedit.errors import MethodCannot, TextOnlyCorrection
 from liveedit.methods.base import Method
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -61,26 +61,41 @@ def open_conversations(conversations: Sequence[Messages]) -> Questions:
     )
 
 
-def correction_of(messages: Messages, target: str) -> Correction:
+def correction_of(messages: Messages, target: str, rephrasings: Sequence[str] = ()) -> Correction:
     """What a person states who says how a conversation should have been answered.
 
     Args:
         messages: Ends with the user's question, or with the answer that was wrong.
         target: The right answer.
+        rephrasings: The question in other words.
 
     Raises:
-        BadConversation: It shows several pictures: a correction is about one.
+        BadConversation: It cannot be read.
     """
     if messages and messages[-1].get("role") == "assistant":
         messages = messages[:-1]
     read = read_conversation(messages)
-    if len(read.pictures) > 1:
-        raise BadConversation(
-            f"the conversation shows {len(read.pictures)} pictures, and a correction is about one; "
-            "leave the others out"
-        )
-    picture = read.pictures[0] if read.pictures else None
-    return Correction.checked(picture, read.question, target)
+    return Correction.checked(read.pictures, read.question, target, rephrasings)
+
+
+def check_corrections(method: Method, corrections: Sequence[Correction]) -> None:
+    """Refuse what a method or its model cannot take, before any work.
+
+    Raises:
+        TextOnlyCorrection, MethodCannot: A correction has no picture, or several.
+        ControlTokenInText: A text holds a control token of the model.
+        TargetTooLong: A target has too many tokens.
+    """
+    for one in corrections:
+        if not method.abilities.text_only and one.image is None:
+            raise TextOnlyCorrection(method.name)
+        if not method.abilities.several_pictures and len(as_sequence(one.image)) > 1:
+            raise MethodCannot(
+                method.name, "correct a question about several pictures", instead="give one"
+            )
+        for text in (one.prompt, *one.rephrasings):
+            method.backbone.checked(text)
+        method.backbone.check_target(one.target)
 
 
 def _one_each(images: Any, count: int) -> Sequence[Any]:
@@ -109,7 +124,8 @@ def edits_of(
         Edit(
             prompt=correction.prompt,
             target=correction.target,
-            image=None if correction.image is None else image_identity(correction.image),
+            image=pictures_identity(correction.image),
+            rephrasings=correction.rephrasings,
             namespace=namespace,
             author=author,
             reason=reason,

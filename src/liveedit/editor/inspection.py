@@ -12,7 +12,8 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.errors import LiveEditError
 from liveedit.methods.registry import method_class
 
-_FLOAT = 4  # bytes: tensors of edits are float32
+LONG = 100  # tokens of a long answer
+_SHORT = 2  # tokens of a short one: a word and the end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,9 @@ class Inspection:
         width: Of its states.
         parameters: Of the whole model.
         runs: A sample prompt with a picture and its target.
-        bytes_per_edit: What the tensors of an edit take; None if the method does not say.
+        bytes_per_edit: What the tensors of an edit take whose target is one word; None if the
+            method does not say.
+        bytes_per_long_edit: The same for a target of `LONG` tokens.
         missing: What keeps the model from being edited, or makes a difference; a sentence each.
     """
 
@@ -39,6 +42,7 @@ class Inspection:
     parameters: int
     runs: tuple[TokenRun, ...]
     bytes_per_edit: int | None
+    bytes_per_long_edit: int | None
     missing: tuple[str, ...]
 
 
@@ -92,6 +96,7 @@ def inspect_model(
         width=backbone.width,
         parameters=sum(one.numel() for one in backbone.model.parameters()),
         runs=runs,
-        bytes_per_edit=None if layout is None else _FLOAT * layout.numbers,
+        bytes_per_edit=None if layout is None else layout.bytes_of(_SHORT),
+        bytes_per_long_edit=None if layout is None else layout.bytes_of(LONG),
         missing=tuple(missing),
     )

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
@@ -21,15 +20,17 @@ from liveedit.correction.conversation import Messages
 from liveedit.editor.explaining import explanations
 from liveedit.editor.inputs import (
     Given,
+    check_corrections,
     correction_of,
     edits_of,
     open_conversations,
     open_questions,
     store_for,
 )
+from liveedit.editor.making import refuse_unreached, write_edits
 from liveedit.editor.pretrained import save_edited, saved_source
 from liveedit.editor.scopes import Scopes
-from liveedit.errors import MethodCannot, TextOnlyCorrection
+from liveedit.errors import MethodCannot
 from liveedit.methods.base import Method
 from liveedit.methods.outcome import EditOutcome
 from liveedit.methods.registry import method_class
@@ -148,30 +149,36 @@ class EditedModel(Scopes):
 
     def edit(
         self,
-        image: ImageSource | None = None,
+        image: ImageSource | Sequence[ImageSource] | None = None,
         prompt: str | None = None,
         target: str | None = None,
         *,
         messages: Messages | None = None,
+        rephrasings: Sequence[str] = (),
         author: str = "",
         reason: str = "",
+        keep: bool = False,
         preview: bool = False,
     ) -> EditOutcome:
         """Correct one answer: from now on, ``prompt`` about what ``image`` shows gives ``target``.
 
         Args:
-            image: What is seen; None for a text-only correction, which concerns questions without
-                a picture alone.
+            image: What is seen, or several pictures that the question is about together; None for a
+                text-only correction, which concerns questions without a picture alone.
             prompt: The question.
-            target: The right answer.
+            target: The right answer, up to 1,000 tokens long.
             messages: A conversation in place of picture and question: its last answer is corrected,
                 or what its last question should be answered with.
+            rephrasings: The question in other words, which should be answered so, too.
             author: Who corrects.
             reason: Why.
+            keep: Put the edit in force even if its target is not reached.
             preview: Only say what would come of it; nothing is written.
 
         Raises:
             TypeError: Prompt or target is missing, or there is a conversation beside them.
+            TargetNotReached: The model would still answer something else; nothing is written.
+            TargetTooLong, ContextTooLong: The target has more tokens than can be learned.
             BadConversation: It cannot be corrected.
             BadImage: The picture cannot be read.
             EmptyText: Prompt or target says nothing.
@@ -183,11 +190,14 @@ class EditedModel(Scopes):
         if target is None or (prompt is None) == (messages is None):
             raise TypeError("give a target, and either a prompt or messages")
         if messages is not None:
-            correction = correction_of(messages, target)
+            correction = correction_of(messages, target, rephrasings)
         else:
             assert prompt is not None
-            correction = Correction.checked(image, prompt, target)
-        return self.edit_many([correction], author=author, reason=reason, preview=preview)[0]
+            correction = Correction.checked(image, prompt, target, rephrasings)
+        (made,) = self.edit_many(
+            [correction], author=author, reason=reason, keep=keep, preview=preview
+        )
+        return made
 
     def edit_many(
         self,
@@ -197,6 +207,8 @@ class EditedModel(Scopes):
         batch: int = 32,
         author: str | Sequence[str] = "",
         reason: str | Sequence[str] = "",
+        keep: bool = False,
+        skip_unreached: bool = False,
         preview: bool = False,
         before_write: Callable[[list[EditOutcome]], None] | None = None,
         progress: bool = False,
@@ -209,18 +221,25 @@ class EditedModel(Scopes):
             batch: How many are processed together.
             author: Who corrects, all or each.
             reason: Why, all or each.
+            keep: Put edits in force even if their targets are not reached.
+            skip_unreached: Leave those out, and write the others; the outcomes of those that were
+                left out are ``refused``.
             preview: Only say what would come of it; nothing is written.
             before_write: Is shown the outcomes, conflicts with earlier edits among them, before
                 anything is written; if it raises, nothing is.
             progress: Show a progress bar.
 
         Raises:
-            ValueError: There are not as many namespaces as corrections.
-            ControlTokenInText, TextOnlyCorrection, PastRevision, StoreError: See :meth:`edit`.
+            ValueError: There are not as many namespaces as corrections, or both ``keep`` and
+                ``skip_unreached``.
+            TargetNotReached: The target of one is not; nothing is written.
+            TargetTooLong, ControlTokenInText, TextOnlyCorrection, PastRevision, StoreError: See
+                :meth:`edit`.
         """
         self._refuse_past()
-        if not self.method.abilities.text_only and any(c.image is None for c in corrections):
-            raise TextOnlyCorrection(self.method.name)
+        if keep and skip_unreached:
+            raise ValueError("keep what is not reached or skip it: give one of the two")
+        check_corrections(self.method, corrections)
         if namespaces is None:
             namespaces = [self._namespace.get()] * len(corrections)
         if len(namespaces) != len(corrections):
@@ -230,22 +249,19 @@ class EditedModel(Scopes):
         authors, reasons = (
             [one] * len(corrections) if isinstance(one, str) else one for one in (author, reason)
         )
-        outcomes: list[EditOutcome] = []
-        starts = range(0, len(corrections), batch)
+        edits = edits_of(corrections, namespaces=namespaces, authors=authors, reasons=reasons)
         with self.store.transaction(keep=not preview):
-            for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-                rows = slice(start, start + batch)
-                some = corrections[rows]
-                edits = edits_of(
-                    some,
-                    namespaces=namespaces[rows],
-                    authors=authors[rows],
-                    reasons=reasons[rows],
-                )
-                new = self.method.edit(edits, some, self.store)
-                images = [correction.image for correction in some]
-                self.store.add([one.edit for one in new.outcomes], new.keys, new.values, images)
-                outcomes += new.outcomes
+            outcomes = write_edits(
+                self.method,
+                self.store,
+                corrections,
+                edits,
+                batch=batch,
+                skip_unreached=skip_unreached,
+                progress=progress,
+            )
+            if not (keep or skip_unreached or preview):
+                refuse_unreached(outcomes)
             if before_write is not None:
                 before_write(outcomes)
         return outcomes

@@ -35,7 +35,7 @@ def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -
         model.processor.save_pretrained(folder / _INSIDE)
         fingerprint |= {"backbone": _INSIDE, "weights": weights_revision(folder / _INSIDE)}
     method.save(folder, fingerprint)
-    save_edits(store, folder)
+    save_edits(store, folder, method.layout)
     (folder / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
+
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
@@ -159,6 +161,23 @@ class Method(ABC):
         Raises:
             MethodCannot: A correction asks for what the method is not able to do.
         """
+
+    @torch.no_grad()
+    def reaches(self, questions: Questions, pool: Pool) -> list[bool]:
+        """Whether the model gives the target of each question, with the edits that concern it.
+
+        In one pass: if each token of the target is the likeliest behind those before it, greedy
+        decoding gives just these.
+
+        Args:
+            questions: A batch with targets.
+            pool: The edits, eligible for each question or for all.
+        """
+        with self.apply(questions, pool) as query:
+            likeliest = self.backbone.logits(query).argmax(-1)
+        predicts = query.spans.predicts
+        right = (likeliest == query.input_ids.roll(-1, 1)).to(predicts.device)
+        return (right | ~predicts).all(1).tolist()
 
     @abstractmethod
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
 from liveedit.store.edit import Edit
-from liveedit.store.tensors import Keys
+from liveedit.store.tensors import Keys, Values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +33,20 @@ class EditOutcome:
 
     Args:
         edit: The edit.
-        reached: Whether the model now gives the target, token by token, to its end.
+        reached: Whether greedy decoding now gives the target, to its end and no further, with all
+            other edits in force; None as long as nobody has looked, which the editor then does.
         steps: Gradient steps that took.
         conflicts: Earlier edits about the same, the most alike first.
+        answer: What the model says instead; None if the target is reached.
+        refused: Whether it was not written, because the target is not reached.
     """
 
     edit: Edit
-    reached: bool
+    reached: bool | None
     steps: int
     conflicts: tuple[Conflict, ...]
+    answer: str | None = None
+    refused: bool = False
 
     @property
     def id(self) -> str:
@@ -58,9 +61,9 @@ class NewEdits:
     Args:
         outcomes: One for each correction.
         keys: What queries will be compared with.
-        values: The other tensors by name, each (batch, ...); see the method's ``layout``.
+        values: The other tensors by name, one for each correction; see the method's ``layout``.
     """
 
     outcomes: Sequence[EditOutcome]
     keys: Keys
-    values: Mapping[str, Tensor]
+    values: Values

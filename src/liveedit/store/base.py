@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
-from PIL import Image
-from torch import Tensor
-
+from liveedit.correction.images import Pictures
 from liveedit.errors import UnknownEdit
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
-from liveedit.store.tensors import Keys
+from liveedit.store.tensors import Keys, Values
 
 
 @runtime_checkable
@@ -60,8 +58,8 @@ class Store(Protocol):
         self,
         edits: Sequence[Edit],
         keys: Keys,
-        values: Mapping[str, Tensor],
-        pictures: Sequence[Image.Image | None] | None = None,
+        values: Values,
+        pictures: Sequence[Pictures] | None = None,
     ) -> None:
         """Take up edits."""
 

@@ -19,5 +19,8 @@ def checksum(*parts: bytes) -> str:
 
 def edit_checksum(edit: Edit, *parts: str) -> str:
     """Checksum of all that people read of an edit, and of what else belongs to it."""
-    told = json.dumps(edit.as_json(), ensure_ascii=False, sort_keys=True)
+    fields = edit.as_json()
+    if not edit.rephrasings:  # edits from before schema 0004 knew none
+        del fields["rephrasings"]
+    told = json.dumps(fields, ensure_ascii=False, sort_keys=True)
     return checksum(told.encode(), *(part.encode() for part in parts))

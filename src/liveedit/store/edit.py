@@ -22,6 +22,7 @@ class Edit:
         author: Who made it.
         reason: Why.
         supersedes: Names of the edits that are out of force as long as this one is not revoked.
+        rephrasings: The question in other words, as people gave them.
         id: Name of the edit, unique.
         created: When it was made, UTC.
     """
@@ -33,6 +34,7 @@ class Edit:
     author: str = ""
     reason: str = ""
     supersedes: tuple[str, ...] = ()
+    rephrasings: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid4().hex[:16])
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -53,6 +55,7 @@ class Edit:
             "reason": self.reason,
             "created": self.created.isoformat(),
             "supersedes": list(self.supersedes),
+            "rephrasings": list(self.rephrasings),
         }
 
 

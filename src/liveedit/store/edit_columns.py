@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from liveedit.store.layout import Shapes
 from liveedit.store.records import StoredEdit
 from liveedit.store.serialization import BadBytes, unpack
 
@@ -28,7 +27,9 @@ class EditColumns:
     problems: Mapping[str, str]
 
 
-def columns_of(batch: Sequence[StoredEdit], shapes: Shapes, known: Container[str]) -> EditColumns:
+def columns_of(
+    batch: Sequence[StoredEdit], shapes: Mapping[str, tuple[int, ...]], known: Container[str]
+) -> EditColumns:
     """Unpack the keys of a batch.
 
     Args:

@@ -40,7 +40,7 @@ def batches(
     ).one()
     if first is None:
         return
-    query = _select(keys).where(where).order_by(_edits.c.number)
+    query = _select(connection, keys).where(where).order_by(_edits.c.number)
 
     def some(low: int, high: int) -> list[StoredEdit]:
         rows = connection.execute(query.where(_edits.c.number.between(low, high)))
@@ -67,7 +67,7 @@ def named(
     for start in range(0, len(ids), BATCH):
         some = where & _edits.c.id.in_(ids[start : start + BATCH])
         try:
-            rows = connection.execute(_select(keys).where(some)).all()
+            rows = connection.execute(_select(connection, keys).where(some)).all()
         except DBAPIError:
             if connection.dialect.name != "sqlite":
                 raise
@@ -76,8 +76,16 @@ def named(
             yield [_read(row, made_with=made_with, keys=keys) for row in rows]
 
 
-def _select(keys: bool) -> sa.Select[Any]:
-    return sa.select(*(c for c in _edits.c if keys or c.name != "features"))
+def _select(connection: sa.Connection, keys: bool) -> sa.Select[Any]:
+    version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    missing = {"rephrasings": sa.literal("[]")} if version in ("0002", "0003") else {}
+    return sa.select(
+        *(
+            missing[c.name].label(c.name) if c.name in missing else c
+            for c in _edits.c
+            if keys or c.name != "features"
+        )
+    )
 
 
 def _one_by_one(
@@ -109,6 +117,7 @@ def _read(row: Any, *, made_with: str, keys: bool) -> StoredEdit:
             reason=row.reason,
             created=datetime.fromisoformat(row.created),
             supersedes=tuple(json.loads(row.supersedes)),
+            rephrasings=tuple(json.loads(row.rephrasings)),
         )
     except (ValueError, TypeError) as error:
         gone = tuple(re.findall(r'"([^"]*)"', str(row.supersedes)))

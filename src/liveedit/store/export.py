@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -18,18 +17,20 @@ from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
-from liveedit.store.legacy import METHOD, legacy_layout
+from liveedit.store.legacy import METHOD, any_rank, legacy_layout
 from liveedit.store.log import EditLog
+from liveedit.store.ragged import joined, parted
 from liveedit.store.records import Entry, Identity, NewEdit
 from liveedit.store.serialization import BadBytes, pack, unpack
 
 _log = logging.getLogger(__name__)
 MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"
-_FORMAT = 2
+_FORMAT = 3
 # what the manifest must hold, by its format
 _FIELDS = {
     1: {"fingerprint", "rank", "width", "features", "checksums"},
     2: {"fingerprint", "method", "layout", "checksums"},
+    3: {"fingerprint", "method", "layout", "checksums"},
 }
 _PART = 1024  # edits in one file of tensors
 _SHOWN = 20  # edits that the card shows
@@ -87,7 +88,8 @@ def export_edits(
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         if kept:
             parts = [tensors[entry.edit.id] for entry in kept]
-            data = save({key: torch.stack([one[key] for one in parts]) for key in parts[0]})
+            shapes = log.identity.layout.shapes
+            data = save(joined({key: [one[key] for one in parts] for key in shapes}, shapes))
             (folder / name).write_bytes(data)
             sums[name] = checksum(data)
         for image in {entry.edit.image for entry in kept} - {None}:
@@ -123,14 +125,12 @@ def identity_of_export(folder: Path) -> Identity:
     manifest = _manifest(folder)
     if manifest["format"] == 1:
         sizes = {name: manifest[name] for name in ("rank", "width", "features")}
-        return Identity(
-            fingerprint=manifest["fingerprint"], method=METHOD, layout=legacy_layout(**sizes)
-        )
-    return Identity(
-        fingerprint=manifest["fingerprint"],
-        method=manifest["method"],
-        layout=Layout.from_json(manifest["layout"]),
-    )
+        method, layout = METHOD, legacy_layout(**sizes)
+    else:
+        method, layout = manifest["method"], Layout.from_json(manifest["layout"])
+    if manifest["format"] < 3:
+        layout = any_rank(method, layout)
+    return Identity(fingerprint=manifest["fingerprint"], method=method, layout=layout)
 
 
 def import_edits(
@@ -199,7 +199,8 @@ def _new_edits(
     lines: Sequence[dict[str, Any]], data: bytes, log: EditLog, folder: Path
 ) -> list[NewEdit]:
     try:
-        tensors, layout = load(data), log.identity.layout
+        layout = log.identity.layout
+        tensors = parted(load(data), layout.shapes)
         found = []
         for line in lines:
             keys, values = (
@@ -248,6 +249,7 @@ def _edit(line: dict[str, Any]) -> Edit:
         **{name: line[name] for name in texts},
         created=datetime.fromisoformat(line["created"]),
         supersedes=tuple(line["supersedes"]),
+        rephrasings=tuple(line.get("rephrasings", ())),
     )
 
 

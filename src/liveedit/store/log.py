@@ -147,6 +147,7 @@ class EditLog(LogReader):
         return {
             **edit.as_json(),
             "supersedes": json.dumps(edit.supersedes),
+            "rephrasings": json.dumps(edit.rephrasings, ensure_ascii=False),
             "number": number,
             "revision": revision,
             "digest": edit.digest,

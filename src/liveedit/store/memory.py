@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock, get_ident
 
 import torch
 from jaxtyping import Int
-from PIL import Image
 from torch import Tensor
 
+from liveedit.correction.images import Pictures
 from liveedit.errors import UnknownEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.tensors import Keys
+from liveedit.store.tensors import Keys, Values
 
 
 class MemoryStore(Store):
@@ -32,10 +32,10 @@ class MemoryStore(Store):
     """
 
     def __init__(self, layout: Layout, *, device: str | torch.device = "cpu") -> None:
-        shapes = {**layout.key_shapes, **layout.values}
-        columns = {name: torch.empty(0, *shape) for name, shape in shapes.items()}
+        columns = {name: torch.empty(0, length) for name, length in layout.keys.items()}
         columns["sees"] = torch.empty(0, dtype=torch.bool)
-        self._values = tuple(layout.values)
+        self._device = torch.device(device)
+        self._values: dict[str, list[Tensor]] = {name: [] for name in layout.values}
         self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         self._edits: dict[str, Edit] = {}
         self._lock = RLock()
@@ -83,15 +83,15 @@ class MemoryStore(Store):
         self,
         edits: Sequence[Edit],
         keys: Keys,
-        values: Mapping[str, Tensor],
-        pictures: Sequence[Image.Image | None] | None = None,
+        values: Values,
+        pictures: Sequence[Pictures] | None = None,
     ) -> None:
         """Take up edits, one row of the tensors each, and put those they supersede out of force.
 
         Args:
             edits: What they are.
             keys: What queries are compared with.
-            values: Their other tensors by name, each (edits, ...).
+            values: Their other tensors by name, one for each edit.
             pictures: Their pictures, which only lasting stores keep.
         """
         with self.transaction():
@@ -101,11 +101,12 @@ class MemoryStore(Store):
                 [edit.supersedes for edit in edits],
                 {
                     **keys.vectors,
-                    **values,
                     "sees": keys.sees,
                     "revision": torch.full((len(edits),), self.revision + 1),
                 },
             )
+            for name, held in self._values.items():
+                held += [one.to(self._device) for one in values[name]]
             self._edits.update((edit.id, edit) for edit in edits)
 
     def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
@@ -161,6 +162,8 @@ class MemoryStore(Store):
                     for edit_id in self._rows.ids[count:]:
                         del self._edits[edit_id]
                     self._rows.truncate(count)
+                    for held in self._values.values():
+                        del held[count:]
                 elif outer is None and len(self._rows) > count:
                     self._rows.publish(self.revision + 1)
 
@@ -184,11 +187,9 @@ class MemoryStore(Store):
         """
         view = self._view(revision)
 
-        def take(rows: Int[Tensor, " some"] | None) -> dict[str, Tensor]:
-            columns = {name: view.rows[name] for name in self._values}
-            if rows is None:
-                return {name: column.whole for name, column in columns.items()}
-            return {name: column[rows] for name, column in columns.items()}
+        def take(rows: Int[Tensor, " some"] | None) -> dict[str, list[Tensor]]:
+            listed = range(len(view.in_force)) if rows is None else rows.tolist()
+            return {name: [held[row] for row in listed] for name, held in self._values.items()}
 
         return self._rows.pool(view, take, partial(self.some, revoked=True), only, namespaces)
 

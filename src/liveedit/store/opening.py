@@ -12,12 +12,12 @@ from liveedit.errors import OtherMethod, StoreReadOnly, StoreTooNew, StoreTooOld
 from liveedit.store import crash_points, schema
 from liveedit.store.database import Database
 from liveedit.store.layout import Layout
-from liveedit.store.legacy import METHOD, legacy_layout
+from liveedit.store.legacy import METHOD, any_rank, legacy_layout
 from liveedit.store.records import Identity
 
 _log = logging.getLogger(__name__)
 _LEGACY = ("0001", "0002")  # schemas that do not name the method
-_READABLE = ("0002",)  # old schemas that are read where they cannot be migrated
+_READABLE = ("0002", "0003")  # old schemas that are read where they cannot be migrated
 
 
 def open_store(database: Database, identity: Identity | None, *, migrate: bool) -> Identity:
@@ -99,11 +99,14 @@ def _migrate(database: Database, found: str, *, allowed: bool) -> None:
 def _identity(database: Database) -> Identity:
     with database.read() as connection:
         row = connection.execute(sa.text("SELECT * FROM stores")).mappings().one()
+        version = _schema_of(connection)
     if "layout" in row:
         layout, method = Layout.from_json(json.loads(row["layout"])), row["method"]
     else:
         sizes = {name: row[name] for name in ("rank", "width", "features")}
         layout, method = legacy_layout(**sizes), METHOD
+    if version in (*_LEGACY, "0003"):
+        layout = any_rank(method, layout)
     return Identity(fingerprint=json.loads(row["fingerprint"]), method=method, layout=layout)
 
 

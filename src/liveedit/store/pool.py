@@ -14,7 +14,7 @@ from liveedit.store.index import Index
 from liveedit.store.tensors import KeyRows, Keys
 
 ReadEdits = Callable[[Sequence[str]], Mapping[str, Edit]]
-TakeValues = Callable[[Int[Tensor, " some"] | None], dict[str, Tensor]]
+TakeValues = Callable[[Int[Tensor, " some"] | None], dict[str, list[Tensor]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Pool:
         ids: Their names; there may be more names than rows.
         keys: What queries are compared with.
         eligible: Which edits may be routed to, for each query or for all.
-        take: The values of some rows, by name, (rows, ...), in their order, or of all.
+        take: The values of some rows, by name, one tensor for each row in their order, or of all.
         edits_of: The edits of some names, as people read them.
         revision: The state of the store that this is.
         crowd: How many text-only edits, and how many with a picture, are eligible; where the pool

@@ -17,25 +17,30 @@ from liveedit.saving.files import whole, write_whole
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
+from liveedit.store.ragged import joined, parted
 from liveedit.store.tensors import Keys
 
 EDITS_FILE, TENSORS_FILE = "edits.json", "edits.safetensors"
-_FORMAT = 1
+_FORMAT = 2
+_READABLE = (1, 2)  # in 1 all experts have the same number of slots
 
 
-def save_edits(store: Store, folder: Path) -> None:
+def save_edits(store: Store, folder: Path, layout: Layout) -> None:
     """Write all edits that are not revoked; files appear whole or not at all.
 
     Args:
         store: Where the edits are.
         folder: There already.
+        layout: The tensors that an edit has.
     """
     pool = store.pool()
     names = pool.ids[: len(pool.keys)]  # others may be written meanwhile
     known = store.some(names)
     rows = torch.tensor([row for row, name in enumerate(names) if name in known], dtype=torch.long)
     keys = pool.keys[rows].whole
-    tensors = {**pool.take(rows), **keys.vectors, "sees": keys.sees}
+    tensors = {**keys.vectors, "sees": keys.sees}
+    if len(rows):
+        tensors |= joined(pool.take(rows), layout.values)
     with whole(folder / TENSORS_FILE) as part:
         save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, part)
         digest = hashlib.sha256(part.read_bytes()).hexdigest()
@@ -64,10 +69,10 @@ def load_edits(folder: Path, store: Store, layout: Layout) -> None:
     """
     try:
         described = json.loads((folder / EDITS_FILE).read_text(encoding="utf-8"))
-        if described["format"] != _FORMAT:
+        if described["format"] not in _READABLE:
             raise BadCheckpoint(
-                f"the edits in {folder} have format {described['format']}, this version reads "
-                f"{_FORMAT}; install the liveedit they were saved with"
+                f"the edits in {folder} have format {described['format']}, this version reads up "
+                f"to {_FORMAT}; install the liveedit they were saved with"
             )
         data = (folder / TENSORS_FILE).read_bytes()
         if hashlib.sha256(data).hexdigest() != described["sha256"]:
@@ -80,14 +85,16 @@ def load_edits(folder: Path, store: Store, layout: Layout) -> None:
                 **one
                 | {
                     "supersedes": tuple(one["supersedes"]),
+                    "rephrasings": tuple(one.get("rephrasings", ())),
                     "created": datetime.fromisoformat(one["created"]),
                 }
             )
             for one in described["edits"]
         ]
+        if not edits:
+            return
         keys = Keys(vectors={name: tensors[name] for name in layout.keys}, sees=tensors["sees"])
-        values = {name: tensors[name] for name in layout.values}
+        values = parted(tensors, layout.values)
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BadCheckpoint(f"{folder} holds no edits that can be read ({error})") from error
-    if edits:
-        store.add(edits, keys, values)
+    store.add(edits, keys, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = "0003"  # the newest migration
+VERSION = "0004"  # the newest migration
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -43,6 +43,7 @@ edits = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("created", sa.Text, nullable=False),
     sa.Column("supersedes", sa.Text, nullable=False),  # JSON
+    sa.Column("rephrasings", sa.Text, nullable=False),  # JSON
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),  # SHA-256 of the store's
     sa.Column("features_checksum", sa.Text, nullable=False),

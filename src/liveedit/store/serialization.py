@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from PIL import Image
@@ -17,6 +17,10 @@ from safetensors.numpy import save
 from safetensors.torch import load
 from torch import Tensor
 
+from liveedit.correction.images import Pictures, as_sequence
+from liveedit.store.layout import Shapes
+
+_DTYPES = (torch.float16, torch.float32)
 _THUMBNAIL = 256  # pixels of the longer side
 
 
@@ -25,17 +29,23 @@ class BadBytes(Exception):
 
 
 def pack(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors as safetensors, float32."""
+    """Tensors as safetensors: half precision stays, all else becomes float32."""
     # not safetensors.torch, which looks for shared memory at several times the cost
-    return save({name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()})
+    return save({name: stored(tensor).numpy() for name, tensor in tensors.items()})
 
 
-def unpack(data: bytes, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+def stored(tensor: Tensor) -> Tensor:
+    """A tensor in a dtype that is kept, on the CPU."""
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor if tensor.dtype == torch.float16 else tensor.float()
+
+
+def unpack(data: bytes, shapes: Shapes) -> dict[str, Tensor]:
     """Tensors that are as they should be.
 
     Args:
         data: What :func:`pack` gave.
-        shapes: The shape of each tensor, all float32.
+        shapes: The shape of each tensor; a first size of None is any, and the same in all.
 
     Raises:
         BadBytes: Not safetensors, or other keys, dtypes or shapes, or not finite.
@@ -49,20 +59,34 @@ def unpack(data: bytes, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor
         raise BadBytes(f"no safetensors: {error}") from error
     if set(header) - {"__metadata__"} != set(shapes):
         raise BadBytes(f"holds {sorted(header)}, not {sorted(shapes)}")
+    rows: int | None = None
     for name, tensor in tensors.items():
-        if tensor.dtype != torch.float32 or list(tensor.shape) != list(shapes[name]):
+        wanted = list(shapes[name])
+        if wanted[0] is None and tensor.ndim:
+            rows = len(tensor) if rows is None else rows
+            wanted[0] = rows or None  # none at all is no expert
+        if tensor.dtype not in _DTYPES or list(tensor.shape) != wanted:
             raise BadBytes(f"{name} is {tensor.dtype} of shape {list(tensor.shape)}")
         if not torch.isfinite(tensor).all():
             raise BadBytes(f"{name} holds NaN or infinity")
     return tensors
 
 
-def thumbnail(picture: Image.Image) -> bytes:
-    """A small WEBP for people to look at."""
-    small = picture.convert("RGB")
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+def thumbnail(pictures: Pictures) -> bytes:
+    """A small WEBP for people to look at; several pictures stand side by side."""
+    small = []
+    for picture in as_sequence(pictures):
+        small.append(picture.convert("RGB"))
+        small[-1].thumbnail((_THUMBNAIL, _THUMBNAIL))
+    strip = Image.new(
+        "RGB", (sum(one.width for one in small), max(one.height for one in small)), "white"
+    )
+    left = 0
+    for one in small:
+        strip.paste(one, (left, 0))
+        left += one.width
     written = io.BytesIO()
-    small.save(written, "WEBP", quality=80)
+    strip.save(written, "WEBP", quality=80)
     return written.getvalue()
 
 

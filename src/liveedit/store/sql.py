@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ from threading import RLock, get_ident
 
 import torch
 from jaxtyping import Int
-from PIL import Image
 from torch import Tensor
 
+from liveedit.correction.images import Pictures
 from liveedit.errors import DamagedEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -25,7 +25,7 @@ from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.revisions import RevisionedRows, RevisionView
 from liveedit.store.serialization import pack, thumbnail
-from liveedit.store.tensors import Keys
+from liveedit.store.tensors import Keys, Values
 from liveedit.store.value_cache import ValueCache
 
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class SqlStore(Store):
         self._index: Index | None = None
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
-        self._staged: list[tuple[NewEdit, Image.Image | None]] = []
+        self._staged: list[tuple[NewEdit, Pictures]] = []
         self.follow()
         if _can_index():
             self._index = self._segments.load_index(self._rows)
@@ -156,15 +156,15 @@ class SqlStore(Store):
         self,
         edits: Sequence[Edit],
         keys: Keys,
-        values: Mapping[str, Tensor],
-        pictures: Sequence[Image.Image | None] | None = None,
+        values: Values,
+        pictures: Sequence[Pictures] | None = None,
     ) -> None:
         """Write edits as one revision; when this returns they last.
 
         Args:
             edits: What they are.
             keys: What queries are compared with.
-            values: Their other tensors by name, each (edits, ...).
+            values: Their other tensors by name, one for each edit.
             pictures: Their pictures, of which thumbnails are kept.
 
         Raises:
@@ -270,7 +270,7 @@ class SqlStore(Store):
         view = self._view(revision)
         numbers, staged = view.tensors["number"], [new for new, _ in self._staged]
 
-        def take(rows: Int[Tensor, " some"] | None) -> dict[str, Tensor]:
+        def take(rows: Int[Tensor, " some"] | None) -> dict[str, list[Tensor]]:
             return self._take(numbers if rows is None else numbers[rows], staged)
 
         indexed = len(numbers) > self._exact
@@ -368,7 +368,9 @@ class SqlStore(Store):
         found = row < len(numbers) and int(numbers[row]) == number
         return self._rows.ids[row] if found else None
 
-    def _take(self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]) -> dict[str, Tensor]:
+    def _take(
+        self, numbers: Int[Tensor, " some"], staged: Sequence[NewEdit]
+    ) -> dict[str, list[Tensor]]:
         """Values by number; negative ones are not written yet.
 
         Raises:
@@ -379,7 +381,7 @@ class SqlStore(Store):
         except DamagedEdit as error:
             self._leave_out(error.edit_id, error.problem)
             raise
-        return {name: tensor.to(self._device) for name, tensor in values.items()}
+        return {name: [one.to(self._device) for one in tensors] for name, tensors in values.items()}
 
     def _leave_out(self, edit_id: str, problem: str) -> None:
         self._rows.drop(edit_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from liveedit.store.segmented_tensor import SEGMENT, SegmentedTensor
 
+Values: TypeAlias = Mapping[str, Sequence[Tensor] | Tensor]  # by name, one for each edit
 _CACHED = 512  # rows that are made float32 at a time: what stays in the processor's cache is fast
 
 
@@ -26,6 +28,23 @@ class Keys:
 
     vectors: Mapping[str, Float[Tensor, "batch _length"]]
     sees: Bool[Tensor, " batch"]
+
+    def rows(self, which: slice) -> Keys:
+        """Some rows of the batch."""
+        return Keys(
+            vectors={name: vector[which] for name, vector in self.vectors.items()},
+            sees=self.sees[which],
+        )
+
+    @staticmethod
+    def join(parts: Sequence[Keys]) -> Keys:
+        """One batch after the other; at least one."""
+        return Keys(
+            vectors={
+                name: torch.cat([part.vectors[name] for part in parts]) for name in parts[0].vectors
+            },
+            sees=torch.cat([part.sees for part in parts]),
+        )
 
     @property
     def joined(self) -> Float[Tensor, "batch lengths"]:

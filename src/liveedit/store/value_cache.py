@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-import torch
 from torch import Tensor
 
 from liveedit.errors import DamagedEdit
@@ -31,7 +30,7 @@ class ValueCache:
         self._shapes = log.identity.layout.values
         self._recent = _Recent(kept)
 
-    def take(self, numbers: Sequence[int], staged: Sequence[NewEdit]) -> dict[str, Tensor]:
+    def take(self, numbers: Sequence[int], staged: Sequence[NewEdit]) -> dict[str, list[Tensor]]:
         """Values in the order of the numbers; negative numbers are not written yet.
 
         Raises:
@@ -45,12 +44,7 @@ class ValueCache:
                 data = fresh[number] if number >= 0 else staged[-1 - number].values
                 found[number] = self._unpacked(number, data)
         self._recent.keep({number: found[number] for number in fresh})
-        return {
-            name: torch.stack([found[number][name] for number in numbers])
-            if numbers
-            else torch.empty(0, *shape)
-            for name, shape in self._shapes.items()
-        }
+        return {name: [found[number][name] for number in numbers] for name in self._shapes}
 
     def _unpacked(self, number: int, data: bytes) -> Values:
         try:

@@ -27,7 +27,7 @@ from liveedit.data.views import (
     TEXT_REPHRASE,
 )
 from liveedit.distributed import mean, share
-from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.experts import Experts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts

@@ -34,7 +34,8 @@ from liveedit.data.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.distributed import gather, processes, share
 from liveedit.methods.liveedit.checkpoint import save_editor
 from liveedit.methods.liveedit.config import EditorConfig
-from liveedit.methods.liveedit.generator import Experts, PlainGenerator
+from liveedit.methods.liveedit.experts import Experts
+from liveedit.methods.liveedit.generator import PlainGenerator
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts

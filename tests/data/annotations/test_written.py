@@ -30,7 +30,7 @@ def test_the_corrections_can_be_imported(folder) -> None:
         (case.question.text, case.target) for case in cases
     ]
     for one, case in zip(stated, cases, strict=True):
-        with Image.open(one.image) as picture:
+        with Image.open(one.images[0]) as picture:
             assert ImageChops.difference(picture, render(case.scene)).getbbox() is None
 
 

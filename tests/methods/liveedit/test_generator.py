@@ -2,13 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveedit.methods.liveedit.generator import (
-    ExpertGenerator,
-    Experts,
-    PlainGenerator,
-    apply_experts,
-    target_order,
-)
+from liveedit.methods.liveedit.experts import Experts, apply_experts
+from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator, target_order
 from tests.batches import batch_of, random_row
 
 WIDTH, RANK = 10, 3

@@ -7,7 +7,7 @@ from torch import Tensor
 from liveedit.backbones.base import Query
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.errors import UnsupportedGeneration
-from liveedit.methods.liveedit.generator import Experts, apply_experts
+from liveedit.methods.liveedit.experts import Experts, apply_experts
 from liveedit.methods.liveedit.representation import (
     Representation,
     StateScale,

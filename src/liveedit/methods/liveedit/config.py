@@ -14,7 +14,8 @@ class EditorConfig(Config):
         width: Width of the modules (d_m).
         vectors: Vectors a routing feature is made of (k).
         heads: Attention heads.
-        rank: Slots of an expert (r).
+        rank: Slots of an expert (r); of aligned ones those that attention adds to, and each has as
+            many slots as its target has tokens.
         sentinel_tokens: States the vision sentinel consists of (N_v).
         dropout: Dropout on the states the feature extractor reads, in training only.
         shared_extractor: One extractor for the edit side and the input side, instead of two.
@@ -59,12 +60,14 @@ class LiveEditConfig(Config):
             features exceeds this.
         refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
         refine_rate: Learning rate of Adam on U and V, which are in standardised units.
+        refine_margin: Steps end when the logit of every target token exceeds all others by this.
         refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
     """
 
     supersede: bool = True
     same: float = Field(default=0.85, ge=0.0, le=1.0)
     same_text: float = Field(default=0.8, ge=0.0, le=1.0)
-    refine_steps: int = Field(default=10, ge=0)
-    refine_rate: float = Field(default=0.03, gt=0.0)
+    refine_steps: int = Field(default=60, ge=0)
+    refine_rate: float = Field(default=0.2, gt=0.0)
+    refine_margin: float = Field(default=1.0, ge=0.0)
     refine_locality: float = Field(default=0.1, ge=0.0)

@@ -1,21 +1,22 @@
-"""From a batch of corrections to edits: generate, compare with what is there, verify, refine."""
+"""Corrections to edits: generate an expert, compare with what is there, verify, refine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
+from liveedit.methods.liveedit.around import from_another_side, in_other_words, neighbours
 from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import find_conflicts, superseding
-from liveedit.methods.liveedit.generator import apply_experts
+from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
 from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.refine import EditLayerBatch, verify_and_refine
+from liveedit.methods.liveedit.refine import Around, EditLayerBatch, verify_and_refine
 from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.methods.liveedit.residual import fetch
 from liveedit.methods.liveedit.routing import EditFeatures, RoutingFeatures
@@ -26,9 +27,7 @@ from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 
-# what an edit must not change about its own picture, and what a text-only edit must not change
-_NEIGHBOURS = ("Describe the picture in one sentence.", "What is in the background?")
-_TEXT_NEIGHBOURS = ("What is the capital of France?", "Write a short sentence about the sea.")
+_ROUNDS = 2  # refining one expert may disturb another of the batch
 
 
 @torch.no_grad()
@@ -58,8 +57,11 @@ def make_edits(
         raise TextOnlyCorrection(
             "liveedit", instead="this editor has no text router: give a picture, or train one"
         )
-    images = [correction.image for correction in corrections]
-    query = backbone.query(images, [c.prompt for c in corrections], [c.target for c in corrections])
+    query = backbone.query(
+        [c.image for c in corrections],
+        [c.prompt for c in corrections],
+        [c.target for c in corrections],
+    )
     states = backbone.states(query)
     representation = Representation(
         states=standardise(states, network.scale),
@@ -72,48 +74,106 @@ def make_edits(
     conflicts = find_conflicts(edits, features, pool, store.get, config)
     if config.supersede:
         edits = superseding(edits, conflicts)
-    in_force = _in_force(edits, pool)
-    own, others = _weights(network, pool, queries, features, in_force)
-    residual = torch.zeros_like(representation.states)
-    for routed in (
-        fetch_from(others[:, : -len(edits)], pool),
-        fetch(others[:, -len(edits) :], experts),
-    ):
-        if routed is not None:
-            residual += apply_experts(representation.states, routed.experts, routed.weights)
-
-    def neighbours(which: Int[Tensor, " some"]) -> EditLayerBatch:
-        about = [images[row] for row in which.tolist() for _ in _NEIGHBOURS]
-        questions = [
-            question
-            for row in which.tolist()
-            for question in (_TEXT_NEIGHBOURS if images[row] is None else _NEIGHBOURS)
-        ]
-        asked = backbone.query(about, questions)
-        last = torch.zeros_like(asked.attention_mask, dtype=torch.bool)
-        last[:, -1] = True
-        return EditLayerBatch.of(asked, backbone.states(asked), last)
-
-    refined = verify_and_refine(
-        backbone,
-        network.scale,
-        experts,
-        own,
-        EditLayerBatch.of(query, states, query.spans.predicts, residual),
-        neighbours,
-        config,
-    )
+    own, others = _weights(network, pool, queries, features, _in_force(edits, pool))
+    tokens = query.spans.target.sum(1)
+    slots, long = network.generator.slots_of(tokens), tokens > network.generator.rank
+    reached, steps = torch.zeros_like(long), torch.zeros_like(tokens)
+    everyone = torch.arange(len(edits), device=states.device)
+    for _ in range(_ROUNDS):
+        residual = _residual(representation.states, others, pool, experts.halved, slots)
+        refined = verify_and_refine(
+            backbone,
+            network.scale,
+            experts,
+            EditLayerBatch.of(
+                query, states, query.spans.predicts, owner=everyone, weights=own, residual=residual
+            ),
+            around=lambda some: _look_around(backbone, corrections, own, long, some),
+            broad=(long | _flags(corrections, lambda one: bool(one.rephrasings)).to(long.device))
+            & (steps == 0),
+            config=config,
+        )
+        experts, reached, steps = refined.experts, refined.reached, steps + refined.steps
+        moved = others[:, -len(edits) :] * (refined.steps > 0)
+        if not moved.any():
+            break
+    u, v = experts.parted(slots)
     outcomes = [
-        EditOutcome(edit=edit, reached=reached, steps=steps, conflicts=found)
-        for edit, reached, steps, found in zip(
-            edits, refined.reached.tolist(), refined.steps.tolist(), conflicts, strict=True
+        EditOutcome(edit=edit, reached=good, steps=count, conflicts=found)
+        for edit, good, count, found in zip(
+            edits, reached.tolist(), steps.tolist(), conflicts, strict=True
         )
     ]
-    return NewEdits(
-        outcomes=outcomes,
-        keys=keys_of(features),
-        values={"u": refined.experts.u, "v": refined.experts.v},
+    return NewEdits(outcomes=outcomes, keys=keys_of(features), values={"u": u, "v": v})
+
+
+def _residual(
+    states: Float[Tensor, "batch length width"],
+    others: Float[Tensor, "batch experts"],
+    pool: Pool,
+    experts: Experts,
+    slots: Tensor,
+) -> Float[Tensor, "batch length width"]:
+    """What other edits add: those of the pool, and those of the batch behind them."""
+    residual = torch.zeros_like(states)
+    new = len(slots)
+    batch = ExpertSlots.of(*experts.parted(slots))
+    for routed in (fetch_from(others[:, :-new], pool), fetch(others[:, -new:], batch)):
+        if routed is not None:
+            residual += apply_experts(states, routed.experts, routed.weights)
+    return residual
+
+
+def _look_around(
+    backbone: Backbone,
+    corrections: Sequence[Correction],
+    weights: Float[Tensor, " batch"],
+    long: Bool[Tensor, " batch"],
+    some: Bool[Tensor, " batch"],
+) -> Around:
+    """What is asked around some corrections: long targets hold for any question, others do not."""
+    same, other = [], []
+    for row in some.nonzero().flatten().tolist():
+        one = corrections[row]
+        same += [(row, each) for each in in_other_words(one)]
+        if long[row]:
+            same.append((row, from_another_side(one)))
+        else:
+            other += [(row, each) for each in neighbours(one)]
+    return Around(
+        same=_asked(backbone, same, weights, targets=True),
+        other=_asked(backbone, other, weights, targets=False),
     )
+
+
+def _asked(
+    backbone: Backbone,
+    asked: Sequence[tuple[int, Correction]],
+    weights: Float[Tensor, " batch"],
+    *,
+    targets: bool,
+) -> EditLayerBatch | None:
+    """Corrections, each with the number of the one whose expert is added, at the edit layer."""
+    if not asked:
+        return None
+    owners, stated = zip(*asked, strict=True)
+    query = backbone.query(
+        [one.image for one in stated],
+        [one.prompt for one in stated],
+        [one.target for one in stated] if targets else None,
+    )
+    keep = query.spans.predicts
+    if not targets:
+        keep = torch.zeros_like(query.attention_mask, dtype=torch.bool)
+        keep[:, -1] = True
+    owner = torch.tensor(owners, device=weights.device)
+    return EditLayerBatch.of(
+        query, backbone.states(query), keep, owner=owner, weights=weights[owner]
+    )
+
+
+def _flags(corrections: Sequence[Correction], have: Callable[[Correction], bool]) -> Tensor:
+    return torch.tensor([have(one) for one in corrections], dtype=torch.bool)
 
 
 def _in_force(edits: Sequence[Edit], pool: Pool) -> Bool[Tensor, "batch experts"]:

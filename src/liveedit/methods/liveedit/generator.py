@@ -5,38 +5,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.methods.liveedit.attention import CrossAttention
+from liveedit.methods.liveedit.experts import Experts
 from liveedit.methods.liveedit.representation import Representation
 
 _DAMPING = 0.04  # of the least squares below, relative to the states' own size
 
 
-@dataclass(frozen=True, kw_only=True)
-class Experts:
-    """Low-rank experts: ``residual(h) = ReLU(h U^T / width) V`` in the backbone's own units."""
-
-    u: Float[Tensor, "experts rank width"]
-    v: Float[Tensor, "experts rank width"]
-
-
 class ExpertGenerator(nn.Module):
-    """f_eg, with slots that begin aligned to the target's tokens.
+    """f_eg, with one slot for each token of the target, its end included.
 
     Slot i of U starts out as the state that precedes the target's i-th token, slot i of V as that
     token's output embedding: the expert is a small memory from "about to say token i" to "token i".
-    Attention, with a learned bias between slots and roles, learns what to add to that.
+    Attention, with a learned bias between slots and roles, learns what to add to that in the first
+    ``rank`` slots; those behind them are the memory alone.
 
     Args:
         state_width: Width of the backbone's states.
         width: d_m, width of the module.
-        rank: r, slots of an expert.
+        rank: Slots that attention adds to.
         heads: Attention heads.
     """
 
@@ -67,6 +59,9 @@ class ExpertGenerator(nn.Module):
 
         Args:
             representation: States of image, prompt and target, with the target's embeddings.
+
+        Returns:
+            Experts of at least ``rank`` slots, zero behind those of the target.
         """
         assert representation.lexical is not None
         states, spans = representation.states, representation.spans
@@ -80,13 +75,21 @@ class ExpertGenerator(nn.Module):
         )
         u = self.u_attention(self.u_slots.expand(rows, -1, -1), context, mask, u_bias)
         v = self.v_attention(self.v_slots.expand(rows, -1, -1), context, mask, v_bias)
-        key = _gather(states, before, self.rank)
-        word = _gather(representation.lexical, order, self.rank)
-        filled = order.amax(1)[:, None] >= torch.arange(self.rank, device=states.device)
+        slots = max(self.rank, int(order.max()) + 1)
+        more = slots - self.rank
+        key = _gather(states, before, slots)
+        word = _gather(representation.lexical, order, slots)
+        filled = order.amax(1)[:, None] >= torch.arange(slots, device=states.device)
+        u_gain, v_gain = (F.pad(gain, (0, more), value=1.0) for gain in (self.u_gain, self.v_gain))
+        u, v = (F.pad(added, (0, 0, 0, more)) for added in (u, v))
         return Experts(
-            u=(self.u_gain[:, None] * key + u) * filled[..., None],
-            v=(self.v_gain[:, None] * word + v) * filled[..., None],
+            u=(u_gain[:, None] * key + u) * filled[..., None],
+            v=(v_gain[:, None] * word + v) * filled[..., None],
         )
+
+    def slots_of(self, tokens: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """How many slots an expert needs for targets of so many tokens."""
+        return tokens
 
     def _roles(
         self, vision: Tensor, prompt: Tensor, order: Tensor, before: Tensor
@@ -103,7 +106,7 @@ class PlainGenerator(nn.Module):
     Args:
         state_width: Width of the backbone's states.
         width: d_m, width of the module.
-        rank: r, slots of an expert.
+        rank: r, slots of an expert, whatever its target.
         heads: Attention heads.
     """
 
@@ -111,6 +114,7 @@ class PlainGenerator(nn.Module):
 
     def __init__(self, *, state_width: int, width: int, rank: int, heads: int) -> None:
         super().__init__()
+        self.rank = rank
         self.u_slots = nn.Parameter(torch.randn(rank, width))
         self.v_slots = nn.Parameter(torch.randn(rank, width))
         self.u_attention = CrossAttention(width, state_width, width, state_width, heads)
@@ -127,6 +131,10 @@ class PlainGenerator(nn.Module):
             u=self.u_norm(self.u_attention(slots[0], states, mask)),
             v=self.v_norm(self.v_attention(slots[1], states, mask)),
         )
+
+    def slots_of(self, tokens: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """How many slots an expert has, whatever its target."""
+        return torch.full_like(tokens, self.rank)
 
     @torch.no_grad()
     def begin(
@@ -162,29 +170,6 @@ def _carry(attention: CrossAttention, value: Tensor, output: Tensor) -> None:
         linear.weight.zero_()
         linear.weight[: weight.shape[0], : weight.shape[1]] = weight
         linear.bias.zero_()
-
-
-def apply_experts(
-    states: Float[Tensor, "batch length width"],
-    experts: Experts,
-    weights: Float[Tensor, "batch experts"],
-) -> Float[Tensor, "batch length width"]:
-    """Sum of the weighted experts at every position: ``sum_e w_e ReLU(h U_e^T) V_e``.
-
-    Two matrix products for each row over the experts' slots laid side by side; no tensor of
-    length x experts x width arises.
-
-    Args:
-        states: Standardised states.
-        experts: The experts of each row: u and v of shape (batch, experts * rank, width).
-        weights: Soft weights of each row's experts, of which there is at least one.
-
-    Returns:
-        The residual in units of the backbone's scale.
-    """
-    rank = experts.u.shape[1] // weights.shape[1]
-    activation = F.relu(states @ experts.u.transpose(1, 2) / states.shape[-1])
-    return (activation * weights.repeat_interleave(rank, 1)[:, None]) @ experts.v
 
 
 def target_order(

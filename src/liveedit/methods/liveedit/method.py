@@ -109,7 +109,9 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     @property
     def abilities(self) -> Abilities:
         """Text-only corrections need the text router."""
-        return Abilities(text_only=self.network.config.text_router, trained=True)
+        return Abilities(
+            text_only=self.network.config.text_router, several_pictures=True, trained=True
+        )
 
     @property
     def layout(self) -> Layout:

@@ -14,7 +14,7 @@ from torch import Tensor
 from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.spans import Spans
 from liveedit.errors import UnsupportedGeneration
-from liveedit.methods.liveedit.generator import Experts, apply_experts
+from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
 
 
@@ -23,12 +23,13 @@ class RoutedExperts:
     """What each row of a batch has been routed to.
 
     Args:
-        experts: u and v of shape (batch, experts * rank, width), padded with zeros.
-        weights: Soft weights, zero on padding.
+        experts: Those of each row side by side: u and v of shape (batch, slots, width).
+        weights: Soft weights: one for each slot, or for each of equally many slots; zero on
+            padding.
     """
 
     experts: Experts
-    weights: Float[Tensor, "batch experts"]
+    weights: Float[Tensor, "batch weights"]
 
     def add_to(
         self, hidden: Float[Tensor, "batch length width"], scale: StateScale
@@ -41,17 +42,15 @@ class RoutedExperts:
 
     def rows(self, which: Int[Tensor, " some"]) -> RoutedExperts:
         """Some rows of the batch."""
-        experts = Experts(u=self.experts.u[which], v=self.experts.v[which])
-        return RoutedExperts(experts=experts, weights=self.weights[which])
+        return RoutedExperts(experts=self.experts.some(which), weights=self.weights[which])
 
     def digest(self, row: int) -> bytes:
         """What is added to a row; padding does not matter."""
-        count = int((self.weights[row] != 0).sum())
-        slots = count * (self.experts.u.shape[1] // self.weights.shape[1])
+        rank = self.experts.u.shape[1] // self.weights.shape[1]
+        weights = self.weights[row].repeat_interleave(rank)
+        used = weights != 0
         digest = hashlib.blake2b(digest_size=16)
-        for part in (
-            self.weights[row, :count], self.experts.u[row, :slots], self.experts.v[row, :slots]
-        ):  # fmt: skip
+        for part in (weights[used], self.experts.u[row, used], self.experts.v[row, used]):
             digest.update(part.contiguous().cpu().numpy().data)
         return digest.digest()
 
@@ -70,8 +69,10 @@ class RoutedExperts:
 _MOST_EXPERTS = 16
 
 
-def fetch(weights: Float[Tensor, "batch experts"], pool: Experts) -> RoutedExperts | None:
+def fetch(weights: Float[Tensor, "batch experts"], pool: ExpertSlots) -> RoutedExperts | None:
     """Each row's own experts out of a pool, side by side; None if no row has any.
+
+    A row has as many slots as its own experts, and is padded to those of the batch's longest.
 
     Args:
         weights: Soft weights, zero for an expert that a row is not routed to.
@@ -81,8 +82,18 @@ def fetch(weights: Float[Tensor, "batch experts"], pool: Experts) -> RoutedExper
     if most == 0:
         return None
     weights, chosen = weights.topk(most, dim=1)
-    experts = Experts(u=pool.u[chosen].flatten(1, 2), v=pool.v[chosen].flatten(1, 2))
-    return RoutedExperts(experts=experts, weights=weights)
+    ranks = pool.ranks[chosen].masked_fill(weights == 0, 0)
+    ends = ranks.cumsum(1)
+    slot = torch.arange(int(ends[:, -1].max()), device=weights.device).expand(len(weights), -1)
+    # which of the row's experts a slot belongs to; behind the last there is padding
+    own = torch.searchsorted(ends, slot.contiguous(), right=True)
+    padding, own = own == most, own.clamp(max=most - 1)
+    starts = (pool.ranks.cumsum(0) - pool.ranks)[chosen] - (ends - ranks)
+    index = (starts.gather(1, own) + slot).masked_fill(padding, 0)
+    return RoutedExperts(
+        experts=Experts(u=pool.u[index], v=pool.v[index]),
+        weights=weights.gather(1, own).masked_fill(padding, 0.0),
+    )
 
 
 ChooseExperts = Callable[[Representation], RoutedExperts | None]

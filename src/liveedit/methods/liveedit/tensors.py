@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from liveedit.methods.liveedit.config import EditorConfig
-from liveedit.methods.liveedit.generator import Experts
+from liveedit.methods.liveedit.experts import ExpertSlots
 from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.store.layout import Layout
 from liveedit.store.tensors import Keys
 
 
 def layout_of(config: EditorConfig, state_width: int) -> Layout:
-    """Names and shapes of an edit's tensors.
+    """Names and shapes of an edit's tensors; an expert has as many slots as it needs.
 
     Args:
         config: Of the editor.
         state_width: Width of the backbone's states.
     """
-    features, shape = config.width * config.vectors, (config.rank, state_width)
+    features, shape = config.width * config.vectors, (None, state_width)
     return Layout(keys={"vision": features, "prompt": features}, values={"u": shape, "v": shape})
 
 
@@ -37,6 +37,6 @@ def features_of(keys: Keys) -> EditFeatures:
     return EditFeatures(vision=vectors["vision"], prompt=vectors["prompt"], sees=keys.sees)
 
 
-def experts_of(values: Mapping[str, Tensor]) -> Experts:
+def experts_of(values: Mapping[str, Sequence[Tensor]]) -> ExpertSlots:
     """Values as experts."""
-    return Experts(u=values["u"], v=values["v"])
+    return ExpertSlots.of(values["u"], values["v"])

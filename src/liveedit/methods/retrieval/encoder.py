@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.backbones.query import Pictures, as_sequence
+from liveedit.correction.images import Pictures, as_sequence
 from liveedit.errors import MissingExtra
 
 SENTENCE_WIDTH = 384  # of MiniLM's embeddings

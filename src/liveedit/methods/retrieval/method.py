@@ -102,7 +102,7 @@ class Retrieval(Method):
     @property
     def abilities(self) -> Abilities:
         """Edits are text, so that each is taken back exactly."""
-        return Abilities(trained=True)
+        return Abilities(several_pictures=True, trained=True)
 
     @property
     def layout(self) -> Layout:

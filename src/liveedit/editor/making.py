@@ -1,0 +1,190 @@
+"""Corrections become edits: made in batches, looked at with all others in force, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from liveedit.backbones.query import Questions
+from liveedit.correction import Correction
+from liveedit.errors import TargetNotReached
+from liveedit.methods.base import Method
+from liveedit.methods.outcome import EditOutcome
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys
+
+_CHECKED = 8  # corrections that are looked at together
+_MORE = 16  # tokens beyond the target's that an answer may have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A correction, and all that the store is given of it."""
+
+    correction: Correction
+    outcome: EditOutcome
+    keys: Keys
+    values: dict[str, Tensor]
+
+
+def write_edits(
+    method: Method,
+    store: Store,
+    corrections: Sequence[Correction],
+    edits: Sequence[Edit],
+    *,
+    batch: int,
+    skip_unreached: bool,
+    progress: bool,
+) -> list[EditOutcome]:
+    """Make edits and give them to the store, in a transaction of the caller's.
+
+    Args:
+        method: Makes them.
+        store: Takes them.
+        corrections: What to correct, the oldest first.
+        edits: What the store keeps for people.
+        batch: How many are made together.
+        skip_unreached: Those whose target is not reached are not given to the store.
+        progress: Show a progress bar.
+
+    Returns:
+        What came of each; of those that were left out with ``refused``.
+    """
+    found: dict[str, EditOutcome] = {}
+    made: list[Made] = []
+    again = False
+    while True:
+        with suppress(_LeaveOut), store.transaction():
+            if again:
+                _stage(store, made)
+            else:
+                for some in _made(method, store, corrections, edits, batch, progress=progress):
+                    _stage(store, some)
+                    made += some
+            several = again or len(corrections) > batch
+            made = _looked_at(method, store, made, every=several, progress=progress)
+            found |= {one.outcome.id: one.outcome for one in made}
+            if skip_unreached and not all(one.outcome.reached for one in made):
+                raise _LeaveOut
+            return [found[edit.id] for edit in edits]
+        left = [one for one in made if not one.outcome.reached]
+        found |= {one.outcome.id: replace(one.outcome, refused=True) for one in left}
+        made, again = [one for one in made if one.outcome.reached], True
+
+
+def refuse_unreached(outcomes: Sequence[EditOutcome]) -> None:
+    """Stop if a target is not reached.
+
+    Raises:
+        TargetNotReached: One is not.
+    """
+    short = [one for one in outcomes if not one.reached]
+    if short:
+        raise TargetNotReached(short)
+
+
+class _LeaveOut(Exception):
+    """Ends a transaction whose edits are written without some of them."""
+
+
+def _made(
+    method: Method,
+    store: Store,
+    corrections: Sequence[Correction],
+    edits: Sequence[Edit],
+    batch: int,
+    *,
+    progress: bool,
+) -> Iterator[list[Made]]:
+    starts = range(0, len(corrections), batch)
+    for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
+        some = corrections[start : start + batch]
+        new = method.edit(edits[start : start + batch], some, store)
+        yield [
+            Made(
+                correction=correction,
+                outcome=outcome,
+                keys=new.keys.rows(slice(row, row + 1)),
+                values={name: tensors[row] for name, tensors in new.values.items()},
+            )
+            for row, (correction, outcome) in enumerate(zip(some, new.outcomes, strict=True))
+        ]
+
+
+def _stage(store: Store, made: Sequence[Made]) -> None:
+    if made:
+        store.add(
+            [one.outcome.edit for one in made],
+            Keys.join([one.keys for one in made]),
+            {name: [one.values[name] for one in made] for name in made[0].values},
+            [one.correction.image for one in made],
+        )
+
+
+@torch.no_grad()
+def _looked_at(
+    method: Method, store: Store, made: Sequence[Made], *, every: bool, progress: bool
+) -> list[Made]:
+    """The same, their targets compared with what the model says with all of them in force.
+
+    What a method knows to be reached is believed, unless edits have been added behind it
+    (``every``), or the model does not just say the likeliest token; what is not reached is asked.
+    So is not what a later one has superseded already.
+    """
+    backbone = method.backbone
+    gone = {name for one in made for name in one.outcome.edit.supersedes}
+    order = sorted(
+        (row for row, one in enumerate(made) if one.outcome.id not in gone),
+        key=lambda row: made[row].outcome.edit.namespace,
+    )
+    groups = [
+        rows[start : start + _CHECKED]
+        for _, some in groupby(
+            order,
+            key=lambda row: (
+                None if method.abilities.mixed_batches else made[row].outcome.edit.namespace
+            ),
+        )
+        for rows in [list(some)]
+        for start in range(0, len(rows), _CHECKED)
+    ]
+    found = list(made)
+    quiet = not progress or not every
+    for rows in tqdm(groups, desc="verifying", unit="batch", disable=quiet, leave=False):
+        sure = [made[row].outcome.reached is True for row in rows]
+        if every and all(sure):
+            sure = method.reaches(*_questions(store, [made[row] for row in rows], targets=True))
+        doubtful = [
+            row for row, good in zip(rows, sure, strict=True) if not good or backbone.changes_scores
+        ]
+        if not doubtful:
+            continue
+        some = [made[row] for row in doubtful]
+        tokens = max(len(backbone.target_ids(one.correction.target)) for one in some)
+        with method.apply(*_questions(store, some, targets=False)) as query:
+            answers = backbone.generate(query, max_new_tokens=tokens + _MORE)
+        for row, one, answer in zip(doubtful, some, answers, strict=True):
+            good = answer.strip() == backbone.spoken(one.correction.target)
+            outcome = replace(one.outcome, reached=good, answer=None if good else answer.strip())
+            found[row] = replace(one, outcome=outcome)
+    return found
+
+
+def _questions(store: Store, made: Sequence[Made], *, targets: bool) -> tuple[Questions, Pool]:
+    """What is asked of corrections, and the edits in force for each."""
+    stated = [one.correction for one in made]
+    questions = Questions(
+        pictures=[one.image for one in stated],
+        prompts=[one.prompt for one in stated],
+        targets=[one.target for one in stated] if targets else None,
+    )
+    return questions, store.pool(namespaces=[one.outcome.edit.namespace for one in made])
