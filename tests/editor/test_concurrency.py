@@ -218,3 +218,22 @@ def test_an_edited_model_says_how_it_is_copied(shared: EditedModel) -> None:
     for copied in (copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="save_pretrained"):
             copied(shared)
+
+
+def test_a_compiled_model_is_edited_and_the_unedited_is_not(model, pictures) -> None:
+    """Whatever was traced before: dynamo may not take the hook's answer for a constant."""
+    query = model.backbone.query([pictures[0]], [ASKED])
+    plain = model.generate(pictures[0], ASKED, max_new_tokens=4)
+    layer = model.backbone.layer
+    layer.compile(backend="eager")
+    try:
+        with torch.no_grad():
+            bare = model.backbone.logits(query)
+        model.edit(pictures[0], ASKED, "a violet")
+        assert model.generate(pictures[0], ASKED, max_new_tokens=8) == "a violet"
+        with model.disabled():
+            assert model.generate(pictures[0], ASKED, max_new_tokens=4) == plain
+        with torch.no_grad():
+            assert torch.equal(model.backbone.logits(query), bare)
+    finally:
+        layer._compiled_call_impl = None

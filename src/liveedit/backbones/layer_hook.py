@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor, nn
 
 Change = Callable[[Tensor], Tensor | None]
@@ -51,6 +52,7 @@ class _Hook:
     def __init__(self, change: ContextVar[Change | None]) -> None:
         self._change = change
 
+    @torch.compiler.disable  # a compiled model leaves its graph here, and finds this call's change
     def __call__(self, _module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
         change = self._change.get()
         return None if change is None else change(output)

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.processors import processor_class
+from liveedit.backbones.quiet import bars_of_large_models, errors_alone
 from liveedit.backbones.sources import model_source
 from liveedit.errors import BadCheckpoint, UnknownFamily
 from liveedit.saving.fingerprint import weights_revision
@@ -63,6 +64,7 @@ def family_of(config: PreTrainedConfig) -> str:
     return getattr(config, "liveedit_family", None) or config.model_type
 
 
+@errors_alone()
 def load_backbone(
     model: str | Path,
     *,
@@ -103,19 +105,7 @@ def load_backbone(
             "model on the hub (owner/name), or 'pocket'"
         ) from error
     family = backbone_class(family_of(config))
-    if weights:
-        loaded = AutoModelForImageTextToText.from_pretrained(
-            folder,
-            dtype=dtype or fast_dtype(device),
-            device_map=device_map,
-            quantization_config=quantization_config,
-            local_files_only=True,
-        )
-        if device_map is None:
-            loaded = loaded.to(device)
-    else:
-        with torch.device("meta"):
-            loaded = AutoModelForImageTextToText.from_config(config)
+    loaded = _model(folder, config, device, device_map, dtype, quantization_config, weights=weights)
     if source is not None:
         source.prepare(loaded)
     try:
@@ -137,6 +127,30 @@ def load_backbone(
         editors={} if source is None else source.editors,
         revision=weights_revision(folder),
     )
+
+
+def _model(
+    folder: Path,
+    config: PreTrainedConfig,
+    device: str,
+    device_map: str | Mapping[str, Any] | None,
+    dtype: torch.dtype | None,
+    quantization_config: Any,
+    *,
+    weights: bool,
+) -> Any:
+    if not weights:
+        with torch.device("meta"):
+            return AutoModelForImageTextToText.from_config(config)
+    with bars_of_large_models(folder):
+        loaded = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype or fast_dtype(device),
+            device_map=device_map,
+            quantization_config=quantization_config,
+            local_files_only=True,
+        )
+    return loaded.to(device) if device_map is None else loaded
 
 
 def _sentence(error: Exception) -> str:

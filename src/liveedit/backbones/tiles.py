@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
@@ -31,6 +32,17 @@ class InternVLBackbone(TiledBackbone):
     """``InternVLForConditionalGeneration`` of transformers (its own class, the ``-hf`` models)."""
 
     family = "internvl"
+
+    def grouped(
+        self, images: list[Image.Image], *, together: bool
+    ) -> list[Image.Image] | list[list[Image.Image]]:
+        """Pictures whose rows its image processor cannot take for colours, being one or three."""
+        return [
+            one.resize((2 * one.width, 2 * one.height), Image.Resampling.NEAREST)
+            if one.height in (1, 3)
+            else one
+            for one in images
+        ]
 
 
 class Idefics3Backbone(Backbone):
