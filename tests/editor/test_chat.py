@@ -81,8 +81,6 @@ def test_what_cannot_be_corrected_or_asked_is_told(model, pictures) -> None:
     two[-1]["content"] = [
         {"type": "image", "image": pictures[1]}, {"type": "text", "text": ASKED}
     ]  # fmt: skip
-    with pytest.raises(BadConversation, match="shows 2 pictures"):
-        model.edit(messages=two, target="a violet")
     with pytest.raises(TypeError, match="either a prompt or messages"):
         model.edit(pictures[0], ASKED, "a violet", messages=two)
     with pytest.raises(TypeError, match="give a target"):
@@ -94,6 +92,24 @@ def test_what_cannot_be_corrected_or_asked_is_told(model, pictures) -> None:
     with pytest.raises(ControlTokenInText):
         model.chat(worse)
     assert model.edits == ()
+
+
+def test_a_correction_is_about_all_pictures_of_its_conversation(model, pictures) -> None:
+    talk = [
+        {"role": "user", "content": [{"type": "image", "image": pictures[0]}]},
+        {"role": "assistant", "content": "I see it."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "image", "image": pictures[1]},
+                {"type": "text", "text": "Which is larger?"},
+            ],
+        },
+    ]
+    made = model.edit(messages=talk, target="in Rome")
+    assert made.reached
+    plain = model.generate([pictures[:2]], ["Which is larger?"], max_new_tokens=8)
+    assert plain == ["in Rome"]
 
 
 def test_without_a_concern_a_conversation_is_bit_identical(model, pictures) -> None:

@@ -91,7 +91,7 @@ def test_refinement_reaches_what_one_pass_does_not(model: EditedModel, pictures)
     once = EditedModel(
         LiveEdit(model.backbone, model.method.network, LiveEditConfig(refine_steps=0))
     )
-    assert not any(made.reached for made in once.edit_many(corrections))
+    assert not any(made.reached for made in once.edit_many(corrections, keep=True))
     patient = LiveEditConfig(refine_steps=60, refine_rate=0.1)
     refined = with_config(model, patient)
     outcomes = refined.edit_many(corrections)

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import torch
 
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.editor import EditedModel
@@ -80,8 +81,13 @@ def test_the_saved_model_opens(method, pictures, tmp_path) -> None:
     model = EditedModel(method, store)
     assert model.generate(pictures[0], ASKED, max_new_tokens=8) == EXPECTED["edited"]
     model.save_pretrained(tmp_path / "again")
-    for name in ("edits.safetensors", "editor.safetensors", "config.json"):
+    for name in ("editor.safetensors", "config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (OLDER / "model" / name).read_bytes()
+    again = MemoryStore(method.layout)
+    load_edits(tmp_path / "again", again, method.layout)
+    assert again.edits == store.edits
+    for name in ("u", "v"):
+        assert all(map(torch.equal, again.pool().take(None)[name], store.pool().take(None)[name]))
     shutil.rmtree(tmp_path / "again")
 
 

@@ -76,7 +76,7 @@ def test_saving_again_changes_nothing(model, saved, tmp_path):
 def test_an_edit_that_supersedes_a_revoked_one(model, tmp_path):
     first, second = (model.store.get(name) for name in model.store.pool().ids[:2])
     model.store.revoke(first.id)
-    save_edits(model.store, tmp_path)
+    save_edits(model.store, tmp_path, model.method.layout)
     fresh = EditedModel(LiveEdit(model.backbone, model.method.network))
     load_edits(tmp_path, fresh.store, fresh.method.layout)
     assert fresh.store.get(second.id) == replace(second, supersedes=())
@@ -115,7 +115,7 @@ def test_damage_is_refused(saved, damage):
     elif damage == "source":
         (saved / SOURCE_FILE).write_text("{}")
     else:
-        change = {"format": 2} if damage == "format" else {"edits": [{"prompt": "x"}]}
+        change = {"format": 99} if damage == "format" else {"edits": [{"prompt": "x"}]}
         described.write_text(json.dumps(json.loads(described.read_text()) | change))
     with pytest.raises(BadCheckpoint):
         EditedModel.from_pretrained(saved, dtype=torch.float32)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from PIL import Image
 
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
@@ -49,7 +48,7 @@ def test_its_owner_may_keep_it_and_a_preview_only_tells(helpless, pictures) -> N
 
 
 def test_of_many_all_are_written_or_none_or_the_rest(model, helpless, pictures) -> None:
-    strong = with_config(model, LiveEditConfig())
+    strong = with_config(model, LiveEditConfig(supersede=False))
     corrections = [
         Correction(image=picture, prompt=ASKED, target=target)
         for picture, target in zip(pictures, (TARGET, "a rose", "nobody"), strict=True)
@@ -127,10 +126,14 @@ def test_a_correction_may_be_about_several_pictures(model, pictures) -> None:
         model.edit([pictures[0]] * 17, ASKED, TARGET)
 
 
-def test_what_is_too_long_is_refused_before_any_work(model, pictures) -> None:
+def test_what_is_too_long_is_refused_before_any_work(model, pictures, monkeypatch) -> None:
     long = "a rose and " * 400
     with pytest.raises(TargetTooLong, match="shorten it to 1000"):
         model.edit(pictures[0], ASKED, long)
-    with pytest.raises(ContextTooLong, match="tokens, and the model takes"):
-        model.generate(Image.new("RGB", (8, 8)), "a rose and " * 350)
+    assert model.backbone.context == model.backbone.model.config.text_config.max_position_embeddings
+    monkeypatch.setattr(type(model.backbone), "context", 20)
+    with pytest.raises(ContextTooLong, match=r"have \d+ tokens, and the model takes 20; shorten"):
+        model.generate(pictures[0], "a rose and " * 10)
+    with pytest.raises(ContextTooLong):
+        model.edit(pictures[0], ASKED, "a rose and " * 10)
     assert model.edits == ()

@@ -38,7 +38,7 @@ def ids_of(model: EditedModel, pictures, prompt: str = ASKED) -> list[int]:
 
 def test_an_edit_concerns_its_question_until_it_is_revoked(model, pictures) -> None:
     plain = ids_of(model, pictures)
-    edit = model.edit(pictures[0], ASKED, "a lynx")
+    edit = model.edit(pictures[0], ASKED, "a lynx", keep=True)
     told = model.backbone.tokenizer.decode(ids_of(model, pictures))
     assert "The answer is a lynx. What is this?" in told
     assert ids_of(model, pictures, "What else?") != plain
@@ -55,7 +55,7 @@ def test_an_edit_concerns_its_question_until_it_is_revoked(model, pictures) -> N
 
 
 def test_without_a_concern_logits_are_bit_identical(model, pictures) -> None:
-    model.edit(pictures[0], ASKED, "a lynx")
+    model.edit(pictures[0], ASKED, "a lynx", keep=True)
     query = model.backbone.query([pictures[1]], ["Where?"])
     from liveedit.backbones.query import Questions
 
@@ -70,7 +70,7 @@ def test_a_lasting_store_of_another_method_is_refused_and_not_touched(
     repeat, pictures, tmp_path: Path, backbone
 ) -> None:
     location = tmp_path / "edits.db"
-    EditedModel(repeat, location).edit(pictures[0], ASKED, "a lynx")
+    EditedModel(repeat, location).edit(pictures[0], ASKED, "a lynx", keep=True)
     before = location.read_bytes()
     from dataclasses import replace
 
@@ -91,7 +91,7 @@ def test_what_a_method_is_not_able_to_do_is_refused(model, pictures, monkeypatch
             ]
         )
     assert model.edits == ()
-    made = model.edit(pictures[0], ASKED, "a lynx")
+    made = model.edit(pictures[0], ASKED, "a lynx", keep=True)
     monkeypatch.setattr(type(model.method), "abilities", Abilities(revoke="never"))
     with pytest.raises(MethodCannot, match="cannot take an edit back; correct the answer anew"):
         model.revoke(made.id)
@@ -100,7 +100,7 @@ def test_what_a_method_is_not_able_to_do_is_refused(model, pictures, monkeypatch
 
 def test_a_saved_model_comes_back_with_its_method(plugins, tiny_folder, pictures, tmp_path) -> None:
     model = EditedModel.from_pretrained(tiny_folder, method="repeat", dtype=torch.float32)
-    model.edit(pictures[0], ASKED, "a lynx")
+    model.edit(pictures[0], ASKED, "a lynx", keep=True)
     saved = model.save_pretrained(tmp_path / "saved")
     assert json.loads((saved / "source.json").read_text())["method"] == "repeat"
     again = EditedModel.from_pretrained(saved, dtype=torch.float32)

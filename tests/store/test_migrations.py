@@ -1,5 +1,6 @@
 """Stores of earlier and later releases."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from liveedit.store.check import check_store
 from liveedit.store.database import Database
 from liveedit.store.log import EditLog
 
-from .samples import FEATURES, RANK, WIDTH, add, edit_of, in_force, sql_store
+from .samples import FEATURES, LAYOUT, RANK, WIDTH, add, edit_of, in_force, sql_store
 from .test_sql import location
 
 __all__ = ["location"]
@@ -31,7 +32,8 @@ def made_at(location: str, version: str) -> None:
         migrate.upgrade(connection, version)
         old = sa.MetaData()
         old.reflect(connection)
-        sizes = {"rank": RANK, "width": WIDTH, "features": FEATURES}
+        fixed = json.dumps({**LAYOUT.as_json(), "values": {"u": [RANK, WIDTH], "v": [RANK, WIDTH]}})
+        sizes = {"rank": RANK, "width": WIDTH, "features": FEATURES, "layout": fixed}
         rows["stores"] = [{**row, **sizes} for row in rows["stores"]]
         for name, found in rows.items():
             table = old.tables[name]
@@ -42,7 +44,7 @@ def made_at(location: str, version: str) -> None:
                 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
 def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: str) -> None:
     made_at(location, version)
     with pytest.raises(StoreTooOld, match="liveedit store migrate"):

@@ -257,6 +257,7 @@ class EditedModel(Scopes):
                 corrections,
                 edits,
                 batch=batch,
+                keep=keep,
                 skip_unreached=skip_unreached,
                 progress=progress,
             )

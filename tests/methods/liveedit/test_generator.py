@@ -63,13 +63,20 @@ def rows():
 def test_slots_beyond_the_target_are_zero(generator, rows):
     experts = generator(batch_of(rows))
     for matrix in (experts.u, experts.v):
-        assert matrix.shape == (4, RANK, WIDTH)
-        assert (matrix != 0).any(2).tolist() == [
-            [True, False, False],
-            [True, True, True],
-            [True, True, True],  # the target is longer than the rank
-            [True, True, False],
-        ]
+        assert matrix.shape == (4, 5, WIDTH)  # as many as the longest target, above the rank
+        assert (matrix != 0).any(2).sum(1).tolist() == [1, 3, 5, 2]
+        assert (matrix[0, 0] != 0).any()
+    tokens = torch.tensor([1, 3, 5, 2])
+    assert generator.slots_of(tokens).tolist() == tokens.tolist()
+
+
+@torch.no_grad()
+def test_slots_behind_the_rank_lead_from_the_state_before_a_token_to_that_token(generator, rows):
+    experts = generator(batch_of(rows))
+    row = rows[2]
+    before = torch.cat([row.prompt[-1:], row.target[:-1]])
+    torch.testing.assert_close(experts.u[2, RANK:], before[RANK:])
+    torch.testing.assert_close(experts.v[2, RANK:], row.lexical[RANK:])
 
 
 @torch.no_grad()
@@ -77,8 +84,10 @@ def test_batch_gives_what_its_rows_give(generator, rows):
     whole = generator(batch_of(rows, padding=3))
     for index, row in enumerate(rows):
         alone = generator(batch_of([row]))
-        torch.testing.assert_close(alone.u[0], whole.u[index])
-        torch.testing.assert_close(alone.v[0], whole.v[index])
+        slots = alone.u.shape[1]
+        torch.testing.assert_close(alone.u[0], whole.u[index, :slots])
+        torch.testing.assert_close(alone.v[0], whole.v[index, :slots])
+        assert not whole.u[index, slots:].any()
 
 
 @torch.no_grad()

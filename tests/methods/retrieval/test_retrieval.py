@@ -44,8 +44,8 @@ def folder(backbone, pictures, tmp_path_factory) -> Path:
 @pytest.fixture
 def model(backbone, folder) -> EditedModel:
     model = EditedModel(Retrieval.load(backbone, folder))
-    model.edit(pictures_of(backbone)[0], ASKED, "a lynx")
-    model.edit(None, FACT, "Maria")
+    model.edit(pictures_of(backbone)[0], ASKED, "a lynx", keep=True)
+    model.edit(None, FACT, "Maria", keep=True)
     return model
 
 
@@ -95,33 +95,37 @@ def test_keys_equal_slow_ones(model, backbone, pictures) -> None:
 
 
 def test_a_contradiction_supersedes_and_revoking_brings_back(model, pictures) -> None:
-    newer = model.edit(pictures[0], ASKED, "a cat")
+    newer = model.edit(pictures[0], ASKED, "a cat", keep=True)
     assert [one.kind for one in newer.conflicts] == ["contradicts"]
     assert [edit.target for edit in model.edits] == ["Maria", "a cat"]
     assert "a cat" in told(model, pictures[0], AGAIN)
     model.revoke(newer.id)
     assert "a lynx" in told(model, pictures[0], AGAIN)
-    again = model.edit(pictures[0], ASKED, "A  LYNX")
+    again = model.edit(pictures[0], ASKED, "A  LYNX", keep=True)
     assert [one.kind for one in again.conflicts] == ["repeats"]
     with model.namespace("shop"):
-        assert model.edit(pictures[0], ASKED, "a cat").conflicts == ()
+        assert model.edit(pictures[0], ASKED, "a cat", keep=True).conflicts == ()
 
 
 def test_within_one_batch_the_later_wins(backbone, folder, pictures) -> None:
     model = EditedModel(Retrieval.load(backbone, folder))
     targets = ("a lynx", "a cat", "a lynx")
-    model.edit_many([Correction(image=pictures[0], prompt=ASKED, target=t) for t in targets])
+    model.edit_many(
+        [Correction(image=pictures[0], prompt=ASKED, target=t) for t in targets], keep=True
+    )
     assert [edit.target for edit in model.edits][-1] == "a lynx"
     assert len({edit.target for edit in model.edits}) == 1
     plain = EditedModel(Retrieval.load(backbone, folder, RetrievalConfig(supersede=False)))
-    plain.edit_many([Correction(image=pictures[0], prompt=ASKED, target=t) for t in targets])
+    plain.edit_many(
+        [Correction(image=pictures[0], prompt=ASKED, target=t) for t in targets], keep=True
+    )
     assert len(plain.edits) == 3
 
 
 def test_a_lasting_store_keeps_it(model, backbone, folder, pictures, location) -> None:
     lasting = EditedModel(Retrieval.load(backbone, folder), location)
-    lasting.edit(pictures[0], ASKED, "a lynx")
-    lasting.edit(None, FACT, "Maria")
+    lasting.edit(pictures[0], ASKED, "a lynx", keep=True)
+    lasting.edit(None, FACT, "Maria", keep=True)
     again = EditedModel(Retrieval.load(backbone, folder), location)
     assert told(again, pictures[0], AGAIN) == told(model, pictures[0], AGAIN)
     assert told(again, None, FACT_AGAIN) == told(model, None, FACT_AGAIN)
@@ -132,7 +136,7 @@ def test_an_export_is_taken_up_elsewhere(backbone, folder, pictures, tmp_path) -
     from liveedit.store.log import EditLog
 
     one = EditedModel(Retrieval.load(backbone, folder), tmp_path / "one.db")
-    one.edit(pictures[0], ASKED, "a lynx")
+    one.edit(pictures[0], ASKED, "a lynx", keep=True)
     export_edits(one.store.log, tmp_path / "out")
     identity = identity_of_export(tmp_path / "out")
     assert identity == one.method.identity
@@ -154,7 +158,7 @@ def test_a_batch_answers_as_its_rows_alone(model, pictures) -> None:
 def test_threads_of_different_namespaces_never_meet(model, pictures) -> None:
     for space in ("a", "b"):
         with model.namespace(space):
-            model.edit(pictures[0], ASKED, f"an animal of {space}")
+            model.edit(pictures[0], ASKED, f"an animal of {space}", keep=True)
     found: dict[str, set[str]] = {}
 
     def ask(space: str) -> None:

@@ -61,8 +61,8 @@ class Repeat(Method):
     def edit(
         self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
     ) -> NewEdits:
-        """An edit is a key; whether the model repeats the answer is not looked at."""
-        outcomes = [EditOutcome(edit=edit, reached=True, steps=0, conflicts=()) for edit in edits]
+        """An edit is a key; whether the model repeats the answer, the editor finds out."""
+        outcomes = [EditOutcome(edit=edit, reached=None, steps=0, conflicts=()) for edit in edits]
         prompts = [one.prompt for one in corrections]
         return NewEdits(outcomes=outcomes, keys=_keys(prompts, [True] * len(edits)), values={})
 
