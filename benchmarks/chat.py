@@ -54,6 +54,7 @@ def measure(model: EditedModel, edits: int) -> dict[str, int]:
             Correction(image=image, prompt=prompt, target=target)
             for (image, prompt), target in zip(asked, targets, strict=True)
         ],
+        keep=True,
         progress=True,
     )
     talks = {

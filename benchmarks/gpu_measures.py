@@ -98,7 +98,7 @@ def _edit_seconds(subject: Subject, batch: int, refined: bool) -> dict[str, obje
 
     def edit() -> None:
         subject.backbone.forget_images()
-        outcomes = model.edit_many(some, batch=batch, preview=True)
+        outcomes = model.edit_many(some, batch=batch, keep=True, preview=True)
         steps.append(statistics.mean(outcome.steps for outcome in outcomes))
 
     found = [plan.timed(edit)]

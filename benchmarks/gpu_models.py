@@ -36,7 +36,6 @@ from liveedit.store.pool import Pool
 
 _CHUNK = 8192  # edits that are drawn at a time
 _SPARE = 10 * 2**30  # bytes of memory that the pool leaves free
-_FLOAT = 4  # bytes: experts and features are float32
 Result = TypeVar("Result")
 
 
@@ -151,8 +150,10 @@ class Subject:
 
     @property
     def bytes_an_edit(self) -> int:
-        """That an edit takes in the pool."""
-        return _FLOAT * self.edited.method.layout.numbers + 1
+        """That an edit takes in the pool, in the mean."""
+        values = [one for tensors in self.made.take(None).values() for one in tensors]
+        keys = sum(self.edited.method.layout.keys.values())
+        return 4 * keys + sum(one.nbytes for one in values) // len(self.made.ids) + 1
 
     def without_edits(self) -> EditedModel:
         """The same model with a store of its own."""
@@ -219,7 +220,7 @@ def prepare(name: str, plan: Plan) -> Subject:
     query = backbone.query([one.image for one in some], [one.prompt for one in some])
     network.set_scale(measure_scale(backbone.states(query)[query.attention_mask.bool()]))
     edited = EditedModel(LiveEdit(backbone, network, editing(refine_steps=0)))
-    edited.edit_many(corrections, batch=max(plan.batches))
+    edited.edit_many(corrections, batch=max(plan.batches), keep=True)
     subject = Subject(plan=plan, edited=edited, corrections=corrections, made=edited.store.pool())
     _aim(subject)
     return subject
@@ -293,9 +294,9 @@ def fill(subject: Subject, size: int) -> int:
             count = min(size - held, _CHUNK, subject.plan.room() // (2 * subject.bytes_an_edit))
             if count <= 0:
                 return held
-            rows = torch.randint(len(real["u"]), (count,), device=real["u"].device)
+            rows = torch.randint(len(real["u"]), (count,)).tolist()
             store.add(
                 [Edit(prompt="drawn", target="drawn", image="drawn") for _ in range(count)],
                 keys_of(draw_features(subject, count)),
-                {name: values[rows] for name, values in real.items()},
+                {name: [values[row].clone() for row in rows] for name, values in real.items()},
             )

@@ -73,7 +73,7 @@ def main() -> None:
 def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedModel:
     """A model of its own with so many edits, the first of them real."""
     filled = EditedModel(LiveEdit(model.backbone, model.method.network, model.method.config))
-    filled.edit_many(real)
+    filled.edit_many(real, keep=True)
     missing = size - len(real)
     if missing <= 0:
         return filled
@@ -134,7 +134,7 @@ def _edit_passes(model: EditedModel, corrections: list[Correction]) -> float:
         backbone.forget_images()
         plain = _time(lambda one=correction: forward(one))  # type: ignore[misc]
         backbone.forget_images()
-        edited = _time(lambda one=correction: model.edit_many([one]))  # type: ignore[misc]
+        edited = _time(lambda one=correction: model.edit_many([one], keep=True))  # type: ignore[misc]
         found.append(edited / plain)
     return round(statistics.median(found), 3)
 

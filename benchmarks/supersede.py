@@ -46,6 +46,7 @@ def main() -> None:
                 Correction(image=image, prompt=prompt, target=target)
                 for image, prompt, target in zip(images, asked, targets, strict=True)
             ],
+            keep=True,
             progress=True,
         )
         print(f"{number}: {sum(made.reached for made in outcomes)} of {len(facts)} reached")

@@ -320,7 +320,7 @@ def measure(
     picture, question = drawing(), "What is this?"
     options = {"max_new_tokens": tokens, "min_new_tokens": tokens}
     _, answering = timed(lambda: edited.generate(picture, question, **options))
-    _, editing = timed(lambda: edited.edit(picture, question, "a red circle"))
+    _, editing = timed(lambda: edited.edit(picture, question, "a red circle", keep=True))
     _, edited_answering = timed(lambda: edited.generate(picture, question, **options))
     query = backbone.query([picture], [question], ["a red circle"])
     states = backbone.states(query)

@@ -39,7 +39,7 @@ class TestText:
         with pytest.raises(EmptyText, match=f"the {what} is empty"):
             checked_text(text, what)
 
-    @pytest.mark.parametrize(("what", "limit"), [("prompt", 4000), ("target", 1000)])
+    @pytest.mark.parametrize(("what", "limit"), [("prompt", 4000), ("target", 8000)])
     def test_length(self, what, limit):
         assert checked_text(" " + "é" * limit + " ", what) == "é" * limit
         with pytest.raises(TextTooLong, match=f"the {what} has {limit + 1} characters.*{limit} or"):
@@ -107,7 +107,7 @@ class TestCorrection:
             ("  ", "a flag", EmptyText),
             ("What?", "", EmptyText),
             ("x" * 4001, "a flag", TextTooLong),
-            ("What?", "x" * 1001, TextTooLong),
+            ("What?", "x" * 8001, TextTooLong),
             ("What\0?", "a flag", BadText),
             ("What?", "a flag", BadImage),
         ],

@@ -83,10 +83,10 @@ def literal(
         model, ids = make(), {}
         for at in group.edited:
             image, prompt = probes_of(pictured[at])["rel"]
-            ids["rel", at] = model.edit(image, prompt, pictured[at].target).id
+            ids["rel", at] = model.edit(image, prompt, pictured[at].target, keep=True).id
         for at in group.texts:
             prompt = texts[at].question
-            ids["text_rel", at] = model.edit(None, prompt, texts[at].target).id
+            ids["text_rel", at] = model.edit(None, prompt, texts[at].target, keep=True).id
         asked = group.edited if group.asked is None else group.asked
         for cases, those, probes, kind in (
             (pictured, asked, probes_of, "rel"),
@@ -186,7 +186,7 @@ def test_refined_experts_are_those_of_a_group_by_itself(
         alone = make()
         both = ((pictured, group.edited, probes_of), (texts, group.texts, text_probes_of))
         for cases, those, _ in both:
-            made = alone.edit_many([correction_of(cases[at]) for at in those])
+            made = alone.edit_many([correction_of(cases[at]) for at in those], keep=True)
             steps += sum(one.steps for one in made)
         for cases, those, probes in both:
             for at in those:

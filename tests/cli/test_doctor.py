@@ -32,8 +32,9 @@ def test_every_family_is_recognised(folder, request, monkeypatch, capsys) -> Non
     assert found["family"] == backbone.family
     assert (found["layers"], found["edit_layer"], found["width"]) == (5, 3, 64)
     assert found["parameters"] == sum(one.numel() for one in backbone.model.parameters())
-    # rank 8 of both matrices, 4 vectors of 384 for each of two features, in float32
-    assert found["bytes_of_edits"] == 7 * 4 * (2 * 8 * 64 + 2 * 4 * 384)
+    # two slots of both matrices in half precision, 4 vectors of 384 for each of two features
+    assert found["bytes_of_edits"] == 7 * (2 * 2 * 2 * 64 + 4 * 2 * 4 * 384)
+    assert found["bytes_per_long_edit"] == 2 * 2 * 100 * 64 + 4 * 2 * 4 * 384
     kinds = [run["kind"] for run in found["runs"]]
     assert kinds[-2:] == ["prompt", "target"]
     assert "vision" in kinds

@@ -285,7 +285,7 @@ def test_another_editors_store_is_refused(run: Run, tiny_folder, tmp_path, edito
 def test_looking_after_a_store(run: Run, folder: Path) -> None:
     assert "does not exist" in run("store", "info", status=2)
     made = add(run, 0, "What is this?", "a violet")
-    assert run("store", "migrate") == {"schema": "0003"}
+    assert run("store", "migrate") == {"schema": "0004"}
     assert run("store", "compact")["bytes"] > 0
     assert run("store", "check") == {"edits": 1, "revisions": 1, "problems": [], "clean": True}
     assert "clean" in run("store", "check", as_json=False)

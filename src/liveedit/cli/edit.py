@@ -97,11 +97,9 @@ def add(
         print(json.dumps({**_outcome(made), "written": not preview}, ensure_ascii=False))
         return
     reached = f"after {made.steps} steps of refinement" if made.steps else "at once"
-    how = (
-        f"the target is given {reached}"
-        if made.reached
-        else f"THE TARGET IS NOT REACHED: the answer is {made.answer!r}"
-    )
+    how = f"the target is given {reached}" if made.reached else "THE TARGET IS NOT REACHED"
+    if made.answer is not None:
+        how += f": the answer is {made.answer!r}"
     print(f"{'would be written' if preview else made.id}: {how}")
 
 
@@ -327,7 +325,7 @@ def _show_import(report: ImportReport) -> None:
     print(f"{len(report.added)} added, {report.known} known before, {left_out} left out")
     short = [one for one in report.added if not one.reached]
     for one in short:
-        print(f"kept, and not reached: {one.id}: the answer is {one.answer!r}")
+        print(f"kept, and not reached: {one.id}: {one.edit.prompt} -> {one.edit.target}")
 
 
 def _outcome(made: EditOutcome) -> dict[str, object]:

@@ -54,7 +54,7 @@ def write_edits(
         corrections: What to correct, the oldest first.
         edits: What the store keeps for people.
         batch: How many are made together.
-        keep: Targets that are not reached do not matter, so that edits are not looked at again.
+        keep: Targets that are not reached do not matter: the method is believed, if it has looked.
         skip_unreached: Those whose target is not reached are not given to the store.
         progress: Show a progress bar.
 
@@ -72,8 +72,9 @@ def write_edits(
                 for some in _made(method, store, corrections, edits, batch, progress=progress):
                     _stage(store, some)
                     made += some
-            several = again or (len(corrections) > batch and not keep)
-            made = _looked_at(method, store, made, every=several, progress=progress)
+            if not keep or any(one.outcome.reached is None for one in made):
+                several = again or len(corrections) > batch
+                made = _looked_at(method, store, made, every=several, progress=progress)
             found |= {one.outcome.id: one.outcome for one in made}
             if skip_unreached and not all(one.outcome.reached for one in made):
                 raise _LeaveOut

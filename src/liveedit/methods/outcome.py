@@ -37,7 +37,8 @@ class EditOutcome:
             other edits in force; None as long as nobody has looked, which the editor then does.
         steps: Gradient steps that took.
         conflicts: Earlier edits about the same, the most alike first.
-        answer: What the model says instead; None if the target is reached.
+        answer: What the model says instead; None if the target is reached, or if nobody asked,
+            because it is kept in any case.
         refused: Whether it was not written, because the target is not reached.
     """
 
