@@ -3,11 +3,11 @@
     python benchmarks/inference.py [--json]
 
 A few edits are real, and the questions are about their pictures, so that experts do fire. The rest
-of the store is filled with edits drawn to resemble them: experts as large as theirs, routing
-features with the mean and spread of theirs. Every round times the unedited and the edited model one
-after the other; a ratio is the median over the rounds. Also measured: one edit without refinement
-(verified against its target) in units of one forward pass up to the edit layer, both with a picture
-that was never seen before.
+of the store is filled with edits drawn to resemble them: experts as large as theirs, or of 1 to 120
+slots each (mixed), routing features with the mean and spread of theirs. Every round times the
+unedited and the edited model one after the other; a ratio is the median over the rounds. Also
+measured: one edit without refinement (verified against its target) in units of one forward pass up
+to the edit layer, both with a picture that was never seen before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from liveedit.store.tensors import Keys
 
 _REAL = 64
 _DECODED = 32
-_SIZES = (0, 10, 1_000, 10_000)
+_POOLS = ((0, False), (10, False), (1_000, False), (1_000, True), (10_000, False))  # mixed?
+_LONGEST = 120  # slots
 _BATCHES = (1, 8)
 
 
@@ -54,23 +55,27 @@ def main() -> None:
     ]
     passes = _edit_passes(model, corrections[_REAL:])
     ratios = []
-    with tqdm(total=len(_SIZES) * len(_BATCHES), desc="inference", unit="setting") as bar:
-        for size in _SIZES:
-            store = _filled(model, corrections[: min(_REAL, size)], size)
+    with tqdm(total=len(_POOLS) * len(_BATCHES), desc="inference", unit="setting") as bar:
+        for size, mixed in _POOLS:
+            store = _filled(model, corrections[: min(_REAL, size)], size, mixed=mixed)
             for batch in _BATCHES:
                 prefill, decode = _slowdown(store, cases[:batch], options.rounds)
-                ratios.append({"edits": size, "batch": batch, "prefill": prefill, "decode": decode})
+                edits = f"{size}{', mixed' * mixed}"
+                row = {"edits": edits, "batch": batch, "prefill": prefill, "decode": decode}
+                ratios.append(row)
                 bar.update()
     if options.json:
         print(json.dumps({"ratios": ratios, "edit_passes": passes}))
         return
-    print("edits   batch  prefill  decode   (time of the edited model over the unedited one's)")
+    print(
+        "edits        batch  prefill  decode   (time of the edited model over the unedited one's)"
+    )
     for row in ratios:
-        print("{edits:<7} {batch:<6} {prefill:<8} {decode}".format(**row))
+        print("{edits:<12} {batch:<6} {prefill:<8} {decode}".format(**row))
     print(f"one edit costs {passes} forward passes up to the edit layer")
 
 
-def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedModel:
+def _filled(model: EditedModel, real: list[Correction], size: int, *, mixed: bool) -> EditedModel:
     """A model of its own with so many edits, the first of them real."""
     filled = EditedModel(LiveEdit(model.backbone, model.method.network, model.method.config))
     filled.edit_many(real, keep=True)
@@ -85,14 +90,18 @@ def _filled(model: EditedModel, real: list[Correction], size: int) -> EditedMode
         vectors = drawn.unflatten(1, (model.method.network.config.vectors, -1))
         return F.normalize(vectors, dim=-1).flatten(1) / vectors.shape[1] ** 0.5
 
-    rows = torch.randint(len(pool.ids), (missing,))
+    values = pool.take(torch.randint(len(pool.ids), (missing,)))
+    if mixed:
+        width = values["u"][0].shape[1]
+        ranks = torch.randint(1, _LONGEST + 1, (missing,)).tolist()
+        values = {name: [torch.randn(rank, width).half() for rank in ranks] for name in values}
     filled.store.add(
         [Edit(prompt="drawn", target="drawn", image="drawn") for _ in range(missing)],
         Keys(
             vectors={name: features(vectors) for name, vectors in pool.keys.whole.vectors.items()},
             sees=torch.ones(missing, dtype=torch.bool),
         ),
-        pool.take(rows),
+        values,
     )
     return filled
 

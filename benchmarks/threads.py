@@ -49,7 +49,8 @@ def run(model: EditedModel, seconds: float) -> dict[str, dict[str, int]]:
     asked = [(render(case.scene), case.question.text) for case in cases]
     shared, written = asked[:_ASKED], asked[_ASKED]
     query = model.backbone.query(*map(list, zip(*shared[:2], strict=True)))
-    bare = model.backbone.logits(query)
+    with torch.no_grad():
+        bare = model.backbone.model(**query.model_inputs()).logits
     for space, answer in _SPACES.items():
         with model.namespace(space):
             for number, (picture, prompt) in enumerate(shared):

@@ -1,26 +1,17 @@
 """``liveedit edit``, ``ask`` and ``store``, on the tiny VLM with an untrained editor."""
 
-import csv
 import json
 import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from liveedit import cli
-from liveedit.backbones.base import Backbone
-from liveedit.backbones.registry import load_backbone
-from liveedit.methods.liveedit.checkpoint import save_editor
-from liveedit.methods.liveedit.config import EditorConfig
-from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.representation import measure_scale
+from tests.cli.running import Run, add
 
 VERBS = [
     ["ask"], ["edit"], ["edit", "add"], ["edit", "import"], ["edit", "list"], ["edit", "show"],
@@ -28,71 +19,6 @@ VERBS = [
     ["store", "check"], ["store", "compact"], ["store", "migrate"], ["store", "info"],
     ["store", "log"], ["store", "diff"],
 ]  # fmt: skip
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def editor(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, pictures) -> Path:
-    """An untrained editor that lets an expert through where the question is the same."""
-    torch.manual_seed(1)
-    backbone = load_backbone(tiny_folder)
-    network = EditorNetwork(EditorConfig(width=32, heads=2, rank=4, dropout=0.0), backbone.width)
-    query = backbone.query(pictures, ["What is this?"] * len(pictures))
-    network.set_scale(measure_scale(backbone.states(query)[query.attention_mask.bool()]))
-    network.router.margin.fill_(-100)
-    network.router.prompt_bias.data.fill_(5)
-    network.router.text_bias.data.fill_(5)
-    network.router.vision_scale.data.fill_(1000)  # so that the nearest alone answers
-    network.router.prompt_scale.data.fill_(1000)
-    network.generator.v_gain.data.fill_(20)
-    folder = tmp_path_factory.mktemp("editor")
-    save_editor(network, backbone.fingerprint(), folder)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path, pictures: list[Image.Image], monkeypatch) -> Path:
-    """Where the command runs: three pictures, and a store that is not there yet."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LIVEEDIT_STORE", "edits.db")
-    for number, picture in enumerate(pictures):
-        picture.save(tmp_path / f"{number}.png")
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_folder: Path) -> Backbone:
-    return load_backbone(tiny_folder)
-
-
-@pytest.fixture
-def run(tiny_folder: Path, editor: Path, folder: Path, loaded, monkeypatch, capsys) -> Run:
-    """Run the command; what it printed, as JSON unless told otherwise."""
-    needs_model = {"add", "import", "ask"}
-    # the folder's model is read once, not for each command
-    monkeypatch.setattr("liveedit.editor.model.load_backbone", lambda *_, **__: loaded)
-
-    def run(*arguments: str, status: int = 0, as_json: bool = True) -> Any:
-        model = ["--model", str(tiny_folder), "--editor", str(editor)]
-        more = model if needs_model & set(arguments[:2]) else []
-        flags = ["--json"] if as_json else []
-        monkeypatch.setattr(sys, "argv", ["liveedit", *arguments, *more, *flags])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        assert (ended.value.code or 0) == status, printed.out + printed.err
-        if status in (2, 3):
-            assert printed.err.startswith("liveedit: ")
-            return printed.err
-        return json.loads(printed.out) if as_json else printed.out
-
-    return run
-
-
-def add(run: Run, picture: int | None, prompt: str, target: str, *more: str, **how: Any) -> Any:
-    image = [] if picture is None else ["--image", f"{picture}.png"]
-    return run("edit", "add", *image, "--prompt", prompt, "--target", target, *more, **how)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -173,102 +99,6 @@ def test_namespaces_are_chosen_for_each_query(run: Run) -> None:
     assert run("ask", "0.png", "What is this?")["answer"] == unedited
     assert len(run("edit", "list", "--namespace", "a")) == 1
     assert run("store", "info")["namespaces"] == {"a": 1, "b": 1}
-
-
-ROWS = [
-    {"image": "0.png", "prompt": "What is this?", "target": "a violet", "author": "ann"},
-    {"image": "1.png", "prompt": "Where is it?", "target": "in Rome", "namespace": "a"},
-    {"image": "", "prompt": "Who is it?", "target": "a king"},
-    {"image": "0.png", "prompt": "What is this?", "target": "a violet", "reason": "twice"},
-    {"image": "2.png", "prompt": "Why?", "target": "because"},
-]
-
-
-def written(folder: Path, kind: str, rows: list[dict[str, str]]) -> str:
-    file = folder / f"corrections.{kind}"
-    if kind == "jsonl":
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        with file.open("w", newline="") as opened:
-            names = ["image", "prompt", "target", "author", "reason", "namespace"]
-            writer = csv.DictWriter(opened, names)
-            writer.writeheader()
-            writer.writerows(rows)
-    return file.name
-
-
-@pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_an_import_may_be_started_again(run: Run, folder: Path, kind: str) -> None:
-    file = written(folder, kind, ROWS[:2])
-    first = run("edit", "import", file, "--batch", "1", "--reason", "all")
-    assert (first["added"], first["known"], first["bad"]) == (2, 0, [])
-    assert [one["reason"] for one in first["edits"]] == ["all", "all"]
-    assert run("store", "info")["revision"] == 2
-    file = written(folder, kind, ROWS)
-    again = run("edit", "import", file, "--batch", "2")
-    assert (again["added"], again["known"]) == (2, 3)
-    listed = run("edit", "list")
-    assert sorted(one["target"] for one in listed) == ["a king", "a violet", "because", "in Rome"]
-    assert {one["namespace"] for one in listed} == {"", "a"}
-    run("edit", "revoke", listed[0]["id"])
-    last = run("edit", "import", file)
-    assert (last["added"], last["known"]) == (0, 5), "what was revoked is not made again"
-    assert run("ask", "2.png", "Why?")["answer"] == "because"
-
-
-def test_bad_lines_are_named_and_nothing_is_written(run: Run, folder: Path) -> None:
-    good = [json.dumps(row) for row in ROWS[:1]]
-    bad = [
-        "no json",
-        '{"prompt": "only"}',
-        '{"prompt": "a", "target": "b", "imgae": "0.png"}',
-        '{"prompt": "a", "target": "b", "image": "nowhere.png"}',
-        '{"prompt": " ", "target": "b"}',
-        '{"prompt": 1, "target": "b"}',
-        "[]",
-    ]
-    (folder / "c.jsonl").write_text("\n".join(bad + good))
-    told = run("edit", "import", "c.jsonl", status=2)
-    for line in range(1, 8):
-        assert f"line {line}: " in told
-    assert not (folder / "edits.db").exists()
-    (folder / "1.png").write_bytes(b"no picture")
-    worse = [
-        '{"prompt": "What is <image>?", "target": "b"}',
-        '{"prompt": "a", "target": "b", "image": "1.png"}',
-    ]
-    (folder / "c.jsonl").write_text("\n".join(bad + good + worse))
-    report = run("edit", "import", "c.jsonl", "--skip-bad")
-    assert report["added"] == 1
-    assert [line.split(":")[0] for line in report["bad"]] == [
-        f"line {line}" for line in (*range(1, 8), 9, 10)
-    ]
-    assert "cannot be read" in run("edit", "import", "nothing.jsonl", status=2)
-
-
-def test_an_export_imports_elsewhere(run: Run, folder: Path, monkeypatch) -> None:
-    run("edit", "import", written(folder, "jsonl", ROWS))
-    made = add(run, 0, "What is this?", "a | <b>rose</b>")
-    gone = add(run, 1, "How many?", "seven")
-    run("edit", "revoke", gone["id"])
-    run("edit", "export", "--out", "out")
-    assert "is not empty" in run("edit", "export", "--out", "out", status=2)
-    card = (folder / "out" / "README.md").read_text()
-    assert "a \\| &lt;b&gt;rose" in card
-    assert "| in force | 4 |" in card
-    monkeypatch.setenv("LIVEEDIT_STORE", "other.db")
-    assert run("edit", "import", "out") == {"added": 5, "known": 0, "bad": []}
-    assert run("edit", "import", "out") == {"added": 0, "known": 5, "bad": []}
-    assert run("ask", "0.png", "What is this?")["edits"][0]["id"] == made["id"]
-    states = {one["target"]: one["state"] for one in run("edit", "list", "--all")}
-    assert states["a violet"] == "superseded"
-    assert "seven" not in states
-    assert run("store", "check")["clean"]
-    tensors = folder / "out" / "edits-00001.safetensors"
-    tensors.write_bytes(tensors.read_bytes()[:-1] + b"x")
-    monkeypatch.setenv("LIVEEDIT_STORE", "third.db")
-    assert "copy the folder again" in run("edit", "import", "out", status=2)
-    assert run("edit", "list", "--all") == []
 
 
 def test_another_editors_store_is_refused(run: Run, tiny_folder, tmp_path, editor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -78,6 +78,7 @@ def make_edits(
     tokens = query.spans.target.sum(1)
     slots, long = network.generator.slots_of(tokens), tokens > network.generator.rank
     reached, steps = torch.zeros_like(long), torch.zeros_like(tokens)
+    worded = torch.tensor([bool(one.rephrasings) for one in corrections], device=long.device)
     everyone = torch.arange(len(edits), device=states.device)
     for _ in range(_ROUNDS):
         residual = _residual(representation.states, others, pool, experts.halved, slots)
@@ -89,8 +90,7 @@ def make_edits(
                 query, states, query.spans.predicts, owner=everyone, weights=own, residual=residual
             ),
             around=lambda some: _look_around(backbone, corrections, own, long, some),
-            broad=(long | _flags(corrections, lambda one: bool(one.rephrasings)).to(long.device))
-            & (steps == 0),
+            broad=(long | worded) & (steps == 0),
             config=config,
         )
         experts, reached, steps = refined.experts, refined.reached, steps + refined.steps
@@ -170,10 +170,6 @@ def _asked(
     return EditLayerBatch.of(
         query, backbone.states(query), keep, owner=owner, weights=weights[owner]
     )
-
-
-def _flags(corrections: Sequence[Correction], have: Callable[[Correction], bool]) -> Tensor:
-    return torch.tensor([have(one) for one in corrections], dtype=torch.bool)
 
 
 def _in_force(edits: Sequence[Edit], pool: Pool) -> Bool[Tensor, "batch experts"]:
