@@ -83,6 +83,8 @@ def test_what_cannot_be_corrected_or_asked_is_told(model, pictures) -> None:
     ]  # fmt: skip
     with pytest.raises(TypeError, match="either a prompt or messages"):
         model.edit(pictures[0], ASKED, "a violet", messages=two)
+    with pytest.raises(TypeError, match="into a message"):
+        model.edit(pictures[0], messages=two, target="a violet")
     with pytest.raises(TypeError, match="give a target"):
         model.edit(pictures[0], ASKED)
     with pytest.raises(BadConversation, match="is empty"):

@@ -21,10 +21,10 @@ from liveedit.editor.explaining import explanations
 from liveedit.editor.inputs import (
     Given,
     check_corrections,
-    correction_of,
     edits_of,
     open_conversations,
     open_questions,
+    stated_correction,
     store_for,
 )
 from liveedit.editor.making import refuse_unreached, write_edits
@@ -187,13 +187,7 @@ class EditedModel(Scopes):
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
-        if target is None or (prompt is None) == (messages is None):
-            raise TypeError("give a target, and either a prompt or messages")
-        if messages is not None:
-            correction = correction_of(messages, target, rephrasings)
-        else:
-            assert prompt is not None
-            correction = Correction.checked(image, prompt, target, rephrasings)
+        correction = stated_correction(image, prompt, target, messages, rephrasings)
         (made,) = self.edit_many(
             [correction], author=author, reason=reason, keep=keep, preview=preview
         )
