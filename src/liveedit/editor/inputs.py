@@ -61,6 +61,29 @@ def open_conversations(conversations: Sequence[Messages]) -> Questions:
     )
 
 
+def stated_correction(
+    image: ImageSource | Sequence[ImageSource] | None,
+    prompt: str | None,
+    target: str | None,
+    messages: Messages | None,
+    rephrasings: Sequence[str],
+) -> Correction:
+    """A correction from picture and question, or from a conversation.
+
+    Raises:
+        TypeError: Prompt or target is missing, or there is a conversation beside them.
+        LiveEditError: It cannot be read; see :meth:`liveedit.editor.model.EditedModel.edit`.
+    """
+    if target is None or (prompt is None) == (messages is None):
+        raise TypeError("give a target, and either a prompt or messages")
+    if messages is None:
+        assert prompt is not None
+        return Correction.checked(image, prompt, target, rephrasings)
+    if image is not None:
+        raise TypeError("a conversation shows its own pictures: put the picture into a message")
+    return correction_of(messages, target, rephrasings)
+
+
 def correction_of(messages: Messages, target: str, rephrasings: Sequence[str] = ()) -> Correction:
     """What a person states who says how a conversation should have been answered.
 
@@ -116,10 +139,13 @@ def edits_of(
     corrections: Sequence[Correction],
     *,
     namespaces: Sequence[str],
-    authors: Sequence[str],
-    reasons: Sequence[str],
+    author: str | Sequence[str],
+    reason: str | Sequence[str],
 ) -> list[Edit]:
     """What a store keeps of corrections for people; each gets a new name."""
+    authors, reasons = (
+        [one] * len(corrections) if isinstance(one, str) else one for one in (author, reason)
+    )
     return [
         Edit(
             prompt=correction.prompt,
@@ -127,10 +153,10 @@ def edits_of(
             image=pictures_identity(correction.image),
             rephrasings=correction.rephrasings,
             namespace=namespace,
-            author=author,
-            reason=reason,
+            author=by,
+            reason=why,
         )
-        for correction, namespace, author, reason in zip(
+        for correction, namespace, by, why in zip(
             corrections, namespaces, authors, reasons, strict=True
         )
     ]

@@ -240,10 +240,7 @@ class EditedModel(Scopes):
             raise ValueError(
                 f"{len(corrections)} corrections, {len(namespaces)} namespaces: give one for each"
             )
-        authors, reasons = (
-            [one] * len(corrections) if isinstance(one, str) else one for one in (author, reason)
-        )
-        edits = edits_of(corrections, namespaces=namespaces, authors=authors, reasons=reasons)
+        edits = edits_of(corrections, namespaces=namespaces, author=author, reason=reason)
         with self.store.transaction(keep=not preview):
             outcomes = write_edits(
                 self.method,
