@@ -1,5 +1,7 @@
 """What the model would not follow is not put in force, unless its owner says so."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -89,6 +91,32 @@ def test_what_is_left_out_takes_nothing_with_it(model, pictures, monkeypatch) ->
     ]  # fmt: skip
     assert [edit.target for edit in model.edits] == ["a king", "nobody"]
     assert model.store.revision == 1
+
+
+def test_what_is_reached_is_looked_at_again_beside_what_is_not(
+    model, pictures, monkeypatch
+) -> None:
+    """Edits that came behind may have disturbed it."""
+    corrections = [
+        Correction(image=None, prompt="Who?", target="a king"),
+        Correction(image=pictures[0], prompt=ASKED, target="in Rome"),
+    ]
+    make, reaches, asked = model.method.edit, model.method.reaches, []
+
+    def doubted(edits, some, store):
+        new = make(edits, some, store)
+        outcomes = [replace(one, reached=one.edit.target != "in Rome") for one in new.outcomes]
+        return replace(new, outcomes=outcomes)
+
+    def spied(questions, pool):
+        asked.extend(questions.targets)
+        return reaches(questions, pool)
+
+    monkeypatch.setattr(model.method, "edit", doubted)
+    monkeypatch.setattr(model.method, "reaches", spied)
+    outcomes = model.edit_many(corrections, batch=1)
+    assert asked == ["a king", "in Rome"]
+    assert all(one.reached for one in outcomes)  # the second was asked, and says its target
 
 
 def test_targets_of_many_tokens_have_a_slot_for_each(model, pictures) -> None:

@@ -12,14 +12,15 @@ _WAITED_FOR = 2_000_000_000  # bytes of weights that take long enough for a prog
 
 
 @contextmanager
-def errors_alone() -> Iterator[None]:
-    """Within this context transformers tells nothing but errors."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
+def without_advice() -> Iterator[None]:
+    """Within this context transformers advises no other library; other warnings it gives."""
+    logger = logging.get_logger("transformers.utils.import_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedConf
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.processors import processor_class
-from liveedit.backbones.quiet import bars_of_large_models, errors_alone
+from liveedit.backbones.quiet import bars_of_large_models, without_advice
 from liveedit.backbones.sources import model_source
 from liveedit.errors import BadCheckpoint, UnknownFamily
 from liveedit.saving.fingerprint import weights_revision
@@ -64,7 +64,7 @@ def family_of(config: PreTrainedConfig) -> str:
     return getattr(config, "liveedit_family", None) or config.model_type
 
 
-@errors_alone()
+@without_advice()
 def load_backbone(
     model: str | Path,
     *,

@@ -164,8 +164,9 @@ def _looked_at(
     quiet = not progress or not every
     for rows in tqdm(groups, desc="verifying", unit="batch", disable=quiet, leave=False):
         sure = [made[row].outcome.reached is True for row in rows]
-        if every and all(sure):
-            sure = method.reaches(*_questions(store, [made[row] for row in rows], targets=True))
+        if every:
+            now = method.reaches(*_questions(store, [made[row] for row in rows], targets=True))
+            sure = [before and after for before, after in zip(sure, now, strict=True)]
         doubtful = [
             row for row, good in zip(rows, sure, strict=True) if not good or backbone.changes_scores
         ]

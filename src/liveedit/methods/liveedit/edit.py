@@ -97,6 +97,7 @@ def make_edits(
         moved = others[:, -len(edits) :] * (refined.steps > 0)
         if not moved.any():
             break
+    reached &= ~moved.any(1)  # what the last steps may have disturbed is not known to be reached
     u, v = experts.parted(slots)
     outcomes = [
         EditOutcome(edit=edit, reached=good, steps=count, conflicts=found)
