@@ -2,11 +2,13 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from liveedit import cli
 from liveedit.backbones.base import Backbone
 from tests.cli.running import Run, add
 
@@ -128,6 +130,15 @@ def test_an_import_names_what_is_not_reached(run: Run, folder: Path) -> None:
     assert "0 added, 2 known before, 1 left out" in told
     assert run("edit", "import", "c.jsonl", "--keep")["known"] == 2
     assert len(run("edit", "list")) == 3
+
+
+def test_keeping_and_skipping_is_bad_usage(monkeypatch, capsys) -> None:
+    arguments = ["edit", "import", "c.jsonl", "--store", "e.db", "--keep", "--skip-unreached"]
+    monkeypatch.setattr(sys, "argv", ["liveedit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "give one of the two" in capsys.readouterr().err
 
 
 def test_an_export_imports_elsewhere(run: Run, folder: Path, monkeypatch) -> None:

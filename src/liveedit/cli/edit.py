@@ -132,6 +132,8 @@ def import_(
     still answer something else to one: its batch is not written, or with --skip-unreached the rest
     of it is.
     """
+    if keep and skip_unreached:
+        raise typer.BadParameter("keep what is not reached or skip it: give one of the two")
     from liveedit.store.export import is_export
 
     if is_export(file):

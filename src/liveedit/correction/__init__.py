@@ -58,15 +58,17 @@ class Correction:
         """Correction from what somebody handed in; the short texts are looked at first.
 
         Raises:
-            EmptyText, TextTooLong, BadText: See `checked_text`.
+            EmptyText, TextTooLong, BadText: See `checked_text`; or there are more than
+                `MAX_REPHRASINGS`.
             BadImage: See `open_image`; or there are more than `MAX_PICTURES`.
             TypeError: The rephrasings are a single text.
-            ValueError: There are more than `MAX_REPHRASINGS`.
         """
         if isinstance(rephrasings, str):
             raise TypeError("rephrasings is a list of texts, not one text")
         if len(rephrasings) > MAX_REPHRASINGS:
-            raise ValueError(f"{len(rephrasings)} rephrasings; give {MAX_REPHRASINGS} or fewer")
+            raise BadText(
+                "list of rephrasings", f"has {len(rephrasings)}; give {MAX_REPHRASINGS} or fewer"
+            )
         prompt, target = checked_text(prompt, "prompt"), checked_text(target, "target")
         others = tuple(checked_text(one, "rephrasing") for one in rephrasings)
         return cls(image=_opened(image), prompt=prompt, target=target, rephrasings=others)

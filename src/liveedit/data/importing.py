@@ -141,7 +141,7 @@ def _ready(model: EditedModel, some: Sequence[CorrectionRow], report: ImportRepo
         try:
             correction = Correction.checked(one.images, one.prompt, one.target, one.rephrasings)
             check_corrections(model.method, [correction])
-        except (LiveEditError, ValueError) as error:
+        except LiveEditError as error:
             report.bad.append(f"line {one.line}: {error}")
             continue
         image = pictures_identity(correction.image)
