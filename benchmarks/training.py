@@ -38,6 +38,7 @@ from liveedit.methods.liveedit.residual import RoutedExperts
 from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.editor import EditorTraining, router_losses
 from liveedit.training.expert_losses import expert_losses
+from liveedit.training.published import LOSSES, PublishedTraining, published_losses
 from liveedit.training.routing_losses import Meanings, draw_views, routing_losses
 
 _ROUTED = ("hard", "sentinel", "absolute", "strict", "relative")
@@ -78,6 +79,7 @@ def measure(backbone: Backbone, steps: int, looped: int) -> dict[str, float]:
     router = _steps(lambda: _router_step(backbone, network, views, meanings, config), steps)
     generator = _steps(lambda: _generator_step(backbone, network, views, config), steps)
     frozen = _steps(lambda: _frozen_part(backbone, views, config), steps)
+    published = _steps(_published_step(backbone, views), steps)
     loop_router, loop_generator = _loop(backbone, network, some[:looped], meanings)
 
     routed = config.router.steps * config.router_batch
@@ -91,6 +93,7 @@ def measure(backbone: Backbone, steps: int, looped: int) -> dict[str, float]:
         "ratio": loop / ours,
         "ratio, router steps alone": loop_router * config.router_batch / router,
         "ratio, generator steps alone": loop_generator * config.generator_batch / generator,
+        "published recipe, corrections a second": PublishedTraining().batch / published,
         "share of the frozen backbone": (cached + config.generator.steps * frozen) / ours,
         "seconds of a router step": router,
         "seconds of a generator step": generator,
@@ -115,6 +118,19 @@ def _generator_step(
     chosen = torch.randperm(len(views))[: config.generator_batch]
     losses = expert_losses(backbone, network, views, chosen)
     _update(network, (losses[name] for name in _GENERATED))
+
+
+def _published_step(backbone: Backbone, views: CachedViews) -> Callable[[], None]:
+    config = PublishedTraining()
+    network = EditorNetwork(config.editor, backbone.width)
+    network.set_scale(measure_scale(views.all_states[:100_000]))
+
+    def step() -> None:
+        chosen, elsewhere = torch.randperm(len(views))[: 2 * config.routing_batch].chunk(2)
+        losses = published_losses(backbone, network, views, chosen, elsewhere, config.batch)
+        _update(network, (losses[name] for name in LOSSES))
+
+    return step
 
 
 def _frozen_part(backbone: Backbone, views: CachedViews, config: EditorTraining) -> None:

@@ -242,18 +242,20 @@ class DamagedEdit(StoreError):
 
 
 class TargetNotReached(LiveEditError):
-    """Corrections that the model would not follow; nothing was written.
+    """Corrections that the model would not follow; nothing of their batch was written.
 
-    Attributes:
+    Args:
         outcomes: What came of each, with the answer that the model would give.
+        written: Edits of earlier batches of the same import, which were.
     """
 
-    def __init__(self, outcomes: Sequence[Any]) -> None:
+    def __init__(self, outcomes: Sequence[Any], *, written: int = 0) -> None:
         one = outcomes[0]
         more = f" (and {len(outcomes) - 1} more)" if len(outcomes) > 1 else ""
+        kept = f"only the {written} before were" if written else "nothing was"
         super().__init__(
             f"{_short(one.edit.prompt)} would still be answered {_short(one.answer)}, not "
-            f"{_short(one.edit.target)}{more}; nothing was written: word the target otherwise, or "
+            f"{_short(one.edit.target)}{more}; {kept} written: word the target otherwise, or "
             "put it in force all the same with keep=True (--keep)"
         )
         self.outcomes = tuple(outcomes)

@@ -30,7 +30,7 @@ def ask(
     as_of: int | None = AS_OF,
     namespace: str = typer.Option("", help="The set of edits that may answer."),
     explain: bool = typer.Option(False, "--explain", help="Say which edits came nearest."),
-    max_new_tokens: int = typer.Option(32, min=1, help="Longest answer."),
+    max_new_tokens: int = typer.Option(256, min=1, help="Longest answer."),
     method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,

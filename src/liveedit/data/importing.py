@@ -11,7 +11,7 @@ from liveedit.correction import Correction, pictures_identity
 from liveedit.data.corrections_file import CorrectionRow
 from liveedit.editor import EditedModel
 from liveedit.editor.inputs import check_corrections
-from liveedit.errors import BadImport, ConflictingEdit, LiveEditError
+from liveedit.errors import BadImport, ConflictingEdit, LiveEditError, TargetNotReached
 from liveedit.methods.outcome import EditOutcome
 from liveedit.store.edit import correction_digest
 from liveedit.store.sql import SqlStore
@@ -94,16 +94,19 @@ def import_corrections(
             fresh = _fresh(model, ready, seen)
             report.known += len(ready) - len(fresh)
             if fresh:
-                outcomes = model.edit_many(
-                    [correction for _, correction, _ in fresh],
-                    namespaces=[one.namespace for one, _, _ in fresh],
-                    author=[one.author for one, _, _ in fresh],
-                    reason=[one.reason for one, _, _ in fresh],
-                    batch=batch,
-                    keep=keep,
-                    skip_unreached=skip_unreached,
-                    before_write=no_contradiction if refuse_conflicts else None,
-                )
+                try:
+                    outcomes = model.edit_many(
+                        [correction for _, correction, _ in fresh],
+                        namespaces=[one.namespace for one, _, _ in fresh],
+                        author=[one.author for one, _, _ in fresh],
+                        reason=[one.reason for one, _, _ in fresh],
+                        batch=batch,
+                        keep=keep,
+                        skip_unreached=skip_unreached,
+                        before_write=no_contradiction if refuse_conflicts else None,
+                    )
+                except TargetNotReached as error:
+                    raise TargetNotReached(error.outcomes, written=len(report.added)) from None
                 for (row, _, _), made in zip(fresh, outcomes, strict=True):
                     if made.refused:
                         report.refused.append((row.line, made))

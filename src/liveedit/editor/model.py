@@ -294,7 +294,7 @@ class EditedModel(Scopes):
         images: Given,
         prompts: str | Sequence[str],
         *,
-        max_new_tokens: int = 32,
+        max_new_tokens: int = 256,
         **options: Any,
     ) -> Any:
         """Answer questions about pictures, with the edits that concern them.
@@ -327,7 +327,7 @@ class EditedModel(Scopes):
         self,
         messages: Messages | Sequence[Messages],
         *,
-        max_new_tokens: int = 32,
+        max_new_tokens: int = 256,
         **options: Any,
     ) -> Any:
         """Answer the last question of a conversation, with the edits that concern it.

@@ -228,11 +228,16 @@ def _features(
     sides = query_side.view(-1, len(chosen))
     seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
     stated = views.batch(chosen[mine], edit_side[mine])
-    with torch.autocast(backbone.device.type, backbone.dtype, enabled=backbone.dtype.itemsize < 4):
+    with extracting(backbone):
         queries = network.extractor(seen.representation(backbone, network.scale))
         edits = network.edit_features(stated.representation(backbone, network.scale))
     queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
     return queries, edits.map(gather)
+
+
+def extracting(backbone: Backbone) -> torch.autocast:
+    """Features are extracted in the backbone's dtype where that is a short one."""
+    return torch.autocast(backbone.device.type, backbone.dtype, enabled=backbone.dtype.itemsize < 4)
 
 
 def new_network(

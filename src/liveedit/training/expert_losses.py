@@ -7,12 +7,14 @@ with the expert added all the same: what the router lets through by mistake shou
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.spans import Spans
@@ -99,16 +101,17 @@ def losses_with(
     predicts = spans.predicts
     rows = len(predicts)
     away = slice(rows * 2 // 3, None)
-    logits = backbone.finish(
-        routed.add_to(seen.states, scale), seen.attention_mask, predicts, seen.per_token
-    ).float()
-    with torch.no_grad():
-        before = backbone.finish(
-            seen.states[away],
-            seen.attention_mask[away],
-            predicts[away],
-            {name: value[away] for name, value in seen.per_token.items()},
+    with _attention_of_short_rows(seen.states.device):
+        logits = backbone.finish(
+            routed.add_to(seen.states, scale), seen.attention_mask, predicts, seen.per_token
         ).float()
+        with torch.no_grad():
+            before = backbone.finish(
+                seen.states[away],
+                seen.attention_mask[away],
+                predicts[away],
+                {name: value[away] for name, value in seen.per_token.items()},
+            ).float()
     row = torch.arange(rows, device=predicts.device)
     owner = row[:, None].expand_as(predicts)[predicts] // (rows // 3)
     words = seen.input_ids[spans.target]
@@ -124,6 +127,11 @@ def losses_with(
         "rel": _mean_of_tokens(right[owner == 0].float()),
         "loc": _mean_of_tokens(kept.float()),
     }
+
+
+def _attention_of_short_rows(device: torch.device) -> AbstractContextManager[None]:
+    """On CPUs plain attention: for rows of some tens of tokens flash attention is slower."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def _mean_of_tokens(of_tokens: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
 from liveedit.methods.liveedit.routing import RoutingFeatures
-from liveedit.training.editor import new_network, parameters
+from liveedit.training.editor import extracting, new_network, parameters
 from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
 
@@ -202,16 +202,14 @@ def published_losses(
     ends = coin[1:] == 0
     away = torch.randint(1, routed, ()).item()
 
-    def part(first: int, last: int) -> _Part:
-        mine = share(torch.arange(first, last))
-        seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
-        whole = seen.representation(backbone, network.scale, lexical=network.config.aligned_slots)
-        return _Part(
-            seen, whole, network.extractor(whole), network.edit_features(whole), ends[:, mine]
-        )
-
-    edited = part(0, batch)
-    sides = [edited.sides()] if routed == batch else [edited.sides(), part(batch, routed).sides()]
+    first, rest = slice(0, batch), slice(batch, None)
+    with extracting(backbone):
+        edited = _edited(backbone, network, views, whose[:, first], kinds[:, first], ends[:, first])
+        sides = [edited.sides()]
+        if routed > batch:
+            sides.append(
+                _routed(backbone, network, views, whose[:, rest], kinds[:, rest], ends[:, rest])
+            )
     inputs, edits, local_inputs, local_edits = (
         RoutingFeatures.join(side) for side in zip(*sides, strict=True)
     )
@@ -273,6 +271,9 @@ def routing_losses(
     }
 
 
+Extract = Callable[[Representation], RoutingFeatures]
+
+
 @dataclass(frozen=True)
 class _Part:
     """This process's rows of some corrections: themselves, generality, then locality samples.
@@ -300,6 +301,48 @@ class _Part:
             self.edits.rows(away),
         )
         return tuple(side.map(gather) for side in chosen)
+
+
+def _edited(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    whose: Int[Tensor, "3 corrections"],
+    kinds: Int[Tensor, "3 corrections"],
+    ends: Bool[Tensor, "2 corrections"],
+) -> _Part:
+    """All views of the corrections that experts are made for, on both sides."""
+    mine = share(torch.arange(whose.shape[1]))
+    seen = views.batch(whose[:, mine].flatten(), kinds[:, mine].flatten())
+    whole = seen.representation(backbone, network.scale, lexical=network.config.aligned_slots)
+    return _Part(seen, whole, network.extractor(whole), network.edit_features(whole), ends[:, mine])
+
+
+def _routed(
+    backbone: Backbone,
+    network: EditorNetwork,
+    views: CachedViews,
+    whose: Int[Tensor, "3 corrections"],
+    kinds: Int[Tensor, "3 corrections"],
+    ends: Bool[Tensor, "2 corrections"],
+) -> tuple[RoutingFeatures, ...]:
+    """Of corrections that only routing is learned on what it reads: one view for each end."""
+    mine = share(torch.arange(whose.shape[1]))
+    itself, general, elsewhere = range(3)
+
+    def end(own: Bool[Tensor, " corrections"], extract: Extract) -> Sequence[RoutingFeatures]:
+        seen = views.batch(
+            whose[[itself, elsewhere]][:, mine].flatten(),
+            torch.cat(
+                [torch.where(own, kinds[itself], kinds[general])[mine], kinds[elsewhere, mine]]
+            ),
+        )
+        found = extract(seen.representation(backbone, network.scale))
+        return found.rows(slice(0, len(mine))), found.rows(slice(len(mine), None))
+
+    inputs, local_inputs = end(ends[1], network.extractor)
+    edits, local_edits = end(ends[0], network.edit_features)
+    return tuple(side.map(gather) for side in (inputs, edits, local_inputs, local_edits))
 
 
 def _ends(features: RoutingFeatures, own: Bool[Tensor, " batch"]) -> RoutingFeatures:

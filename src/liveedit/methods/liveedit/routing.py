@@ -149,9 +149,10 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, representation: Representation) -> RoutingFeatures:
         """Extract the features of a batch."""
-        states, spans = self.dropout(representation.states), representation.spans
+        states, spans = representation.states, representation.spans
         picture, is_picture = cut(states, spans.vision)
         words, is_word = cut(states, spans.prompt)
+        picture, words = self.dropout(picture), self.dropout(words)
         rows = len(states)
         vision_query = self.vision_query.expand(rows, -1, -1)
         guided = vision_query
