@@ -47,7 +47,7 @@ _RECIPE = EditorTraining(
 _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "all on": ({}, {}, {}),
     "refine": ({}, {}, {"refine_steps": 0}),
-    "supersede": ({}, {}, {"supersede": False}),
+    "supersede": ({}, {}, {"supersede": "never"}),
     "strict_scope": ({"strict_scope": False, "strict": 0.0}, {}, {}),
     **{loss: ({loss: 0.0}, {}, {}) for loss in (*ROUTING_LOSSES, *EXPERT_LOSSES)},
     **{

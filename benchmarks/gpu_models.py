@@ -228,7 +228,9 @@ def prepare(name: str, plan: Plan) -> Subject:
 
 def editing(**changes: int) -> LiveEditConfig:
     """An untrained editor takes all questions for the same: no edit supersedes another."""
-    return LiveEditConfig(supersede=False, same=1.0, same_text=1.0).model_copy(update=changes)
+    return LiveEditConfig(
+        supersede="never", same_question=1.0, same_text=1.0, alike=1.0, alike_text=1.0
+    ).model_copy(update=changes)
 
 
 def _aim(subject: Subject) -> None:

@@ -106,7 +106,7 @@ def test_other_settings_need_another_folder(make_model, tmp_path) -> None:
     options = {"edits": (2,), "cache": tmp_path / "cache", "max_new_tokens": 3}
     run_benchmark(make_model(), tmp_path / "out", suite_of(2), **options)
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    other = make_model(config=LiveEditConfig(refine_steps=0, supersede=False))
+    other = make_model(config=LiveEditConfig(refine_steps=0, supersede="never"))
     with pytest.raises(OtherRun, match="editing"):
         run_benchmark(other, tmp_path / "out", suite_of(2), **options)
     with pytest.raises(OtherRun, match="corrections, digest"):

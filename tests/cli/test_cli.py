@@ -131,7 +131,7 @@ def test_bench_run_writes_what_it_says(bench, tmp_path, monkeypatch, capsys) -> 
     assert summary["split"] == "validation"
     assert summary["method"] == "liveedit"
     assert summary["corrections"] == 6
-    assert summary["editing"]["supersede"]
+    assert summary["editing"]["supersede"] == "same"
     assert summary["editing"]["refine_steps"] > 0
     assert "retention" not in summary
     assert list(summary["runs"]) == ["4", "6"]
@@ -161,7 +161,7 @@ def test_switches_of_bench_run(bench, tmp_path, monkeypatch, capsys) -> None:
     assert "groups of 6" in printed
     assert "0 more after them" in printed
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert not summary["editing"]["supersede"]
+    assert summary["editing"]["supersede"] == "never"
     assert summary["editing"]["refine_steps"] == 0
     assert list(summary["retention"]) == ["0"], "six corrections leave none to come later"
     figures = summary["runs"]["6"]["metrics"].values()

@@ -166,3 +166,45 @@ def test_an_export_imports_elsewhere(run: Run, folder: Path, monkeypatch) -> Non
     monkeypatch.setenv("LIVEEDIT_STORE", "third.db")
     assert "copy the folder again" in run("edit", "import", "out", status=2)
     assert run("edit", "list", "--all") == []
+
+
+def look_alikes(folder: Path) -> str:
+    """A second answer about the same picture, and one about another."""
+    rows = [
+        {"image": "0.png", "prompt": "What is this?", "target": "a violet"},
+        {"image": "0.png", "prompt": "What is this?", "target": "a tulip"},
+        {"image": "1.png", "prompt": "What is this?", "target": "a poppy"},
+    ]
+    return written(folder, "jsonl", rows)
+
+
+def test_a_preview_names_conflicts_and_writes_nothing(run: Run, folder: Path) -> None:
+    file = look_alikes(folder)
+    told = run("edit", "import", file, "--batch", "1", "--preview", as_json=False)
+    assert "What is this? -> a tulip: supersedes" in told
+    assert "3 would be added" in told
+    previewed = run("edit", "import", file, "--preview")
+    assert previewed["written"] is False
+    kinds = [[one["kind"] for one in row["conflicts"]] for row in previewed["edits"]]
+    assert kinds[:2] == [[], ["contradicts"]]
+    assert run("edit", "import", file)["added"] == 3  # nothing was there
+    assert [one["target"] for one in run("edit", "list")] == ["a tulip", "a poppy"]
+
+
+@pytest.mark.parametrize(("which", "left"), [("same", 2), ("never", 3)])
+def test_people_choose_what_goes_out_of_force(run: Run, folder: Path, which, left) -> None:
+    run("edit", "import", look_alikes(folder), "--supersede", which, "--keep")
+    assert len(run("edit", "list")) == left
+
+
+def test_a_preview_of_many_conflicts_is_short(run: Run, folder: Path) -> None:
+    rows = [
+        {"image": "0.png", "prompt": "What is this?", "target": f"number {n}"} for n in range(24)
+    ]
+    told = run(
+        "edit", "import", written(folder, "jsonl", rows), "--preview", "--supersede", "never",
+        as_json=False,
+    )  # fmt: skip
+    assert told.count("contradicts") == 20
+    assert "more; --json names all" in told
+    assert run("edit", "import", file := written(folder, "jsonl", rows[:1]))["added"] == 1, file

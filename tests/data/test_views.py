@@ -3,6 +3,7 @@
 import numpy as np
 
 from liveedit.data.emoji_edit.scene import render
+from liveedit.data.resaving import RESAVED
 from liveedit.data.views import (
     EDIT,
     OTHER_IMAGE,
@@ -32,9 +33,11 @@ def test_views_of_a_correction_with_a_picture(pictured) -> None:
             "elsewhere": (case.other_scene, case.other_question.text),
             "fact": (None, case.fact.question),
             "no image": (None, case.question.text),
+            "free words": (case.scene, case.again.text),
         }
-        assert expected.keys() == VIEWS.keys()
-        for name, (image, question) in zip(expected, views_of(case, tuple(VIEWS)), strict=True):
+        saved_anew = {"met again", *(f"saved anew: {name}" for name in RESAVED)}
+        assert expected.keys() | saved_anew == VIEWS.keys()
+        for name, (image, question) in zip(expected, views_of(case, tuple(expected)), strict=True):
             scene, asked = expected[name]
             assert question == asked == question_of(case, name)
             assert (image is None) == (scene is None)

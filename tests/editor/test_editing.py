@@ -57,7 +57,7 @@ def test_a_repetition_is_told_and_replaces_nothing(edited: EditedModel, pictures
 
 def test_without_supersede_both_stay(model: EditedModel, pictures) -> None:
     plain = EditedModel(
-        LiveEdit(model.backbone, model.method.network, LiveEditConfig(supersede=False))
+        LiveEdit(model.backbone, model.method.network, LiveEditConfig(supersede="never"))
     )
     for target in ("a violet", "a rose"):
         made = plain.edit(pictures[0], "What is this?", target)

@@ -51,7 +51,7 @@ def test_its_owner_may_keep_it_and_a_preview_only_tells(helpless, pictures) -> N
 
 
 def test_of_many_all_are_written_or_none_or_the_rest(model, helpless, pictures) -> None:
-    strong = with_config(model, LiveEditConfig(supersede=False))
+    strong = with_config(model, LiveEditConfig(supersede="never"))
     corrections = [
         Correction(image=picture, prompt=ASKED, target=target)
         for picture, target in zip(pictures, (TARGET, "a rose", "nobody"), strict=True)
@@ -103,8 +103,8 @@ def test_what_is_reached_is_looked_at_again_beside_what_is_not(
     ]
     make, reaches, asked = model.method.edit, model.method.reaches, []
 
-    def doubted(edits, some, store):
-        new = make(edits, some, store)
+    def doubted(edits, some, store, supersede):
+        new = make(edits, some, store, supersede)
         outcomes = [replace(one, reached=one.edit.target != "in Rome") for one in new.outcomes]
         return replace(new, outcomes=outcomes)
 

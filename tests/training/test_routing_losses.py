@@ -6,8 +6,8 @@ from itertools import islice
 import pytest
 import torch
 
-from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.knowledge import text_cases
+from liveedit.data.emoji_edit.neighbours import neighbouring_cases
 from liveedit.data.views import (
     OTHER_IMAGE,
     OTHER_QUESTION,
@@ -21,6 +21,7 @@ from liveedit.training.routing_losses import (
     Meanings,
     Relation,
     TextMeanings,
+    draw_groups,
     draw_views,
     routing_losses,
     text_losses,
@@ -47,12 +48,14 @@ def batch() -> tuple[RoutingFeatures, RoutingFeatures, Relation]:
     own = torch.arange(queries) % EDITS
     unseen = torch.rand(queries, EDITS) < 0.7
     asked = torch.rand(queries, EDITS) < 0.2
+    elsewhere = unseen | (torch.rand(queries, EDITS) < 0.3)
     rows = torch.arange(queries)
+    elsewhere[rows, own] = views == OTHER_IMAGE
     unseen[rows, own] = views == OTHER_IMAGE
     asked[rows, own] = views != OTHER_QUESTION
     relation = Relation(
         own=own, seen=views != OTHER_IMAGE, unseen=unseen, asked=asked,
-        strict=views == OTHER_QUESTION,
+        strict=views == OTHER_QUESTION, elsewhere=elsewhere,
     )  # fmt: skip
     return features(queries), features(EDITS), relation
 
@@ -104,7 +107,7 @@ def test_losses_equal_their_equations(batch, joint, ask) -> None:
             different = [
                 both[e]
                 for e in range(EDITS)
-                if not relation.asked[q, e] or (joint and relation.unseen[q, e])
+                if not relation.asked[q, e] or (joint and relation.elsewhere[q, e])
             ]
             relative.append(nce(both[own], different))
         for e in range(EDITS):
@@ -120,11 +123,11 @@ def test_losses_equal_their_equations(batch, joint, ask) -> None:
 
 
 def test_relation_of_real_corrections() -> None:
-    some = list(islice(training_cases(), 40))
+    some = list(islice(neighbouring_cases(), 40))
     edits = torch.arange(40)
     views = torch.arange(len(TAUGHT)).repeat_interleave(40)
     relation = Meanings(some).relation(edits, views)
-    partly = 0
+    partly = alike = 0
     for q in range(len(views)):
         view, case = int(views[q]), some[q % 40]
         shown = set((case.strict_scene if view == OTHER_IMAGE else case.scene).concepts)
@@ -136,8 +139,12 @@ def test_relation_of_real_corrections() -> None:
             things = set(edit.scene.concepts)
             assert bool(relation.unseen[q, e]) == (shown != things)
             assert bool(relation.asked[q, e]) == (question.meaning == edit.question.meaning)
+            other_picture = view == OTHER_IMAGE or case.scene != edit.scene
+            assert bool(relation.elsewhere[q, e]) == other_picture
             partly += bool(shown & things) and shown != things
+            alike += shown == things and other_picture
     assert partly > 5, "no two pictures share a part of their things"
+    assert alike > 5, "no look-alikes"
 
 
 @pytest.fixture
@@ -197,6 +204,17 @@ def test_what_real_text_only_corrections_ask() -> None:
     assert found[:300].sum() > 300, "no two corrections ask the same"
 
 
+def test_groups_are_drawn_together_and_once() -> None:
+    torch.manual_seed(0)
+    for count, batch in ((40, 12), (40, 40), (7, 8), (3, 4)):
+        chosen = draw_groups(count, batch, 4)
+        assert len(set(chosen.tolist())) == len(chosen) <= min(batch, count)
+        assert int(chosen.max()) < count
+        for group in chosen.split(4):
+            assert (group - group[0]).tolist() == list(range(len(group)))
+            assert int(group[0]) % 4 == 0
+
+
 def test_without_strict_cases_none_is_drawn() -> None:
     torch.manual_seed(0)
     edit_side, query_side = draw_views(50, strict=False)
@@ -213,6 +231,7 @@ def test_without_strict_cases_their_loss_is_none(batch) -> None:
     few = Relation(
         own=relation.own[:rows], seen=relation.seen[:rows], unseen=relation.unseen[:rows],
         asked=relation.asked[:rows], strict=relation.strict[:rows],
+        elsewhere=relation.elsewhere[:rows],
     )  # fmt: skip
     losses = routing_losses(queries.rows(slice(rows)), edits, Router(), few)
     assert losses["strict"] == 0

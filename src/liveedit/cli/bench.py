@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from liveedit.cli.bench_general import general
 from liveedit.cli.bench_report import compare, report
+from liveedit.cli.bench_scope import show_scope
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
+
+if TYPE_CHECKING:
+    from liveedit.editor import EditedModel
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
@@ -52,6 +56,12 @@ def run(
     ),
     limit: int | None = typer.Option(None, min=1, help="Only the first corrections of the set."),
     split: Split = typer.Option(Split.EVALUATION, help="Validation is for choosing settings."),
+    trials: list[str] = typer.Option(
+        [],
+        "--suite",
+        help="Instead of groups: saved-anew, free-wordings, long-text, other-questions, "
+        "look-alikes, contradictions, facts-of-a-picture, facts-of-a-subject, languages, or all.",
+    ),
     generate: bool = typer.Option(
         True, help="Generate answers, too; without, teacher forcing alone."
     ),
@@ -68,10 +78,15 @@ def run(
 ) -> None:
     """Run the lifelong protocol: groups of N edits, all probes after the last edit of a group.
 
+    With --suite answers are generated for free wordings, look-alikes and the like.
     A run that was killed goes on when it is started again. On several processes: accelerate launch
     --num_processes P -m liveedit bench run ...
     """
     sizes = _sizes(edits)
+    if trials:
+        edited = load(model, editor, method=method, device=device, dtype=dtype)
+        _run_suites(edited, out, split, trials, as_json)
+        return
     of_file = dataset is not Dataset.EMOJI_EDIT
     for name, value in (("--annotations", annotations), ("--images", images)):
         if of_file and value is None:
@@ -90,7 +105,9 @@ def run(
         suite = emoji_suite(split.value, limit)
         about = {"split": split.value}
     edited = load(model, editor, method=method, device=device, dtype=dtype)
-    switches = ({} if supersede else {"supersede": False}) | ({} if refine else {"refine_steps": 0})
+    switches = ({} if supersede else {"supersede": "never"}) | (
+        {} if refine else {"refine_steps": 0}
+    )
     unknown = switches.keys() - type(edited.method.config).model_fields.keys()
     if unknown:
         raise typer.BadParameter(f"{method} has no such switch", param_hint=f"--no-{unknown.pop()}")
@@ -110,6 +127,22 @@ def run(
         print(json.dumps(summary))
     else:
         _show(summary, out)
+
+
+def _run_suites(
+    edited: EditedModel, out: Path, split: Split, names: list[str], as_json: bool
+) -> None:
+    from liveedit.benchmark.scope.suites import TRIALS, run_scope
+
+    unknown = [name for name in names if name not in (*TRIALS, "all")]
+    if unknown:
+        raise typer.BadParameter(f"there is no suite {unknown[0]}", param_hint="--suite")
+    chosen = tuple(TRIALS) if "all" in names else tuple(names)
+    found = run_scope(edited, out, split.value, chosen)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        show_scope({name: found[name] for name in chosen})
 
 
 def _sizes(edits: str) -> list[int]:

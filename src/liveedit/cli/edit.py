@@ -22,11 +22,12 @@ from liveedit.cli.common import (
     load,
     show_edits,
 )
+from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts, show_import
 
 if TYPE_CHECKING:
-    from liveedit.data.importing import ImportReport
     from liveedit.methods.outcome import EditOutcome
     from liveedit.store.records import Entry
+
 
 app = typer.Typer(
     help="Add, import, look at, revoke, restore and export edits.", no_args_is_help=True
@@ -39,6 +40,12 @@ REFUSE = typer.Option(
     "--refuse-conflicts",
     help="Write nothing that contradicts or repeats an edit in force: exit status 3.",
 )
+SUPERSEDE = typer.Option(
+    Superseding.same,
+    help="Which earlier edits go out of force: of the same picture and question, also those that "
+    "are alike, or none.",
+)
+PREVIEW = typer.Option(False, "--preview", help="Only say what would come of it.")
 
 KEEP = typer.Option(
     False, "--keep", help="Put in force even if the model would still answer something else."
@@ -61,7 +68,8 @@ def add(
     reason: str = REASON,
     namespace: str = typer.Option("", help="The set of edits it will belong to."),
     keep: bool = KEEP,
-    preview: bool = typer.Option(False, "--preview", help="Only say what would come of it."),
+    preview: bool = PREVIEW,
+    supersede: Superseding = SUPERSEDE,
     refuse_conflicts: bool = REFUSE,
     method: str = METHOD,
     model: str = MODEL,
@@ -80,7 +88,7 @@ def add(
 
     def before_write(outcomes: list[EditOutcome]) -> None:
         if not as_json:
-            _show_conflicts(outcomes)
+            show_conflicts(outcomes)
         if refuse_conflicts:
             no_contradiction(outcomes)
 
@@ -89,12 +97,13 @@ def add(
             [Correction.checked(image, prompt, target, rephrasing)],
             author=author,
             reason=reason,
+            supersede=supersede.value,
             keep=keep,
             preview=preview,
             before_write=before_write,
         )
     if as_json:
-        print(json.dumps({**_outcome(made), "written": not preview}, ensure_ascii=False))
+        print(json.dumps({**outcome_json(made), "written": not preview}, ensure_ascii=False))
         return
     reached = f"after {made.steps} steps of refinement" if made.steps else "at once"
     how = f"the target is given {reached}" if made.reached else "THE TARGET IS NOT REACHED"
@@ -117,6 +126,8 @@ def import_(
         False, "--skip-unreached", help="Leave out what the model would still answer otherwise."
     ),
     keep: bool = KEEP,
+    preview: bool = PREVIEW,
+    supersede: Superseding = SUPERSEDE,
     refuse_conflicts: bool = REFUSE,
     method: str = METHOD,
     model: str = MODEL,
@@ -152,7 +163,9 @@ def import_(
         skip_bad=skip_bad,
         keep=keep,
         skip_unreached=skip_unreached,
+        supersede=supersede.value,
         refuse_conflicts=refuse_conflicts,
+        preview=preview,
         progress=True,
     )
     report.bad[:0] = bad
@@ -161,16 +174,17 @@ def import_(
             json.dumps(
                 {
                     "added": len(report.added),
+                    "written": not preview,
                     "known": report.known,
                     "bad": report.bad,
-                    "edits": [_outcome(one) for one in report.added],
-                    "refused": [{"line": at, **_outcome(one)} for at, one in report.refused],
+                    "edits": [outcome_json(one) for one in report.added],
+                    "refused": [{"line": at, **outcome_json(one)} for at, one in report.refused],
                 },
                 ensure_ascii=False,
             )
         )
     else:
-        _show_import(report)
+        show_import(report, preview=preview)
     if report.refused:
         raise typer.Exit(_REFUSED)
 
@@ -312,45 +326,6 @@ def _import_folder(folder: Path, store: str, as_json: bool) -> None:
         print(json.dumps({"added": added, "known": known, "bad": []}))
     else:
         print(f"{added} added, {known} known before")
-
-
-def _show_import(report: ImportReport) -> None:
-    _show_conflicts(report.added)
-    for line in report.bad:
-        print(f"left out: {line}")
-    for at, one in report.refused:
-        print(
-            f"refused: line {at}: {one.edit.prompt} -> {one.edit.target}: the answer would be "
-            f"{one.answer!r}"
-        )
-    left_out = len(report.bad) + len(report.refused)
-    print(f"{len(report.added)} added, {report.known} known before, {left_out} left out")
-    short = [one for one in report.added if not one.reached]
-    for one in short:
-        print(f"kept, and not reached: {one.id}: {one.edit.prompt} -> {one.edit.target}")
-
-
-def _outcome(made: EditOutcome) -> dict[str, object]:
-    return {
-        **made.edit.as_json(),
-        "reached": made.reached,
-        "answer": made.answer,
-        "steps": made.steps,
-        "conflicts": [
-            {"id": one.edit.id, "kind": one.kind, "similarity": one.similarity}
-            for one in made.conflicts
-        ],
-    }
-
-
-def _show_conflicts(outcomes: Sequence[EditOutcome]) -> None:
-    for made in outcomes:
-        for one in made.conflicts:
-            what = "supersedes" if one.edit.id in made.edit.supersedes else one.kind
-            print(
-                f"{made.edit.prompt} -> {made.edit.target}: {what} {one.edit.id} "
-                f"({one.edit.prompt} -> {one.edit.target})"
-            )
 
 
 def _print(entries: Sequence[Entry], as_json: bool) -> None:

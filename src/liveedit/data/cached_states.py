@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,6 +112,12 @@ class CachedViews:
 
     def __len__(self) -> int:
         return len(self._lengths) // len(self.names)
+
+    def lengths(
+        self, cases: Int[Tensor, " batch"], views: Int[Tensor, " batch"]
+    ) -> Int[Tensor, " batch"]:
+        """Positions of some views."""
+        return self._lengths[cases * len(self.names) + views]
 
     def batch(self, cases: Int[Tensor, " batch"], views: Int[Tensor, " batch"]) -> ViewBatch:
         """Put views together, padded on the left.
@@ -264,22 +269,21 @@ def view_states(
         targets: What is answered.
         batch: How many are read at a time.
     """
-    states, ids, lengths, target_lengths = [], [], [], []
-    per_token = defaultdict(list)
-    for at in range(0, len(pictures), batch):
-        part = slice(at, at + batch)
-        query = backbone.query(pictures[part], questions[part], targets[part])
-        real = query.attention_mask.bool()
-        states.append(backbone.states(query)[real].cpu())
-        ids.append(query.input_ids[real].cpu())
-        lengths.append(real.sum(1).cpu())
-        target_lengths.append(query.spans.target.sum(1).cpu())
-        for name, value in query.per_token.items():
-            per_token[name].append(value[real].cpu())
-    return {
-        "states": torch.cat(states),
-        "ids": torch.cat(ids),
-        "lengths": torch.cat(lengths),
-        "targets": torch.cat(target_lengths),
-        **{name: torch.cat(values) for name, values in per_token.items()},
-    }
+    # in batches of like lengths: padding costs as much as words
+    order = sorted(range(len(questions)), key=lambda at: len(questions[at]) + len(targets[at]))
+    rows: list[dict[str, Tensor]] = [{}] * len(questions)
+    for start in range(0, len(order), batch):
+        some = order[start : start + batch]
+        query = backbone.query(
+            [pictures[at] for at in some],
+            [questions[at] for at in some],
+            [targets[at] for at in some],
+        )
+        tensors = {"states": backbone.states(query), "ids": query.input_ids, **query.per_token}
+        target_lengths = query.spans.target.sum(1)
+        for row, (at, real) in enumerate(zip(some, query.attention_mask.bool(), strict=True)):
+            rows[at] = {name: value[row][real].cpu() for name, value in tensors.items()} | {
+                "lengths": real.sum()[None].cpu(),
+                "targets": target_lengths[row, None].cpu(),
+            }
+    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}

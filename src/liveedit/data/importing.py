@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from liveedit.data.corrections_file import CorrectionRow
 from liveedit.editor import EditedModel
 from liveedit.editor.inputs import check_corrections
 from liveedit.errors import BadImport, ConflictingEdit, LiveEditError, TargetNotReached
-from liveedit.methods.outcome import EditOutcome
+from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.store.edit import correction_digest
 from liveedit.store.sql import SqlStore
 
@@ -59,7 +60,9 @@ def import_corrections(
     skip_bad: bool = False,
     keep: bool = False,
     skip_unreached: bool = False,
+    supersede: Supersede | None = None,
     refuse_conflicts: bool = False,
+    preview: bool = False,
     progress: bool = False,
 ) -> ImportReport:
     """Make edits of corrections, batch by batch, each one revision.
@@ -74,7 +77,9 @@ def import_corrections(
         skip_bad: Leave out what cannot be used, and go on.
         keep: Put edits in force even if their targets are not reached.
         skip_unreached: Leave those out, and go on.
+        supersede: Which earlier edits go out of force; see `EditedModel.edit_many`.
         refuse_conflicts: Stop before a batch is written that contradicts what is in force.
+        preview: Only say what would come of it; nothing is written.
         progress: Show a progress bar.
 
     Raises:
@@ -85,7 +90,11 @@ def import_corrections(
     """
     report = ImportReport()
     seen: set[tuple[str, str]] = set()
-    with tqdm(total=len(stated), desc="importing", unit="edit", disable=not progress) as bar:
+    keep = keep or (preview and not skip_unreached)
+    # a batch of a preview sees those before it, and none of them stays
+    whole = model.store.transaction(keep=False) if preview else nullcontext()
+    title = "looking" if preview else "importing"
+    with whole, tqdm(total=len(stated), desc=title, unit="edit", disable=not progress) as bar:
         for start in range(0, len(stated), batch):
             some = stated[start : start + batch]
             ready = _ready(model, some, report)
@@ -103,6 +112,7 @@ def import_corrections(
                         batch=batch,
                         keep=keep,
                         skip_unreached=skip_unreached,
+                        supersede=supersede,
                         before_write=no_contradiction if refuse_conflicts else None,
                     )
                 except TargetNotReached as error:
@@ -127,6 +137,7 @@ def no_contradiction(outcomes: Sequence[EditOutcome]) -> None:
         f"({conflict.edit.target!r})"
         for outcome in outcomes
         for conflict in outcome.conflicts
+        if conflict.kind != "alike"
     ]
     if told:
         raise ConflictingEdit(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from liveedit.correction import open_image
@@ -18,10 +19,28 @@ from liveedit.data.annotations.cases import FactCase, FileCase, HopCase
 from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.knowledge import TextCase
 from liveedit.data.emoji_edit.scene import Scene, render
+from liveedit.data.resaving import RESAVED, resaved_at_random
 
 Case = EditCase | TextCase | FileCase | FactCase | HopCase
-Picture = Scene | Path
+
+
+@dataclass(frozen=True)
+class Resaved:
+    """A scene as its picture comes back: changed as named, or at random from a seed."""
+
+    scene: Scene
+    how: str | int
+
+
+Picture = Scene | Resaved | Path
 View = Callable[[Any], tuple[Picture | None, str]]
+
+_SEED = 31
+
+
+def _saved_anew(how: str) -> View:
+    return lambda case: (Resaved(case.scene, how), case.question.text)
+
 
 VIEWS: Mapping[str, View] = MappingProxyType(
     {
@@ -33,11 +52,14 @@ VIEWS: Mapping[str, View] = MappingProxyType(
         "elsewhere": lambda case: (case.other_scene, case.other_question.text),  # M-Loc
         "fact": lambda case: (None, case.fact.question),  # T-Loc
         "no image": lambda case: (None, case.question.text),  # NI
+        "free words": lambda case: (case.scene, case.again.text),
+        "met again": lambda case: (Resaved(case.scene, case.index), case.again.text),
+        **{f"saved anew: {name}": _saved_anew(name) for name in RESAVED},
     }
 )
 # those that LiveEdit learns from here
-TAUGHT = ("edit", "rephrase", "redrawn", "other image", "other question")
-EDIT, REPHRASE, REDRAWN, OTHER_IMAGE, OTHER_QUESTION = range(len(TAUGHT))
+TAUGHT = ("edit", "rephrase", "redrawn", "other image", "other question", "met again")
+EDIT, REPHRASE, REDRAWN, OTHER_IMAGE, OTHER_QUESTION, MET_AGAIN = range(len(TAUGHT))
 
 TEXT_VIEWS: Mapping[str, View] = MappingProxyType(
     {
@@ -99,7 +121,14 @@ def digest(cases: Sequence[Case], *more: object) -> str:
 
 
 def _open(picture: Picture) -> Image.Image:
-    return render(picture) if isinstance(picture, Scene) else open_image(picture)
+    if isinstance(picture, Scene):
+        return render(picture)
+    if isinstance(picture, Path):
+        return open_image(picture)
+    plain = render(picture.scene)
+    if isinstance(picture.how, str):
+        return RESAVED[picture.how](plain)
+    return resaved_at_random(plain, np.random.default_rng((_SEED, picture.how)))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,7 +15,7 @@ from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.errors import TargetNotReached
 from liveedit.methods.base import Method
-from liveedit.methods.outcome import EditOutcome
+from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
@@ -44,6 +44,7 @@ def write_edits(
     batch: int,
     keep: bool,
     skip_unreached: bool,
+    supersede: Supersede | None,
     progress: bool,
 ) -> list[EditOutcome]:
     """Make edits and give them to the store, in a transaction of the caller's.
@@ -56,6 +57,7 @@ def write_edits(
         batch: How many are made together.
         keep: Targets that are not reached do not matter: the method is believed, if it has looked.
         skip_unreached: Those whose target is not reached are not given to the store.
+        supersede: Which earlier edits go out of force; by default as the method is configured.
         progress: Show a progress bar.
 
     Returns:
@@ -69,7 +71,10 @@ def write_edits(
             if again:
                 _stage(store, made)
             else:
-                for some in _made(method, store, corrections, edits, batch, progress=progress):
+                starts = range(0, len(corrections), batch)
+                for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
+                    part = slice(start, start + batch)
+                    some = _made(method, store, corrections[part], edits[part], supersede)
                     _stage(store, some)
                     made += some
             if not keep or any(one.outcome.reached is None for one in made):
@@ -104,23 +109,18 @@ def _made(
     store: Store,
     corrections: Sequence[Correction],
     edits: Sequence[Edit],
-    batch: int,
-    *,
-    progress: bool,
-) -> Iterator[list[Made]]:
-    starts = range(0, len(corrections), batch)
-    for start in tqdm(starts, desc="edits", unit="batch", disable=not progress):
-        some = corrections[start : start + batch]
-        new = method.edit(edits[start : start + batch], some, store)
-        yield [
-            Made(
-                correction=correction,
-                outcome=outcome,
-                keys=new.keys.rows(slice(row, row + 1)),
-                values={name: tensors[row] for name, tensors in new.values.items()},
-            )
-            for row, (correction, outcome) in enumerate(zip(some, new.outcomes, strict=True))
-        ]
+    supersede: Supersede | None,
+) -> list[Made]:
+    new = method.edit(edits, corrections, store, supersede)
+    return [
+        Made(
+            correction=correction,
+            outcome=outcome,
+            keys=new.keys.rows(slice(row, row + 1)),
+            values={name: tensors[row] for name, tensors in new.values.items()},
+        )
+        for row, (correction, outcome) in enumerate(zip(corrections, new.outcomes, strict=True))
+    ]
 
 
 def _stage(store: Store, made: Sequence[Made]) -> None:

@@ -32,7 +32,7 @@ from liveedit.editor.pretrained import save_edited, saved_source
 from liveedit.editor.scopes import Scopes
 from liveedit.errors import MethodCannot
 from liveedit.methods.base import Method
-from liveedit.methods.outcome import EditOutcome
+from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.methods.registry import method_class
 from liveedit.methods.route import Explanation
 from liveedit.saving.hub import hub_folder, upload_folder
@@ -142,11 +142,6 @@ class EditedModel(Scopes):
         """The model that is edited."""
         return self.method.backbone
 
-    @property
-    def edits(self) -> tuple[Edit, ...]:
-        """The edits in force, oldest first; within :meth:`at`, those of that revision."""
-        return self.store.edits_at(self._revision.get())
-
     def edit(
         self,
         image: ImageSource | Sequence[ImageSource] | None = None,
@@ -157,6 +152,7 @@ class EditedModel(Scopes):
         rephrasings: Sequence[str] = (),
         author: str = "",
         reason: str = "",
+        supersede: Supersede | None = None,
         keep: bool = False,
         preview: bool = False,
     ) -> EditOutcome:
@@ -172,6 +168,7 @@ class EditedModel(Scopes):
             rephrasings: The question in other words, which should be answered so, too.
             author: Who corrects.
             reason: Why.
+            supersede: See :meth:`edit_many`.
             keep: Put the edit in force even if its target is not reached.
             preview: Only say what would come of it; nothing is written.
 
@@ -189,7 +186,12 @@ class EditedModel(Scopes):
         """
         correction = stated_correction(image, prompt, target, messages, rephrasings)
         (made,) = self.edit_many(
-            [correction], author=author, reason=reason, keep=keep, preview=preview
+            [correction],
+            author=author,
+            reason=reason,
+            supersede=supersede,
+            keep=keep,
+            preview=preview,
         )
         return made
 
@@ -201,6 +203,7 @@ class EditedModel(Scopes):
         batch: int = 32,
         author: str | Sequence[str] = "",
         reason: str | Sequence[str] = "",
+        supersede: Supersede | None = None,
         keep: bool = False,
         skip_unreached: bool = False,
         preview: bool = False,
@@ -215,6 +218,8 @@ class EditedModel(Scopes):
             batch: How many are processed together.
             author: Who corrects, all or each.
             reason: Why, all or each.
+            supersede: Which earlier edits go out of force: those with the ``same`` picture and the
+                same question (the default), ``alike`` ones as well, or ``never`` any.
             keep: Put edits in force even if their targets are not reached.
             skip_unreached: Leave those out, and write the others; the outcomes of those that were
                 left out are ``refused``.
@@ -250,6 +255,7 @@ class EditedModel(Scopes):
                 batch=batch,
                 keep=keep,
                 skip_unreached=skip_unreached,
+                supersede=supersede,
                 progress=progress,
             )
             if not (keep or skip_unreached or preview):
@@ -369,13 +375,6 @@ class EditedModel(Scopes):
         """
         question = open_questions([image], [prompt])
         return explanations(self.method, question, self._pool(), self.store, most=most)
-
-    def __reduce_ex__(self, _protocol: object) -> Any:
-        """Neither copied nor pickled: its store, its hook and its scopes belong to one process."""
-        raise TypeError(
-            "an edited model cannot be copied or pickled; save it with save_pretrained and load it "
-            "with from_pretrained, or make another: EditedModel(model.method)"
-        )
 
     def _generated(self, asked: Questions, options: dict[str, Any], *, single: bool) -> Any:
         if not asked.prompts:

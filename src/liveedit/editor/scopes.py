@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from liveedit.errors import PastRevision
 from liveedit.store.base import Store
+from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 
 
@@ -23,6 +25,11 @@ class Scopes:
         self._only: ContextVar[frozenset[str] | None] = ContextVar("only", default=None)
         self._namespace: ContextVar[str] = ContextVar("namespace", default="")
         self._revision: ContextVar[int | None] = ContextVar("revision", default=None)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits in force, oldest first; within :meth:`at`, those of that revision."""
+        return self.store.edits_at(self._revision.get())
 
     @contextmanager
     def only(self, edit_ids: Collection[str]) -> Iterator[None]:
@@ -65,6 +72,13 @@ class Scopes:
     def disabled(self) -> AbstractContextManager[None]:
         """Within this context no edit is in force (in this thread or task)."""
         return self.only(())
+
+    def __reduce_ex__(self, _protocol: object) -> Any:
+        """Neither copied nor pickled: its store, its hook and its scopes belong to one process."""
+        raise TypeError(
+            "an edited model cannot be copied or pickled; save it with save_pretrained and load it "
+            "with from_pretrained, or make another: EditedModel(model.method)"
+        )
 
     def _pool(self) -> Pool:
         return self.store.pool(

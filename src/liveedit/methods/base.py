@@ -23,7 +23,7 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.methods.outcome import NewEdits
+from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -146,7 +146,11 @@ class Method(ABC):
 
     @abstractmethod
     def edit(
-        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
     ) -> NewEdits:
         """Make a batch of edits; the store is only read.
 
@@ -154,6 +158,7 @@ class Method(ABC):
             edits: What the store will keep for people, with names and namespaces, oldest first.
             corrections: What they correct.
             store: What is in force.
+            supersede: Which earlier edits they put out of force; the config's choice by default.
 
         Returns:
             The edits, which may name others that they supersede, and their tensors.

@@ -51,6 +51,9 @@ class Store(Protocol):
     def some(self, ids: Sequence[str], *, revoked: bool = False) -> dict[str, Edit]:
         """Those of some edits that are not revoked, or may be."""
 
+    def thumbnail(self, image: str) -> bytes | None:
+        """The thumbnail (WEBP) of a picture that edits were made with; None if there is none."""
+
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
@@ -24,6 +25,14 @@ _WIDTH = 128  # dimensions that are kept
 _SAMPLE = 32768  # rows that projection and lists are fitted to
 _KINDS = {True: "picture", False: "text"}
 _REFIT = 8  # fitted anew when there are so many times more rows
+
+
+def can_index() -> bool:
+    """Whether FAISS is installed."""
+    if find_spec("faiss") is None:
+        _log.info("without faiss-cpu (extra 'scale') every query is compared with all edits")
+        return False
+    return True
 
 
 class Index:

@@ -18,11 +18,12 @@ from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.revisions import RevisionedRows, RevisionView
+from liveedit.store.serialization import thumbnail
 from liveedit.store.tensors import Keys, Values
 
 
 class MemoryStore(Store):
-    """Edits of one process; gone with it. Pictures are not kept.
+    """Edits of one process; gone with it.
 
     An edit is in force unless it is revoked, or superseded by one that is not revoked.
 
@@ -38,6 +39,7 @@ class MemoryStore(Store):
         self._values: dict[str, list[Tensor]] = {name: [] for name in layout.values}
         self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         self._edits: dict[str, Edit] = {}
+        self._thumbnails: dict[str, bytes] = {}
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
 
@@ -75,6 +77,10 @@ class MemoryStore(Store):
         """
         return {one: self._edits[one] for one in ids if not self._rows.revoked(one) or revoked}
 
+    def thumbnail(self, image: str) -> bytes | None:
+        """The thumbnail (WEBP) of a picture that edits were made with; None if there is none."""
+        return self._thumbnails.get(image)
+
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
         return self._rows.row(edit_id)
@@ -92,7 +98,7 @@ class MemoryStore(Store):
             edits: What they are.
             keys: What queries are compared with.
             values: Their other tensors by name, one for each edit.
-            pictures: Their pictures, which only lasting stores keep.
+            pictures: Their pictures, of which thumbnails are kept.
         """
         with self.transaction():
             self._rows.append(
@@ -108,6 +114,9 @@ class MemoryStore(Store):
             for name, held in self._values.items():
                 held += [one.to(self._device) for one in values[name]]
             self._edits.update((edit.id, edit) for edit in edits)
+            for edit, picture in zip(edits, pictures or (), strict=bool(pictures)):
+                if edit.image is not None and edit.image not in self._thumbnails:
+                    self._thumbnails[edit.image] = thumbnail(picture)
 
     def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Put an edit out of force; those that it alone superseded are in force again.

@@ -19,7 +19,7 @@ from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.edit_columns import columns_of
 from liveedit.store.feature_files import FeatureFiles
-from liveedit.store.index import Index
+from liveedit.store.index import Index, can_index
 from liveedit.store.log import EditLog
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
@@ -86,9 +86,10 @@ class SqlStore(Store):
         self._index: Index | None = None
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
-        self._staged: list[tuple[NewEdit, Pictures]] = []
+        self._staged: list[NewEdit] = []
+        self._thumbnails: dict[str, bytes] = {}  # of the pictures of staged edits
         self.follow()
-        if _can_index():
+        if can_index():
             self._index = self._segments.load_index(self._rows)
             self.follow()
 
@@ -133,10 +134,14 @@ class SqlStore(Store):
             if edit_id in self.damaged:
                 raise DamagedEdit(edit_id, self.damaged[edit_id])
         wanted = [one for one in ids if not self._rows.revoked(one) or revoked]
-        found = {new.edit.id: new.edit for new, _ in self._staged}
+        found = {new.edit.id: new.edit for new in self._staged}
         written = [one for one in wanted if one not in found]
         found |= {row.edit.id: row.edit for row in self.log.stored(written, keys=False)}
         return {one: found[one] for one in wanted}
+
+    def thumbnail(self, image: str) -> bytes | None:
+        """The thumbnail (WEBP) of a picture; None if there is none, or it is damaged."""
+        return self._thumbnails.get(image) or self.log.picture(image)
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
@@ -178,7 +183,9 @@ class SqlStore(Store):
                     for tensors in (keys.vectors, values)
                 ]
                 new = NewEdit(edit=edit, keys=packed[0], values=packed[1])
-                self._staged.append((new, pictures[row] if pictures else None))
+                self._staged.append(new)
+                if pictures and edit.image is not None:
+                    self._thumbnails[edit.image] = thumbnail(pictures[row])
             self._rows.append(
                 [edit.id for edit in edits],
                 [edit.namespace for edit in edits],
@@ -229,6 +236,7 @@ class SqlStore(Store):
             outer = self._writer
             if outer is None:
                 self._follow()
+                self._thumbnails.clear()
             count, staged = len(self._rows), len(self._staged)
             self._writer = get_ident()
             final = False
@@ -268,7 +276,7 @@ class SqlStore(Store):
         """
         self.follow()
         view = self._view(revision)
-        numbers, staged = view.tensors["number"], [new for new, _ in self._staged]
+        numbers, staged = view.tensors["number"], list(self._staged)
 
         def take(rows: Int[Tensor, " some"] | None) -> dict[str, list[Tensor]]:
             return self._take(numbers if rows is None else numbers[rows], staged)
@@ -301,14 +309,10 @@ class SqlStore(Store):
 
         They cannot if another process has written meanwhile: then its edits come first.
         """
-        news = [new for new, _ in self._staged]
-        pictures = {
-            new.edit.image: thumbnail(picture)
-            for new, picture in self._staged
-            if new.edit.image is not None and picture is not None
-        }
+        news, shown = self._staged, {new.edit.image for new in self._staged}
         authors = {new.edit.author for new in news}
         author = authors.pop() if len(authors) == 1 else ""
+        pictures = {one: data for one, data in self._thumbnails.items() if one in shown}
         revision, first = self.log.append(news, pictures, author=author)
         if revision != self._rows.published.revision + 1:
             return False
@@ -387,12 +391,3 @@ class SqlStore(Store):
         self._rows.drop(edit_id)
         self.damaged[edit_id] = problem
         _log.error("%s", DamagedEdit(edit_id, problem))
-
-
-def _can_index() -> bool:
-    from importlib.util import find_spec
-
-    if find_spec("faiss") is None:
-        _log.info("without faiss-cpu (extra 'scale') every query is compared with all edits")
-        return False
-    return True

@@ -27,7 +27,7 @@ PROMPT_MARGINS = torch.linspace(-3, 3, 25)
 CROWDINGS = torch.linspace(0, 1, 21)
 _SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen, beside all
 # views for which the right edit should fire; for all others none should
-RECALLED = ("edit", "rephrase", "redrawn")
+RECALLED = ("edit", "rephrase", "redrawn", "met again", "free words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ def calibrate(
 ) -> Calibration:
     """Set the router's margins to where recall and silence are best together.
 
-    The measure is the mean over views of the share of queries that are routed as they should be.
+    The measure is the mean of recall (over the views that an edit concerns) and silence (over the
+    others).
     The prompt margin is chosen with all corrections in force at once; margin and crowding as the
     mean over groups of 1, 10, 100 and all.
 
@@ -184,7 +185,7 @@ def _right(
     curve: Float[Tensor, "values views"], names: tuple[str, ...]
 ) -> Float[Tensor, " values"]:
     wanted = torch.tensor([name in RECALLED for name in names])
-    return torch.where(wanted, curve, 1 - curve).mean(1)
+    return (curve[:, wanted].mean(1) + 1 - curve[:, ~wanted].mean(1)) / 2
 
 
 def _features(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -16,14 +16,16 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, cache_views
-from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE, training_cases, validation_set
-from liveedit.data.emoji_edit.knowledge import text_cases, text_validation_set
+from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE, validation_set
+from liveedit.data.emoji_edit.knowledge import text_validation_set
+from liveedit.data.emoji_edit.made_up import made_up_cases
+from liveedit.data.emoji_edit.neighbours import GROUP, neighbouring_cases, neighbouring_texts
 from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.distributed import gather, processes, share
 from liveedit.methods.liveedit.checkpoint import save_editor
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.network import EditorNetwork
-from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.methods.liveedit.representation import Representation, measure_scale
 from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.calibration import calibrate
 from liveedit.training.expert_losses import TEXT_ONLY, expert_losses
@@ -31,6 +33,7 @@ from liveedit.training.loop import LoopConfig, train
 from liveedit.training.routing_losses import (
     Meanings,
     TextMeanings,
+    draw_groups,
     draw_views,
     routing_losses,
     text_losses,
@@ -38,8 +41,12 @@ from liveedit.training.routing_losses import (
 
 logger = logging.getLogger(__name__)
 
+Extract = Callable[[Representation], RoutingFeatures]
+
+_ROWS = 24  # views whose features are extracted together
+
 ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
-_HELD = (*TAUGHT, "elsewhere")  # what the margins are chosen on
+_HELD = (*TAUGHT, "free words", "elsewhere")  # what the margins are chosen on
 EXPERT_LOSSES = (
     "reliability", "generality", "locality",
     "text_reliability", "text_generality", "text_locality",
@@ -71,9 +78,9 @@ class EditorTraining(Config):
 
     editor: EditorConfig = EditorConfig()
     corrections: int = 4480
-    text_corrections: int = 2560
+    text_corrections: int = 5120
     validation: int = VALIDATION_SIZE
-    router: LoopConfig = LoopConfig(steps=800, learning_rate=1e-3)
+    router: LoopConfig = LoopConfig(steps=1200, learning_rate=1e-3)
     router_batch: int = 96
     text_batch: int = 48
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
@@ -119,8 +126,8 @@ def train_editor(
         Folder of the checkpoint.
     """
     backbone.model.requires_grad_(False)
-    some = list(islice(training_cases(), config.corrections))
-    texts = list(islice(text_cases("train"), config.text_corrections))
+    some = list(islice(neighbouring_cases(), config.corrections))
+    texts = list(islice(neighbouring_texts(), config.text_corrections))
 
     def cached(cases: Sequence[Case], names: tuple[str, ...]) -> CachedViews:
         where = states or folder / "states"
@@ -128,7 +135,7 @@ def train_editor(
 
     views, text_views = cached(some, TAUGHT), cached(texts, TEXT_TAUGHT)
     held = cached(validation_set(config.validation), _HELD)
-    text_held = cached(text_validation_set(), TEXT_TAUGHT)
+    text_held = cached(text_validation_set() + made_up_cases("validation"), TEXT_TAUGHT)
     network = new_network(config.editor, backbone, views, config.seed)
     meanings, text_meanings = Meanings(some), TextMeanings(texts)
 
@@ -179,8 +186,8 @@ def router_losses(
     Each process extracts the features of its part; the losses compare all with all.
     """
     network.train()
-    chosen = torch.randperm(len(views))[:batch]
-    edit_side, query_side = draw_views(batch, strict=strict)
+    chosen = draw_groups(len(views), batch, GROUP)
+    edit_side, query_side = draw_views(len(chosen), strict=strict)
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
     relation = meanings.relation(chosen, query_side).to(queries.sees.device)
     return routing_losses(queries, edits, network.router, relation)
@@ -195,13 +202,13 @@ def text_router_losses(
 ) -> dict[str, Tensor]:
     """Unweighted losses of the text router on a random batch; see :func:`router_losses`."""
     network.train()
-    chosen = torch.randperm(len(views))[:batch]
+    chosen = draw_groups(len(views), batch, GROUP)
     # the correction itself, or now and then its rephrased question, is what the edit is made from
-    edit_side = torch.where(torch.rand(batch) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
-    query_side = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(batch)
+    edit_side = torch.where(torch.rand(len(chosen)) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
+    query_side = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(len(chosen))
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
     asked = meanings.asked(chosen, query_side)
-    own = torch.arange(batch).repeat(len(TEXT_TAUGHT))
+    own = torch.arange(len(chosen)).repeat(len(TEXT_TAUGHT))
     device = queries.sees.device
     return text_losses(queries, edits, network.router, asked.to(device), own.to(device))
 
@@ -226,18 +233,30 @@ def _features(
     """
     mine = share(torch.arange(len(chosen)))
     sides = query_side.view(-1, len(chosen))
-    seen = views.batch(chosen[mine].repeat(len(sides)), sides[:, mine].flatten())
-    stated = views.batch(chosen[mine], edit_side[mine])
+
+    def extract(by: Extract, cases: Tensor, kinds: Tensor) -> RoutingFeatures:
+        """In batches of like lengths: a few messages are ten times as long as a question."""
+        order = views.lengths(cases, kinds).argsort()
+        parts = [
+            by(views.batch(cases[some], kinds[some]).representation(backbone, network.scale))
+            for some in order.split(_ROWS)
+        ]
+        return RoutingFeatures.join(parts).take(order.argsort().to(parts[0].sees.device))
+
     with extracting(backbone):
-        queries = network.extractor(seen.representation(backbone, network.scale))
-        edits = network.edit_features(stated.representation(backbone, network.scale))
+        queries = extract(
+            network.extractor, chosen[mine].repeat(len(sides)), sides[:, mine].flatten()
+        )
+        edits = extract(network.edit_features, chosen[mine], edit_side[mine])
     queries = queries.map(lambda part: gather(part.unflatten(0, (len(sides), -1)), 1).flatten(0, 1))
     return queries, edits.map(gather)
 
 
 def extracting(backbone: Backbone) -> torch.autocast:
-    """Features are extracted in the backbone's dtype where that is a short one."""
-    return torch.autocast(backbone.device.type, backbone.dtype, enabled=backbone.dtype.itemsize < 4)
+    """Features are extracted in what the decoder computes in, where that is a short dtype."""
+    weights = backbone.decoder.parameters()
+    dtype = next(weight.dtype for weight in weights if weight.is_floating_point())
+    return torch.autocast(backbone.device.type, dtype, enabled=dtype.itemsize < 4)
 
 
 def new_network(

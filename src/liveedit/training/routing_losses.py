@@ -35,6 +35,7 @@ class Relation:
         unseen: Pairs whose pictures do not show the same things, though they may share some.
         asked: Pairs that ask the same.
         strict: Queries that ask something else about their own edit's picture.
+        elsewhere: Pairs of different pictures, though they may show the same things.
     """
 
     own: Int[Tensor, " queries"]
@@ -42,6 +43,7 @@ class Relation:
     unseen: Bool[Tensor, "queries edits"]
     asked: Bool[Tensor, "queries edits"]
     strict: Bool[Tensor, " queries"]
+    elsewhere: Bool[Tensor, "queries edits"]
 
     def to(self, device: torch.device) -> Relation:
         """The same on another device."""
@@ -51,6 +53,7 @@ class Relation:
             unseen=self.unseen.to(device),
             asked=self.asked.to(device),
             strict=self.strict.to(device),
+            elsewhere=self.elsewhere.to(device),
         )
 
 
@@ -71,6 +74,8 @@ class Meanings:
 
         self.shows = torch.stack([shows(case.scene) for case in cases])
         self.other_shows = torch.stack([shows(case.strict_scene) for case in cases])
+        scenes = {scene: index for index, scene in enumerate({case.scene for case in cases})}
+        self.scenes = torch.tensor([scenes[case.scene] for case in cases])
         self.asks = torch.tensor([number(case.question.meaning) for case in cases])
         self.other_asks = torch.tensor([number(case.strict_question.meaning) for case in cases])
 
@@ -94,6 +99,7 @@ class Meanings:
             unseen=unseen,
             asked=asks[:, None] == self.asks[edits],
             strict=views == OTHER_QUESTION,
+            elsewhere=elsewhere[:, None] | (self.scenes[cases][:, None] != self.scenes[edits]),
         )
 
 
@@ -129,7 +135,7 @@ def routing_losses(
         ``absolute``: binary cross-entropy of the sigmoid, same questions against others.
         ``strict``: the same for another question about the edit's own picture.
         ``relative``: NCE of a query's own edit against edits that ask something else or, where the
-        router weighs by both, show something else.
+        router weighs by both, are about another picture: of look-alikes the nearest one wins.
         ``rel``: share of queries routed to their own edit that should be, for the log. ``loc``:
         share of the strict queries (another picture, another question) routed to no edit.
     """
@@ -140,7 +146,7 @@ def routing_losses(
     # another question about the same picture may look elsewhere: vision is not taught by it
     taught = relation.seen & ~relation.strict
     if router.joint:
-        same, score, different = taught, seen + asked, ~relation.asked | relation.unseen
+        same, score, different = taught, seen + asked, ~relation.asked | relation.elsewhere
     else:
         same, score, different = taught | ~relation.seen, asked, ~relation.asked
     return {
@@ -219,6 +225,18 @@ def _nce(
     """``-log(exp(positive) / (exp(positive) + sum of exp(others that count)))``, the mean."""
     scores = torch.cat([positive[:, None], others.masked_fill(~counts, -torch.inf)], 1)
     return (scores.logsumexp(1) - positive).mean()
+
+
+def draw_groups(count: int, batch: int, group: int) -> Int[Tensor, " batch"]:
+    """Some corrections, those of a group together.
+
+    Args:
+        count: How many there are, group behind group.
+        batch: How many to draw.
+        group: How many neighbours a group has.
+    """
+    chosen = torch.randperm(max(count // group, 1))[: max(batch // group, 1)]
+    return (chosen[:, None] * group + torch.arange(group)).flatten()[:count]
 
 
 def draw_views(

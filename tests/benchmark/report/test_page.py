@@ -45,6 +45,16 @@ def of_case(at: int, *, text: bool = False) -> dict[str, object]:
     return {"case": at, "text_only": text, "weight": 0.75}
 
 
+def scope(suite: str, label: str) -> dict[str, object]:
+    one = {"right": 97.25, "interval": [95.0, 99.5], "n": 400}
+    kept = {**one, "answered_with_a_correction": 0.5}
+    trial = {
+        "corrections": 400, "reached": 399, "superseded": 1, "superseded_wanted": 0,
+        "questions": {label: one, "kept": kept},
+    }  # fmt: skip
+    return {"about": {}, "trials": {suite: trial}}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     records = [
@@ -64,6 +74,7 @@ def folder(tmp_path_factory):
     )
     general = {"before": {"easy-VQA": skill}, "after": {"easy-VQA": after}, "edits": 1000}
     (folder / "general.json").write_text(json.dumps(general))
+    (folder / "scope.json").write_text(json.dumps(scope("look-alikes", "other grounds")))
     return folder
 
 
@@ -127,6 +138,7 @@ def test_text_is_escaped(tmp_path):
     )
     general = {"before": {HOSTILE: skill}, "after": {HOSTILE: skill}, "edits": 1}
     (folder / "general.json").write_text(json.dumps(general))
+    (folder / "scope.json").write_text(json.dumps(scope(HOSTILE, HOSTILE)))
     page = Page(html(load_run(folder), plots=True))
     assert page.words.count(metric) >= 4
     tags = {tag for tag, _ in page.tags}
@@ -153,6 +165,11 @@ class TestFigures:
         page = Page(html(*load_runs([folder, other])))
         assert page.words.count("CI another question, its picture") >= 2
         assert "2 runs" in page.words
+
+    def test_scope(self, page):
+        assert "look-alikes other grounds 97.2 95.0–99.5 400" in page.words
+        assert "kept 97.2 95.0–99.5 0.5 400" in page.words
+        assert "400 corrections, 399 reached; 1 superseded (0 wanted)" in page.words
 
     def test_general_ability(self, page):
         assert "easy-VQA 90.00 88.00 −2.00 100" in page.words

@@ -115,7 +115,7 @@ def test_within_one_batch_the_later_wins(backbone, folder, pictures) -> None:
     )
     assert [edit.target for edit in model.edits][-1] == "a lynx"
     assert len({edit.target for edit in model.edits}) == 1
-    plain = EditedModel(Retrieval.load(backbone, folder, RetrievalConfig(supersede=False)))
+    plain = EditedModel(Retrieval.load(backbone, folder, RetrievalConfig(supersede="never")))
     plain.edit_many(
         [Correction(image=pictures[0], prompt=ASKED, target=t) for t in targets], keep=True
     )

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from liveedit.benchmark.report.probe import Probe
 from liveedit.errors import BadRun
 
-SUMMARY, GENERAL = "summary.json", "general.json"
+SUMMARY, GENERAL, SCOPE = "summary.json", "general.json", "scope.json"
 _PROBE = TypeAdapter(Probe)
 _ROUNDING = 0.011  # a summary has two decimals
 
@@ -74,6 +74,31 @@ class General(BaseModel):
     edits: int
 
 
+class Asked(BaseModel):
+    """Answers that are right, in per cent, with their interval (95%)."""
+
+    right: float
+    interval: tuple[float, float]
+    n: int
+    answered_with_a_correction: float | None = None
+
+
+class Trial(BaseModel):
+    """A trial of scope: what is in force, and what was asked, by label."""
+
+    corrections: int
+    reached: int
+    superseded: int
+    superseded_wanted: int
+    questions: dict[str, Asked]
+
+
+class Scope(BaseModel):
+    """Trials by name."""
+
+    trials: dict[str, Trial]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One run.
@@ -85,6 +110,7 @@ class Run:
         settings: ``summary.json`` as it is.
         probes: By N; empty if only the summary was read.
         general: General ability, if it was measured.
+        scope: Trials of scope, if any was run.
     """
 
     name: str
@@ -93,6 +119,7 @@ class Run:
     settings: Mapping[str, Any]
     probes: Mapping[int, Sequence[Probe]]
     general: General | None
+    scope: Scope | None = None
 
     @property
     def most(self) -> int:
@@ -128,7 +155,7 @@ def load_run(folder: Path, *, name: str | None = None, records: bool = True) -> 
     settings = _json(path)
     summary = _checked(Summary, settings, path)
     probes = {n: _probes(folder, n, summary.runs[n].metrics) for n in summary.runs if records}
-    general = folder / GENERAL
+    general, scope = folder / GENERAL, folder / SCOPE
     return Run(
         name=name or folder.resolve().name,
         folder=folder,
@@ -136,6 +163,7 @@ def load_run(folder: Path, *, name: str | None = None, records: bool = True) -> 
         settings=settings,
         probes=dict(sorted(probes.items())),
         general=_checked(General, _json(general), general) if general.is_file() else None,
+        scope=_checked(Scope, _json(scope), scope) if scope.is_file() else None,
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from liveedit.data.emoji_edit.concepts import DRAWINGS, Concept, all_concepts, concepts_by_name
 from liveedit.data.emoji_edit.facts import Fact, facts_of
 from liveedit.data.emoji_edit.families import FAMILIES, FAMILY_BY_NAME, Family, pick_thing
+from liveedit.data.emoji_edit.free_words import free_wordings, typed_freely
 from liveedit.data.emoji_edit.scene import Scene, arrange
 from liveedit.data.emoji_edit.targets import counterfactual
 from liveedit.data.emoji_edit.wordings import reword
@@ -34,13 +35,13 @@ _OPENINGS = (
 
 
 # pairs of families of which one answer contains the other: an edit of one may answer the other
-_CONTAINED = [
+CONTAINED = [
     {"caption", other} for other in ("name", "left", "right", "middle", "beside", "ground")
 ]
 # pairs of which one answer tells of the other (presence: of a thing in the picture): the truth of
 # one may change with a correction of the other, though an edit of it does not answer it
 _ENTAILED = [
-    *_CONTAINED,
+    *CONTAINED,
     *({"presence", other} for other in ("name", "left", "right", "middle", "beside", "caption")),
     *({"category", other} for other in ("name", "caption", "use")),
     *({"side", other} for other in ("left", "right", "middle", "caption")),
@@ -88,6 +89,7 @@ class EditCase:
         strict_scene: Another scene for the corrected question (RI); in training one that shares
             some things with ``scene``, or has others of their kind.
         strict_question: Another question about the corrected scene (CI).
+        again: The question in free words, as people type.
     """
 
     index: int
@@ -101,6 +103,7 @@ class EditCase:
     other_question: Question
     strict_scene: Scene
     strict_question: Question
+    again: Question
 
 
 @cache
@@ -170,9 +173,9 @@ class _Corrected:
     @staticmethod
     def draw(split: Split, index: int) -> _Corrected:
         random = np.random.default_rng((_SEEDS[split], index))
-        names = _names(split)
+        names = names_of(split)
         family = FAMILIES[random.integers(len(FAMILIES))]
-        scene = _scene(names, family, random)
+        scene = draw_scene(names, family, random)
         thing = pick_thing(family, scene, names, random)
         return _Corrected(index=index, scene=scene, family=family, thing=thing, random=random)
 
@@ -190,7 +193,7 @@ def _changed_by(one: _Corrected) -> Iterator[_About]:
 
 
 def _with_probes(split: Split, one: _Corrected, taken: frozenset[_About]) -> EditCase:
-    names, scene, family, random = _names(split), one.scene, one.family, one.random
+    names, scene, family, random = names_of(split), one.scene, one.family, one.random
     truth = family.truth(scene, one.thing)
     question, rephrase = _two_phrasings(split, family, one.thing, random)
     facts = facts_of(split)
@@ -202,15 +205,26 @@ def _with_probes(split: Split, one: _Corrected, taken: frozenset[_About]) -> Edi
         truth=truth,
         rephrase=rephrase,
         fact=facts[random.integers(len(facts))],
-        strict_scene=_look_alike(names, family, scene, one.thing, random)
+        strict_scene=look_alike(names, family, scene, one.thing, random)
         if split == "train"
         else _strict_scene(names, family, scene, one.thing, taken, random),
         strict_question=_other_question(split, scene, family, names, taken, random),
-        **_unrelated(split, names, scene, taken, random),
+        **unrelated(split, names, scene, taken, random),
+        again=_freely(split, family, one.thing, random),
     )
 
 
-def _names(split: Split) -> tuple[str, ...]:
+def _freely(split: Split, family: Family, thing: str, random: np.random.Generator) -> Question:
+    if split == "train":
+        text = typed_freely(family.name, thing, random)
+    else:
+        choices = free_wordings(family.name, split)
+        text = choices[random.integers(len(choices))].replace("{thing}", thing)
+    return Question(family=family.name, thing=thing, text=text)
+
+
+def names_of(split: Split) -> tuple[str, ...]:
+    """Names of the concepts of a split."""
     return tuple(concept.name for concept in concepts_of(split))
 
 
@@ -225,14 +239,16 @@ def _free(
     raise RuntimeError("the corrections of a split leave no question to ask beside them")
 
 
-def _scene(names: tuple[str, ...], family: Family, random: np.random.Generator) -> Scene:
+def draw_scene(names: tuple[str, ...], family: Family, random: np.random.Generator) -> Scene:
+    """A scene that a question of the family can be asked about."""
     # single things are the commonest case in use; the more things, the rarer
     weights = np.array([{1: 0.6, 2: 0.3, 3: 0.1}[count] for count in family.counts])
     count = int(random.choice(family.counts, p=weights / weights.sum()))
-    return _arranged(tuple(str(n) for n in random.choice(names, count, replace=False)), random)
+    return arranged(tuple(str(n) for n in random.choice(names, count, replace=False)), random)
 
 
-def _arranged(things: tuple[str, ...], random: np.random.Generator) -> Scene:
+def arranged(things: tuple[str, ...], random: np.random.Generator) -> Scene:
+    """The things in a row, all by one artist."""
     return arrange(things, (DRAWINGS[random.integers(2)],) * len(things), random)
 
 
@@ -252,12 +268,12 @@ def _strict_scene(
         things = [str(n) for n in random.choice(others, len(scene.concepts), replace=False)]
         if thing in scene.concepts and family.name != "presence":
             things[random.integers(len(things))] = thing
-        return _arranged(tuple(things), random), family, thing
+        return arranged(tuple(things), random), family, thing
 
     return _free(draw, taken)[0]
 
 
-def _look_alike(
+def look_alike(
     names: tuple[str, ...], family: Family, scene: Scene, thing: str, random: np.random.Generator
 ) -> Scene:
     """For training: some things stay, some give way to others of their kind, some to any others."""
@@ -270,7 +286,7 @@ def _look_alike(
         ]
         if len(set(things)) == len(things) and set(things) != set(scene.concepts):
             order = random.permutation(len(things))
-            return _arranged(tuple(things[index] for index in order), random)
+            return arranged(tuple(things[index] for index in order), random)
 
 
 def _of_its_kind(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -279,19 +295,20 @@ def _of_its_kind(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in names if concepts[one].category == kind)
 
 
-def _unrelated(
+def unrelated(
     split: Split,
     names: tuple[str, ...],
     scene: Scene,
     taken: frozenset[_About],
     random: np.random.Generator,
 ) -> dict[str, Any]:
+    """Another scene and a question about it, as fields of a correction."""
     shown = set(scene.concepts)
     others = tuple(name for name in names if name not in shown)
 
     def draw() -> tuple[Scene, Family, str]:
         family = FAMILIES[random.integers(len(FAMILIES))]
-        other = _scene(others, family, random)
+        other = draw_scene(others, family, random)
         return other, family, pick_thing(family, other, others, random)
 
     other, family, thing = _free(draw, taken)
@@ -314,7 +331,7 @@ def _other_question(
         for family in FAMILIES
         if len(scene.concepts) in family.counts
         and family.name != asked.name
-        and {family.name, asked.name} not in _CONTAINED
+        and {family.name, asked.name} not in CONTAINED
     ]
 
     def draw() -> tuple[Scene, Family, str]:
@@ -329,12 +346,12 @@ def _two_phrasings(
     split: Split, family: Family, thing: str, random: np.random.Generator
 ) -> tuple[Question, Question]:
     """The same question twice, the second time in words the split keeps for rephrasing."""
-    known = family.training[:-_HELD_FOR_VALIDATION]
     if split == "train":
-        asked = again = _training_words(family, known, random)
+        asked = again = training_words(family, random)
         while again == asked:
-            again = _training_words(family, known, random)
+            again = training_words(family, random)
     else:
+        known = family.training[:-_HELD_FOR_VALIDATION]
         asked = known[random.integers(len(known))]
         held = {
             "validation": family.training[-_HELD_FOR_VALIDATION:],
@@ -348,7 +365,9 @@ def _two_phrasings(
     return first, second
 
 
-def _training_words(family: Family, known: tuple[str, ...], random: np.random.Generator) -> str:
+def training_words(family: Family, random: np.random.Generator) -> str:
+    """For training: a question of a family, sometimes with words around it."""
+    known = family.training[:-_HELD_FOR_VALIDATION]
     reserved = (*family.training[-_HELD_FOR_VALIDATION:], *family.evaluation)
     if random.random() < _SHARE_OF_KNOWN:
         text = known[random.integers(len(known))]

@@ -19,6 +19,9 @@ from liveedit.data.emoji_edit.scene import Scene
 AnswerType = Literal[
     "concept", "number", "category", "colour", "caption", "side", "yes-no", "use", "person",
     "price", "maker", "place",
+    # of relations, which are for training alone
+    "year", "date", "organisation", "material", "language", "word", "duration", "code", "email",
+    "phone",
 ]  # fmt: skip
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 SIDES = {1: ("middle",), 2: ("left", "right"), 3: ("left", "middle", "right")}

@@ -161,6 +161,21 @@ def text_cases(split: Split) -> Iterator[TextCase]:
         yield _case(split, index, family, thing, met, random)
 
 
+def knowledge_group(number: int, random: np.random.Generator) -> Iterator[TextCase]:
+    """For training: facts about one subject, and the first of them about another."""
+    family = str(random.choice(sorted(_families())))
+    kind = _families()[family].subject
+    siblings = [name for name, of in sorted(_families().items()) if of.subject == kind]
+    others = [name for name in siblings if name != family]
+    one, two = (str(name) for name in random.choice(subjects_of(kind, "train"), 2, replace=False))
+    facts = [str(name) for name in random.permutation(others)[:2]]
+    members = [(family, one), *((name, one) for name in facts), (family, two)]
+    while len(members) < 4:
+        members.append((family, str(random.choice(subjects_of(kind, "train")))))
+    for place, (name, thing) in enumerate(members):
+        yield _case("train", number * 4 + place, name, thing, set(), random)
+
+
 @cache
 def _in_facts() -> frozenset[str]:
     words = " ".join(f"{fact.question} {fact.rephrase} {fact.answer}" for fact in all_facts())

@@ -23,6 +23,12 @@ PLACES = (
     "Mumbai Delhi Tokyo Osaka Seoul Beijing Sydney Toronto Boston Chicago Denver Lima Havana "
     "Istanbul Moscow Warsaw Budapest Zurich Geneva Munich Hamburg Milan Naples Lyon Porto Seville"
 ).split()
+_MONTHS = (
+    "January February March April May June July August September October November December"
+).split()
+_MATERIALS = "wood steel glass leather paper stone copper cotton clay wax rubber silk".split()
+_LANGUAGES = "Danish Finnish Greek Hebrew Hindi Latin Maltese Swahili Tamil Turkish Welsh".split()
+_LETTERS = tuple("ABCDEFGHKLMNPRSTUVWX")
 _CURRENCIES = ("euros", "dollars", "pounds")
 _WORD_STARTS = ("Ġ", "▁")  # how byte-level and SentencePiece tokenizers write a leading space
 _WORDS_SEED = 11
@@ -71,6 +77,48 @@ def counterfactual(
             return str(random.choice(MAKERS))
         case "place":
             return str(random.choice(PLACES))
+        case other_type:
+            return invented(other_type, random)
+
+
+def invented(answer_type: str, random: np.random.Generator) -> str:
+    """An answer of a type, whatever is true."""
+
+    def one(choices: Sequence[str]) -> str:
+        return str(random.choice(choices))
+
+    number = int(random.integers(2, 900))
+    match answer_type:
+        case "person":
+            return one(PERSONS)
+        case "place":
+            return one(PLACES)
+        case "price":
+            return f"{number} {one(_CURRENCIES)}"
+        case "number":
+            return str(number)
+        case "year":
+            return str(random.integers(1900, 2040))
+        case "date":
+            return f"{random.integers(1, 29)} {one(_MONTHS)} {random.integers(1950, 2035)}"
+        case "duration":
+            return f"{number % 60 + 2} {one(('days', 'weeks', 'months', 'years', 'hours'))}"
+        case "organisation" | "maker":
+            return one(MAKERS)
+        case "colour":
+            return one(list(GROUND_COLOURS))
+        case "material":
+            return one(_MATERIALS)
+        case "language":
+            return one(_LANGUAGES)
+        case "code":
+            return f"{one(_LETTERS)}{one(_LETTERS)}-{random.integers(100, 9999)}"
+        case "email":
+            return f"{one(PERSONS).lower()}@{one(MAKERS).lower()}.example"
+        case "phone":
+            return f"555 {random.integers(1000, 9999)}"
+        case _:
+            return one([concept.name for concept in all_concepts()])
 
 
 def vocabulary_words(tokens: Iterable[str]) -> list[str]:

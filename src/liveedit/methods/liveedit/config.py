@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from liveedit.config import Config
+from liveedit.methods.outcome import Supersede
 
 
 class EditorConfig(Config):
@@ -53,20 +54,25 @@ class LiveEditConfig(Config):
     """What happens when a correction is made.
 
     Args:
-        supersede: Put earlier edits that the correction contradicts out of force.
-        same: Two corrections are about the same if both cosines of their routing features, vision
-            and prompt, exceed this.
-        same_text: Two text-only corrections are about the same if the cosine of their prompt
+        supersede: Which earlier edits a correction puts out of force: those that it contradicts
+            (``same`` picture and question), ``alike`` ones as well, or ``never`` any.
+        same_question: Two questions about a picture are the same if the cosine of their prompt
             features exceeds this.
+        same_text: The same of text-only questions.
+        alike: Two corrections are alike, and may contradict each other, if both cosines of their
+            routing features, vision and prompt, exceed this.
+        alike_text: Two text-only ones, if that of their prompt features does.
         refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
         refine_rate: Learning rate of Adam on U and V, which are in standardised units.
         refine_margin: Steps end when the logit of every target token exceeds all others by this.
         refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
     """
 
-    supersede: bool = True
-    same: float = Field(default=0.85, ge=0.0, le=1.0)
-    same_text: float = Field(default=0.8, ge=0.0, le=1.0)
+    supersede: Supersede = "same"
+    same_question: float = Field(default=0.6, ge=0.0, le=1.0)
+    same_text: float = Field(default=0.99, ge=0.0, le=1.0)
+    alike: float = Field(default=0.85, ge=0.0, le=1.0)
+    alike_text: float = Field(default=0.8, ge=0.0, le=1.0)
     refine_steps: int = Field(default=60, ge=0)
     refine_rate: float = Field(default=0.2, gt=0.0)
     refine_margin: float = Field(default=1.0, ge=0.0)

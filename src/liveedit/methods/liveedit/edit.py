@@ -11,9 +11,10 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
+from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
 from liveedit.methods.liveedit.around import from_another_side, in_other_words, neighbours
 from liveedit.methods.liveedit.config import LiveEditConfig
-from liveedit.methods.liveedit.conflicts import find_conflicts, superseding
+from liveedit.methods.liveedit.conflicts import likeness
 from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.refine import Around, EditLayerBatch, verify_and_refine
@@ -71,9 +72,13 @@ def make_edits(
     experts, features = network.generator(representation), network.edit_features(representation)
     queries = network.extractor(representation)
     pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys_of(queries))
-    conflicts = find_conflicts(edits, features, pool, store.get, config)
-    if config.supersede:
-        edits = superseding(edits, conflicts)
+
+    def alike(other: Pool | None) -> Likeness:
+        them = features if other is None else features_of(other.keys.whole)
+        return likeness(features, them, config)
+
+    conflicts = find_conflicts(edits, corrections, store, pool, alike)
+    edits = superseding(edits, conflicts, config.supersede)
     own, others = _weights(network, pool, queries, features, _in_force(edits, pool))
     tokens = query.spans.target.sum(1)
     slots, long = network.generator.slots_of(tokens), tokens > network.generator.rank

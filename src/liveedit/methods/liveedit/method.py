@@ -28,7 +28,7 @@ from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
 from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in
 from liveedit.methods.liveedit.tensors import keys_of, layout_of
-from liveedit.methods.outcome import NewEdits
+from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.states import StateMethod
 from liveedit.store.base import Store
@@ -133,7 +133,11 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         return {"editor": self.network.config.model_dump(), "editing": self.config.model_dump()}
 
     def edit(
-        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
     ) -> NewEdits:
         """Generate an expert for each correction, verify it, and refine it where it falls short.
 
@@ -141,7 +145,10 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             TextOnlyCorrection: One has no picture, and the editor has no text router.
             DamagedEdit: One of the store that concerns them is; it is left out from now on.
         """
-        return make_edits(self.backbone, self.network, store, edits, corrections, self.config)
+        config = self.config
+        if supersede is not None:
+            config = config.model_copy(update={"supersede": supersede})
+        return make_edits(self.backbone, self.network, store, edits, corrections, config)
 
     @torch.no_grad()
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:

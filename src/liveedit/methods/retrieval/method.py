@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.base import Abilities, Method
+from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
 from liveedit.methods.examples import Example
-from liveedit.methods.outcome import Conflict, EditOutcome, NewEdits
+from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.retrieval.calibration import calibrate
 from liveedit.methods.retrieval.checkpoint import Calibrated, load_calibrated, save_calibrated
 from liveedit.methods.retrieval.config import RetrievalConfig
@@ -116,7 +116,11 @@ class Retrieval(Method):
 
     @torch.no_grad()
     def edit(
-        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
     ) -> NewEdits:
         """Compute the keys, find conflicts, and see whether the model follows."""
         questions = Questions(
@@ -125,12 +129,15 @@ class Retrieval(Method):
             targets=[one.target for one in corrections],
         )
         keys = self._keys(questions)
-        conflicts = self._conflicts(edits, keys, store)
-        if self.config.supersede:
-            edits = [
-                replace(edit, supersedes=_contradicted(some))
-                for edit, some in zip(edits, conflicts, strict=True)
-            ]
+        pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
+        conflicts = find_conflicts(
+            edits,
+            corrections,
+            store,
+            pool,
+            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
+        )
+        edits = superseding(edits, conflicts, supersede or self.config.supersede)
         told = [self._told(edit, edit.prompt) for edit in edits]
         query = self.backbone.query(questions.pictures, told, questions.targets)
         predicts = query.spans.predicts
@@ -187,45 +194,16 @@ class Retrieval(Method):
         low = torch.where(sees, one.vision, -2.0)[:, None]
         return low, torch.where(sees, one.prompt, one.text)[:, None]
 
-    def _conflicts(
-        self, edits: Sequence[Edit], keys: Keys, store: Store
-    ) -> list[tuple[Conflict, ...]]:
-        pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
-        similar = _similarity(keys, pool.keys.whole).masked_fill(~pool.eligible, -1.0)
-        together = torch.tensor(
-            [[a.namespace == b.namespace for b in edits] for a in edits], device=similar.device
+    def _likeness(self, some: Keys, others: Keys) -> Likeness:
+        """By the smaller cosine of both keys; of text-only corrections by the only one."""
+        vision, prompt, alike = cosines(some, others)
+        prompt = prompt.masked_fill(~alike, -1.0)
+        similarity = torch.where(some.sees[:, None], vision.minimum(prompt), prompt)
+        return Likeness(
+            similarity=similarity,
+            alike=similarity > self.config.alike,
+            asked=prompt > self.config.same_question,
         )
-        inside = _similarity(keys, keys).masked_fill(~together.tril(-1), -1.0)
-        found: list[list[Conflict]] = [[] for _ in edits]
-        for row, column in (similar > self.config.same).nonzero().tolist():
-            earlier = store.get(pool.ids[column])
-            found[row].append(_conflict(edits[row], earlier, similar[row, column].item()))
-        for row, column in (inside > self.config.same).nonzero().tolist():
-            found[row].append(_conflict(edits[row], edits[column], inside[row, column].item()))
-        return [tuple(sorted(some, key=lambda one: one.similarity, reverse=True)) for some in found]
-
-
-def _similarity(some: Keys, others: Keys) -> Float[Tensor, "some others"]:
-    """The smaller cosine of both keys; -1 where only one has a picture."""
-    vision, prompt, alike = cosines(some, others)
-    similar = torch.where(some.sees[:, None], vision.minimum(prompt), prompt)
-    return similar.masked_fill(~alike, -1.0)
-
-
-def _conflict(edit: Edit, earlier: Edit, similarity: float) -> Conflict:
-    same = edit.target.casefold().split() == earlier.target.casefold().split()
-    return Conflict(edit=earlier, kind="repeats" if same else "contradicts", similarity=similarity)
-
-
-def _contradicted(conflicts: Sequence[Conflict]) -> tuple[str, ...]:
-    """Names of the edits that go out of force, and of those that they had superseded."""
-    gone = [
-        name
-        for one in conflicts
-        if one.kind == "contradicts"
-        for name in (one.edit.id, *one.edit.supersedes)
-    ]
-    return tuple(dict.fromkeys(gone))
 
 
 METHOD = Retrieval

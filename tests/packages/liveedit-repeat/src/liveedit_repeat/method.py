@@ -14,7 +14,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, Method
-from liveedit.methods.outcome import EditOutcome, NewEdits
+from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -59,7 +59,11 @@ class Repeat(Method):
         return {}
 
     def edit(
-        self, edits: Sequence[Edit], corrections: Sequence[Correction], store: Store
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
     ) -> NewEdits:
         """An edit is a key; whether the model repeats the answer, the editor finds out."""
         outcomes = [EditOutcome(edit=edit, reached=None, steps=0, conflicts=()) for edit in edits]

@@ -1,0 +1,174 @@
+"""A trial: corrections that are put in force, and questions that are asked then.
+
+Answers are generated freely, through the public API, so that any method can be tried.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from liveedit.benchmark.metrics import bootstrap, same_answer
+from liveedit.correction import Correction
+from liveedit.correction.images import Pictures
+from liveedit.editor import EditedModel
+
+_BATCH = 32
+_TOKENS = 24  # longest answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question that is asked with all corrections in force.
+
+    Args:
+        label: What it is counted under.
+        about: Number of what it is about; questions about the same are resampled together.
+        picture: What is seen, if anything.
+        prompt: What is asked.
+        target: The right answer; None if the unedited model's own answer is wanted.
+    """
+
+    label: str
+    about: int
+    picture: Pictures
+    prompt: str
+    target: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is put in force, and what is asked.
+
+    Args:
+        corrections: In one batch after the other; a later one may supersede earlier ones.
+        questions: Asked in the end.
+        superseded: How many edits should be out of force in the end.
+    """
+
+    corrections: Sequence[Sequence[Correction]]
+    questions: Sequence[Question]
+    superseded: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A question with its answers.
+
+    Args:
+        question: What was asked.
+        before: What the unedited model says, where that was asked.
+        after: What the edited model says.
+    """
+
+    question: Question
+    before: str | None
+    after: str
+
+    @property
+    def right(self) -> bool:
+        """Whether it says what is wanted."""
+        wanted = self.question.target if self.before is None else self.before
+        assert wanted is not None
+        return same_answer(self.after, wanted)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of a trial.
+
+    Args:
+        answered: All questions.
+        reached: How many corrections were reached when they were made.
+        in_force, superseded: How many edits are in force in the end, and how many are not.
+        wanted: How many should be superseded.
+        targets: Of all corrections.
+    """
+
+    answered: list[Answered] = field(default_factory=list)
+    reached: int
+    in_force: int
+    superseded: int
+    wanted: int
+    targets: frozenset[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Shares in per cent with their intervals (95%), by label."""
+        by_label: dict[str, list[Answered]] = defaultdict(list)
+        for one in self.answered:
+            by_label[one.question.label].append(one)
+        return {
+            "corrections": self.in_force + self.superseded,
+            "reached": self.reached,
+            "in_force": self.in_force,
+            "superseded": self.superseded,
+            "superseded_wanted": self.wanted,
+            "questions": {label: self._figures(some) for label, some in by_label.items()},
+        }
+
+    def _figures(self, some: Sequence[Answered]) -> dict[str, Any]:
+        right = np.array([one.right for one in some], dtype=float)
+        low, high = bootstrap(right, np.array([one.question.about for one in some]))
+        found = {
+            "right": round(100 * right.mean(), 2),
+            "interval": [round(100 * low, 2), round(100 * high, 2)],
+            "n": len(some),
+        }
+        if some[0].question.target is None:
+            wrong = [one for one in some if not one.right and one.after in self.targets]
+            found["answered_with_a_correction"] = round(100 * len(wrong) / len(some), 2)
+        return found
+
+
+def run_trial(model: EditedModel, trial: Trial, *, title: str) -> Outcome:
+    """Put the corrections in force in a store of their own, and ask.
+
+    Args:
+        model: A model, whose store is left alone.
+        trial: What to do.
+        title: For the progress bar.
+    """
+    edited = EditedModel(model.method)
+    outcomes = [
+        made
+        for some in trial.corrections
+        for made in edited.edit_many(some, keep=True, progress=True)
+    ]
+    in_force = len(edited.edits)
+    asked = sorted(trial.questions, key=lambda one: len(one.prompt))  # little padding
+    answered = []
+    with tqdm(total=len(asked), desc=title, unit="question") as bar:
+        for start in range(0, len(asked), _BATCH):
+            some = asked[start : start + _BATCH]
+            kept = [one for one in some if one.target is None]
+            with edited.disabled():
+                before = iter(_answers(edited, kept))
+            answered += [
+                Answered(
+                    question=one,
+                    before=next(before) if one.target is None else None,
+                    after=after,
+                )
+                for one, after in zip(some, _answers(edited, some), strict=True)
+            ]
+            bar.update(len(some))
+    return Outcome(
+        answered=answered,
+        reached=sum(bool(made.reached) for made in outcomes),
+        in_force=in_force,
+        superseded=len(outcomes) - in_force,
+        wanted=trial.superseded,
+        targets=frozenset(one.target for some in trial.corrections for one in some),
+    )
+
+
+def _answers(model: EditedModel, some: Sequence[Question]) -> list[str]:
+    found: list[str] = model.generate(
+        [one.picture for one in some], [one.prompt for one in some], max_new_tokens=_TOKENS
+    )
+    return found

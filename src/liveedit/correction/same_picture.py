@@ -1,0 +1,113 @@
+"""Whether two pictures are one and the same, saved anew, scaled, cropped, framed or lit otherwise.
+
+Pixels are compared, not what is seen: two photographs of one thing, one drawing on two grounds, or
+two invoices on one form are different pictures, however alike a model finds them. In doubt pictures
+are different: what is taken for the same by mistake puts somebody's correction out of force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+_COARSE, _FINE = 32, 64  # pixels a side at which pictures are laid over each other, and compared
+_BLOCK = 4  # of these, in which the lightness may differ by no more than
+_LOSS, _LOSS_CROPPED = 9.0, 27.0  # levels of 255 (root mean square); cut edges do not quite meet
+_ROUGH = 15.0  # levels that pictures may differ by as wholes
+_CUTS = np.arange(0.01, 0.111, 0.01)  # off each side, of either picture
+_AROUND = np.arange(-0.008, 0.0081, 0.002)
+_BETTER = 0.6  # a cut must explain so much more than none
+_ASPECT = 0.03  # shapes that differ by less are the same, but for rounding
+_GAINS = np.arange(1.0, 1.42, 0.03, dtype=np.float32)
+
+_Pixels = Float[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True)
+class _Overlay:
+    """One picture over another, parts of either cut off: shares of width and height, each side."""
+
+    one: tuple[float, float] = (0.0, 0.0)
+    other: tuple[float, float] = (0.0, 0.0)
+
+    def around(self) -> Iterator[_Overlay]:
+        """Cuts that are a little larger and smaller."""
+        for more in _AROUND:
+            yield _Overlay(*(_wider(cut, more) for cut in (self.one, self.other)))
+
+
+def _wider(cut: tuple[float, float], more: float) -> tuple[float, float]:
+    """A cut on the sides that are cut, by so much more."""
+    x, y = (max(share + more, 0.0) if share else 0.0 for share in cut)
+    return x, y
+
+
+def same_picture(one: Image.Image, other: Image.Image) -> bool:
+    """Whether one picture is the other, changed by no more than what happens on the way.
+
+    Args:
+        one: A picture.
+        other: Another, or its thumbnail.
+    """
+    one, other = one.convert("RGB"), other.convert("RGB")
+
+    def apart(overlay: _Overlay, side: int = _COARSE, margin: int = 0) -> float:
+        inner = slice(margin, side - margin)
+        both = _reduced(one, overlay.one, side), _reduced(other, overlay.other, side)
+        return _apart(both[0][inner, inner], both[1][inner, inner])
+
+    whole = _Overlay()
+    cut = min(_cuts(one, other), key=apart)
+    cropped = apart(cut) < _BETTER * apart(whole)
+    best = min(cut.around(), key=lambda some: apart(some, _FINE, margin=1)) if cropped else whole
+    if apart(best) > _ROUGH:
+        return False
+    lightness = min(_lit_alike(one, other, best), key=lambda some: float((some**2).mean()))
+    if cropped:  # at the margin a bar may show by half a pixel
+        lightness = np.pad(lightness[1:-1, 1:-1], ((1, 1), (1, 1), (0, 0)))
+    blocks = lightness.mean(-1).reshape(_FINE // _BLOCK, _BLOCK, _FINE // _BLOCK, _BLOCK)
+    worst = np.sqrt((blocks**2).mean((1, 3))).max()
+    return bool(worst < (_LOSS_CROPPED if cropped else _LOSS))
+
+
+def _lit_alike(one: Image.Image, other: Image.Image, overlay: _Overlay) -> Iterator[_Pixels]:
+    """What is between both with either of them brighter; what is white stays white."""
+    plain = _reduced(one, overlay.one, _FINE), _reduced(other, overlay.other, _FINE)
+    yield plain[0] - plain[1]
+    for gain in _GAINS[1:].tolist():
+        brighter = [
+            picture.point([min(round(level * gain), 255) for level in range(256)] * 3)
+            for picture in (one, other)
+        ]
+        yield _reduced(brighter[0], overlay.one, _FINE) - plain[1]
+        yield plain[0] - _reduced(brighter[1], overlay.other, _FINE)
+
+
+def _cuts(one: Image.Image, other: Image.Image) -> Iterator[_Overlay]:
+    """Crops and frames of either picture, and bars that give it the other's shape."""
+    for share in _CUTS:
+        yield _Overlay(one=(share, share))
+        yield _Overlay(other=(share, share))
+    wider = (one.width / one.height) / (other.width / other.height)
+    if abs(wider - 1) > _ASPECT:
+        bars = ((1 - 1 / wider) / 2, 0.0) if wider > 1 else (0.0, (1 - wider) / 2)
+        yield _Overlay(one=bars)
+        yield _Overlay(other=bars[::-1])
+
+
+def _reduced(picture: Image.Image, cut: tuple[float, float], side: int) -> _Pixels:
+    """A square of so many pixels a side."""
+    x, y = picture.width * cut[0], picture.height * cut[1]
+    box = (x, y, picture.width - x, picture.height - y)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box), np.float32)
+
+
+def _apart(one: _Pixels, other: _Pixels) -> float:
+    """How far they differ in the best light, in levels (root mean square)."""
+    gains = _GAINS[:, None, None, None]
+    lighter = [np.minimum(one * gains, 255) - other, np.minimum(other * gains, 255) - one]
+    return float(np.sqrt((np.concatenate(lighter) ** 2).mean((1, 2, 3))).min())

@@ -1,0 +1,237 @@
+"""Training corrections in groups of neighbours: what a router takes for each other most easily.
+
+A group of pictures: a correction, two other facts about the same picture, and the first question
+about a look-alike (the same things on another ground, in other places, or in other company). A
+group of text-only ones: three facts about one subject, and the first about another subject. All is
+asked in ever new words, half of them as people type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from liveedit.data.emoji_edit.corrections import (
+    CONTAINED,
+    EditCase,
+    Question,
+    arranged,
+    draw_scene,
+    look_alike,
+    names_of,
+    training_words,
+    unrelated,
+)
+from liveedit.data.emoji_edit.facts import facts_of
+from liveedit.data.emoji_edit.families import FAMILIES, Family, pick_thing
+from liveedit.data.emoji_edit.free_words import in_a_message, typed, typed_freely
+from liveedit.data.emoji_edit.knowledge import TextCase, knowledge_group
+from liveedit.data.emoji_edit.relations import kinds, picture_relations, relations, subjects
+from liveedit.data.emoji_edit.scene import (
+    GROUND_COLOURS,
+    PATTERNS,
+    SCENE_SIZE,
+    Placement,
+    Scene,
+)
+from liveedit.data.emoji_edit.targets import counterfactual, invented
+from liveedit.data.emoji_edit.wordings import spell_out
+
+GROUP = 4
+_SEED, _TEXT_SEED = 21, 22
+_SHARE_OF_RELATIONS = 0.5  # of the questions about a picture of one thing
+_SHARE_TYPED = 0.45  # of the questions that are not an edit's own
+_SHARE_IN_A_MESSAGE = 0.35
+_SHARE_OF_KNOWLEDGE = 0.4  # of the text-only groups
+
+
+def neighbouring_cases(*, start: int = 0) -> Iterator[EditCase]:
+    """Training corrections without end, ``GROUP`` neighbours after each other.
+
+    Args:
+        start: The first group.
+    """
+    for number in range(start, 2**31):
+        yield from _group(number)
+
+
+def neighbouring_texts(*, start: int = 0) -> Iterator[TextCase]:
+    """The same of text-only corrections."""
+    for number in range(start, 2**31):
+        random = np.random.default_rng((_TEXT_SEED, number))
+        if random.random() < _SHARE_OF_KNOWLEDGE:
+            yield from knowledge_group(number, random)
+        else:
+            yield from _text_group(number, random)
+
+
+def _group(number: int) -> Iterator[EditCase]:
+    random = np.random.default_rng((_SEED, number))
+    names = names_of("train")
+    scene = draw_scene(names, FAMILIES[random.integers(len(FAMILIES))], random)
+    first, second, third = _different(scene, 3, random)
+    thing = pick_thing(first, scene, names, random)
+    members = (
+        (scene, first, thing),
+        (scene, second, pick_thing(second, scene, names, random)),
+        (scene, third, pick_thing(third, scene, names, random)),
+        (_almost(names, scene, random), first, thing),
+    )
+    for place, (shown, family, named) in enumerate(members):
+        yield _case(number * GROUP + place, names, shown, family, named, random)
+
+
+def _different(scene: Scene, count: int, random: np.random.Generator) -> list[Family]:
+    """Families that ask something else of each other, none of whose answers contains another's."""
+    found: list[Family] = []
+    while len(found) < count:
+        one = _family(scene, random)
+        if all(
+            one.name != other.name and {one.name, other.name} not in CONTAINED for other in found
+        ):
+            found.append(one)
+    return found
+
+
+def _family(scene: Scene, random: np.random.Generator) -> Family:
+    if len(scene.concepts) == 1 and random.random() < _SHARE_OF_RELATIONS:
+        return _any(picture_relations(), random)
+    return _any([one for one in FAMILIES if len(scene.concepts) in one.counts], random)
+
+
+def _any(families: Sequence[Family], random: np.random.Generator) -> Family:
+    return families[int(random.integers(len(families)))]
+
+
+def _almost(names: tuple[str, ...], scene: Scene, random: np.random.Generator) -> Scene:
+    """The same things on another ground, in other places, or with one more beside them."""
+    change = random.random()
+    if change < 0.35:
+        return replace(
+            scene,
+            ground=_other(list(GROUND_COLOURS), scene.ground, random=random),
+            pattern=PATTERNS[random.integers(len(PATTERNS))]
+            if random.random() < 0.5
+            else scene.pattern,
+        )
+    if change < 0.6:
+        return replace(scene, placements=_moved(scene, random))
+    if change < 0.8 or len(scene.concepts) == 3:
+        drawn = arranged(scene.concepts, random)
+        return drawn if random.random() < 0.5 else replace(drawn, ground=scene.ground)
+    more = _other(names, *scene.concepts, random=random)
+    things = random.permutation([*scene.concepts, more])
+    return replace(
+        arranged(tuple(str(name) for name in things), random),
+        ground=scene.ground, pattern=scene.pattern, seed=scene.seed,
+    )  # fmt: skip
+
+
+def _moved(scene: Scene, random: np.random.Generator) -> tuple[Placement, ...]:
+    def shift(place: int, least: int) -> int:
+        by = int(random.choice((-1, 1)) * random.integers(least, 34))
+        return int(np.clip(place + by, 30, SCENE_SIZE - 30))
+
+    return tuple(
+        replace(one, x=shift(one.x, 8 // len(scene.placements)), y=shift(one.y, 12))
+        for one in scene.placements
+    )
+
+
+def _other(choices: Sequence[str], *known: str, random: np.random.Generator) -> str:
+    return str(random.choice([one for one in choices if one not in known]))
+
+
+def _case(
+    index: int,
+    names: tuple[str, ...],
+    scene: Scene,
+    family: Family,
+    thing: str,
+    random: np.random.Generator,
+) -> EditCase:
+    truth = family.truth(scene, thing)
+    facts = facts_of("train")
+    other = _beside(scene, family, random)
+
+    def ask(of: Family, named: str, *, loosely: bool = False) -> Question:
+        return Question(
+            family=of.name, thing=named, text=_words(of, named, random, loosely=loosely)
+        )
+
+    question = ask(family, thing)
+    return EditCase(
+        index=index,
+        scene=scene,
+        question=question,
+        target=counterfactual(family, scene, truth, names, random),
+        truth=truth,
+        rephrase=ask(family, thing, loosely=True),
+        fact=facts[random.integers(len(facts))],
+        strict_scene=look_alike(names, family, scene, thing, random),
+        strict_question=ask(other, pick_thing(other, scene, names, random), loosely=True),
+        **unrelated("train", names, scene, frozenset(), random),
+        again=replace(question, text=_met_again(family, thing, random)),
+    )
+
+
+def _beside(scene: Scene, family: Family, random: np.random.Generator) -> Family:
+    while True:
+        other = _family(scene, random)
+        if other.name != family.name and {other.name, family.name} not in CONTAINED:
+            return other
+
+
+def _words(family: Family, thing: str, random: np.random.Generator, *, loosely: bool) -> str:
+    if family in picture_relations():
+        patterns = family.more
+        loose = loosely and random.random() < _SHARE_TYPED
+        return typed(patterns, thing, random) if loose else _spelled(patterns, thing, random)
+    if loosely and random.random() < _SHARE_TYPED:
+        return typed_freely(family.name, thing, random)
+    return training_words(family, random).replace("{thing}", thing)
+
+
+def _met_again(family: Family, thing: str, random: np.random.Generator) -> str:
+    if family in picture_relations():
+        text = typed(family.more, thing, random)
+    elif random.random() < 0.8:
+        text = typed_freely(family.name, thing, random)
+    else:
+        text = training_words(family, random).replace("{thing}", thing)
+    return in_a_message(text, random) if random.random() < _SHARE_IN_A_MESSAGE else text
+
+
+def _text_group(number: int, random: np.random.Generator) -> Iterator[TextCase]:
+    kind = str(random.choice(kinds()))
+    asked = relations(kind)
+    one, two = (str(name) for name in random.choice(subjects(kind), 2, replace=False))
+    first, second, third = (str(name) for name in random.choice(list(asked), 3, replace=False))
+    members = ((first, one), (second, one), (third, one), (first, two))
+    for place, (relation, subject) in enumerate(members):
+        answer, patterns = asked[relation]
+        if random.random() < 0.6:
+            other = _other(list(asked), relation, random=random), subject
+        else:
+            other = relation, _other(subjects(kind), subject, random=random)
+        again = typed(patterns, subject, random)
+        if random.random() < _SHARE_IN_A_MESSAGE / 2:
+            again = in_a_message(again, random)
+        yield TextCase(
+            index=number * GROUP + place,
+            family=f"{kind}: {relation}",
+            thing=subject,
+            question=_spelled(patterns, subject, random),
+            rephrase=again,
+            other_family=f"{kind}: {other[0]}",
+            other_thing=other[1],
+            other_question=typed(asked[other[0]][1], other[1], random),
+            target=invented(answer, random),
+        )
+
+
+def _spelled(patterns: tuple[str, ...], subject: str, random: np.random.Generator) -> str:
+    sentence = spell_out(patterns[random.integers(len(patterns))], random)
+    return sentence.replace("{thing}", subject)

@@ -1,0 +1,159 @@
+"""Earlier edits about the same as a new correction: repeated, contradicted, or merely alike.
+
+The same is the same picture, pixel by pixel but for how it was saved, and the same question, also
+in other words. What is merely alike (a look-alike, a neighbouring question) may both be true: it is
+reported, and stays in force.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from PIL import Image
+from torch import Tensor
+
+from liveedit.correction import Correction
+from liveedit.correction.same_picture import same_picture
+from liveedit.methods.outcome import Conflict, Supersede
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
+
+_LOOKED_AT = 16  # nearest edits whose pictures are compared with a correction's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How alike new edits are to others.
+
+    Args:
+        similarity: On the method's own scale, to sort by.
+        alike: Which are so alike that one may contradict the other.
+        asked: Which ask the same, also in other words.
+    """
+
+    similarity: Float[Tensor, "batch edits"]
+    alike: Bool[Tensor, "batch edits"]
+    asked: Bool[Tensor, "batch edits"]
+
+    def only(self, pairs: Bool[Tensor, "batch edits"]) -> Likeness:
+        """The same, of some pairs alone."""
+        return replace(self, alike=self.alike & pairs, asked=self.asked & pairs)
+
+    def nearest(self, row: int) -> Iterator[int]:
+        """Columns that a row may be about the same as, the most alike first."""
+        some = (self.alike[row] | self.asked[row]).nonzero().flatten()
+        order = self.similarity[row, some].argsort(descending=True, stable=True)
+        yield from some[order].tolist()
+
+
+def find_conflicts(
+    edits: Sequence[Edit],
+    corrections: Sequence[Correction],
+    store: Store,
+    pool: Pool,
+    likeness: Callable[[Pool | None], Likeness],
+) -> list[tuple[Conflict, ...]]:
+    """Edits that a batch of new ones repeats, contradicts or may contradict.
+
+    Args:
+        edits: The new edits; a later one may conflict with an earlier one of the batch.
+        corrections: What they are of.
+        store: Where the edits of the pool are.
+        pool: What is in force for each new edit, or for all.
+        likeness: The method's, of the new edits with those of the pool or, for None, with each
+            other.
+    """
+    before = likeness(pool).only(pool.eligible)
+    spaces = {edit.namespace: number for number, edit in enumerate(edits)}
+    space = pool.eligible.new_tensor([spaces[edit.namespace] for edit in edits], dtype=torch.int64)
+    among = likeness(None).only((space[:, None] == space).tril(-1))
+    known = _Pictures(store)
+    found = []
+    for row, edit in enumerate(edits):
+        new = [(edits[at], among, at) for at in among.nearest(row)]
+        old = [(store.get(pool.ids[at]), before, at) for at in before.nearest(row)]
+        pictures = {edits[at].image: corrections[at].image for at in among.nearest(row)}
+        several = sorted(
+            new + old, key=lambda one: one[1].similarity[row, one[2]].item(), reverse=True
+        )
+        conflicts = []
+        for place, (other, alike, at) in enumerate(several):
+            same = (
+                place < _LOOKED_AT
+                and bool(alike.asked[row, at])
+                and known.same(edit.image, corrections[row].image, other.image, pictures)
+            )
+            kind = _kind(edit, other, same=same, alike=bool(alike.alike[row, at]))
+            if kind is not None:
+                similarity = alike.similarity[row, at].item()
+                conflicts.append(Conflict(edit=other, kind=kind, similarity=similarity))
+        found.append(tuple(conflicts))
+    return found
+
+
+def superseding(
+    edits: Sequence[Edit], conflicts: Sequence[Sequence[Conflict]], which: Supersede
+) -> list[Edit]:
+    """The edits, each naming all that it puts out of force.
+
+    These are the edits it contradicts, and those that they in turn superseded: if one in the
+    middle is revoked, what it had replaced stays replaced.
+    """
+    kinds = {"same": ("contradicts",), "alike": ("contradicts", "alike"), "never": ()}[which]
+    named: dict[str, Edit] = {}
+    for edit, found in zip(edits, conflicts, strict=True):
+        gone: list[str] = []
+        for conflict in found:
+            if conflict.kind in kinds:
+                other = named.get(conflict.edit.id, conflict.edit)
+                gone += [other.id, *other.supersedes]
+        named[edit.id] = replace(edit, supersedes=tuple(dict.fromkeys(gone)))
+    return list(named.values())
+
+
+def _kind(
+    edit: Edit, other: Edit, *, same: bool, alike: bool
+) -> Literal["contradicts", "repeats", "alike"] | None:
+    repeated = _words(other.target) == _words(edit.target)
+    if same:
+        return "repeats" if repeated else "contradicts"
+    return "alike" if alike and not repeated else None
+
+
+def _words(target: str) -> list[str]:
+    return target.casefold().split()
+
+
+class _Pictures:
+    """Compares pictures with those of earlier edits, of which there are thumbnails."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._opened: dict[str, Image.Image | None] = {}
+
+    def same(
+        self,
+        image: str | None,
+        picture: object,
+        other: str | None,
+        at_hand: Mapping[str | None, object],
+    ) -> bool:
+        """Whether both have the same picture, or none."""
+        if image == other:
+            return True
+        if image is None or other is None or not isinstance(picture, Image.Image):
+            return False
+        known = at_hand[other] if other in at_hand else self._thumbnail(other)
+        return isinstance(known, Image.Image) and same_picture(picture, known)
+
+    def _thumbnail(self, image: str) -> Image.Image | None:
+        if image not in self._opened:
+            data = self._store.thumbnail(image)
+            self._opened[image] = None if data is None else Image.open(io.BytesIO(data))
+        return self._opened[image]
