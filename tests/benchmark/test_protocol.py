@@ -121,7 +121,7 @@ def ask(
     states = model.backbone.states(query)
     # all but the end of the answer
     after, before = (
-        model.method.target_logits(query, states, pool).argmax(1)[:-1]
+        model.method.target_logits(query, states, pool, [image]).argmax(1)[:-1]
         for pool in (model._pool(), model.store.pool(()))
     )
     tokens = query.input_ids[query.spans.target][:-1]

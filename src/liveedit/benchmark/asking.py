@@ -145,7 +145,9 @@ class FromStates(Asking):
             for some in torch.arange(len(probes.expected)).split(BATCH):
                 batch = probes.batch(some)
                 parts.append(self.method.features(batch.states, batch.spans(self.backbone)))
-            self._features[id(probes)] = self.method.join(parts)
+            self._features[id(probes)] = self.method.seeing(
+                self.method.join(parts), lambda row: questions_of(probes, [row]).pictures[0]
+            )
         return self._features[id(probes)]
 
     def _edited(self, probes: Probes, rows: Rows, change: StateChange) -> list[Outcome]:

@@ -7,18 +7,16 @@ reported, and stays in force.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
-from PIL import Image
 from torch import Tensor
 
 from liveedit.correction import Correction
-from liveedit.correction.same_picture import same_picture
+from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.outcome import Conflict, Supersede
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -73,12 +71,12 @@ def find_conflicts(
     spaces = {edit.namespace: number for number, edit in enumerate(edits)}
     space = pool.eligible.new_tensor([spaces[edit.namespace] for edit in edits], dtype=torch.int64)
     among = likeness(None).only((space[:, None] == space).tril(-1))
-    known = _Pictures(store)
+    stated = {edit.image: one.image for edit, one in zip(edits, corrections, strict=True)}
+    known = KnownPictures(store.thumbnail, stated)
     found = []
     for row, edit in enumerate(edits):
         new = [(edits[at], among, at) for at in among.nearest(row)]
         old = [(store.get(pool.ids[at]), before, at) for at in before.nearest(row)]
-        pictures = {edits[at].image: corrections[at].image for at in among.nearest(row)}
         several = sorted(
             new + old, key=lambda one: one[1].similarity[row, one[2]].item(), reverse=True
         )
@@ -87,7 +85,7 @@ def find_conflicts(
             same = (
                 place < _LOOKED_AT
                 and bool(alike.asked[row, at])
-                and known.same(edit.image, corrections[row].image, other.image, pictures)
+                and known.same(edit.image, corrections[row].image, other.image)
             )
             kind = _kind(edit, other, same=same, alike=bool(alike.alike[row, at]))
             if kind is not None:
@@ -128,32 +126,3 @@ def _kind(
 
 def _words(target: str) -> list[str]:
     return target.casefold().split()
-
-
-class _Pictures:
-    """Compares pictures with those of earlier edits, of which there are thumbnails."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._opened: dict[str, Image.Image | None] = {}
-
-    def same(
-        self,
-        image: str | None,
-        picture: object,
-        other: str | None,
-        at_hand: Mapping[str | None, object],
-    ) -> bool:
-        """Whether both have the same picture, or none."""
-        if image == other:
-            return True
-        if image is None or other is None or not isinstance(picture, Image.Image):
-            return False
-        known = at_hand[other] if other in at_hand else self._thumbnail(other)
-        return isinstance(known, Image.Image) and same_picture(picture, known)
-
-    def _thumbnail(self, image: str) -> Image.Image | None:
-        if image not in self._opened:
-            data = self._store.thumbnail(image)
-            self._opened[image] = None if data is None else Image.open(io.BytesIO(data))
-        return self._opened[image]

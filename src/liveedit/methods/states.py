@@ -7,7 +7,7 @@ for all edits, and asks such a method directly.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from liveedit.backbones.query import Query
 from liveedit.backbones.spans import Spans
+from liveedit.correction.images import Pictures
 from liveedit.methods.base import Method
 from liveedit.methods.route import Route
 from liveedit.store.pool import Pool
@@ -65,6 +66,15 @@ class StateMethod(Method, Generic[Features, Change]):
     def features(self, states: Float[Tensor, "batch length width"], spans: Spans) -> Features:
         """Features of queries, from the unedited states at the edit layer."""
 
+    def seeing(self, features: Features, picture_of: Callable[[int], Pictures]) -> Features:
+        """Features with the pictures of their rows, for methods that look at them.
+
+        Args:
+            features: Of a batch.
+            picture_of: Gives the picture of a row; called only where it is looked at.
+        """
+        return features
+
     @abstractmethod
     def join(self, parts: Sequence[Features]) -> Features:
         """Features of several batches as one."""
@@ -83,7 +93,11 @@ class StateMethod(Method, Generic[Features, Change]):
 
     @torch.no_grad()
     def target_logits(
-        self, query: Query, states: Float[Tensor, "batch length width"], pool: Pool
+        self,
+        query: Query,
+        states: Float[Tensor, "batch length width"],
+        pool: Pool,
+        pictures: Sequence[Pictures] | None = None,
     ) -> Float[Tensor, "kept vocabulary"]:
         """Logits at the positions that predict the target tokens of a query (teacher forcing).
 
@@ -92,8 +106,12 @@ class StateMethod(Method, Generic[Features, Change]):
             states: The unedited states at the edit layer, as ``backbone.states`` gives them: the
                 layers below the edit layer do not run again.
             pool: The edits.
+            pictures: Those of the rows, for methods that look at them.
         """
-        route = self.route_features(self.features(states, query.spans), pool)
+        features = self.features(states, query.spans)
+        if pictures is not None:
+            features = self.seeing(features, pictures.__getitem__)
+        route = self.route_features(features, pool)
         change = self.change(route, pool)
         edited = states if change is None else change.add_to(states)
         return self.backbone.finish(

@@ -200,7 +200,8 @@ class MemoryStore(Store):
             listed = range(len(view.in_force)) if rows is None else rows.tolist()
             return {name: [held[row] for row in listed] for name, held in self._values.items()}
 
-        return self._rows.pool(view, take, partial(self.some, revoked=True), only, namespaces)
+        edits_of = partial(self.some, revoked=True)
+        return self._rows.pool(view, take, edits_of, self.thumbnail, only, namespaces)
 
     def _view(self, revision: int | None) -> RevisionView:
         if revision is not None:

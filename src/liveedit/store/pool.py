@@ -29,6 +29,7 @@ class Pool:
         eligible: Which edits may be routed to, for each query or for all.
         take: The values of some rows, by name, one tensor for each row in their order, or of all.
         edits_of: The edits of some names, as people read them.
+        thumbnail: The thumbnail of a picture by its identity, if it is kept.
         revision: The state of the store that this is.
         crowd: How many text-only edits, and how many with a picture, are eligible; where the pool
             was narrowed, in the whole of it.
@@ -41,6 +42,7 @@ class Pool:
     crowd: Int[Tensor, "queries 2"]
     take: TakeValues
     edits_of: ReadEdits
+    thumbnail: Callable[[str], bytes | None]
     revision: int = 0
     index: Index | None = None
 

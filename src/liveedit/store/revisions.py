@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
@@ -250,6 +250,7 @@ class RevisionedRows:
         view: RevisionView,
         take: TakeValues,
         edits_of: ReadEdits,
+        thumbnail: Callable[[str], bytes | None],
         only: Collection[str] | None,
         namespaces: Sequence[str],
         index: Index | None = None,
@@ -260,6 +261,7 @@ class RevisionedRows:
             view: A revision.
             take: Gives values by row.
             edits_of: Gives edits by name.
+            thumbnail: Gives thumbnails by the identity of the picture.
             only: Names of the edits that may be routed to; all in force by default.
             namespaces: The set of edits that each query is about; one for all of them.
             index: Proposes rows, if there are very many.
@@ -284,6 +286,7 @@ class RevisionedRows:
             crowd=crowd,
             take=take,
             edits_of=edits_of,
+            thumbnail=thumbnail,
             revision=view.revision,
             index=index,
         )

@@ -286,6 +286,7 @@ class SqlStore(Store):
             view,
             take,
             partial(self.some, revoked=True),
+            self.thumbnail,
             only,
             namespaces,
             self._index if indexed else None,

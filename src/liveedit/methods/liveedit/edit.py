@@ -12,10 +12,12 @@ from liveedit.backbones.base import Backbone
 from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
 from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.around import from_another_side, in_other_words, neighbours
 from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import likeness
 from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
+from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.refine import Around, EditLayerBatch, verify_and_refine
 from liveedit.methods.liveedit.representation import Representation, standardise
@@ -79,7 +81,9 @@ def make_edits(
 
     conflicts = find_conflicts(edits, corrections, store, pool, alike)
     edits = superseding(edits, conflicts, config.supersede)
-    own, others = _weights(network, pool, queries, features, _in_force(edits, pool))
+    own, others = _weights(
+        network, pool, queries, features, _in_force(edits, pool), edits, corrections
+    )
     tokens = query.spans.target.sum(1)
     slots, long = network.generator.slots_of(tokens), tokens > network.generator.rank
     reached, steps = torch.zeros_like(long), torch.zeros_like(tokens)
@@ -208,6 +212,8 @@ def _weights(
     queries: RoutingFeatures,
     edits: EditFeatures,
     in_force: Bool[Tensor, "batch experts"],
+    named: Sequence[Edit],
+    corrections: Sequence[Correction],
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
     known = features_of(pool.keys.whole)
@@ -220,7 +226,20 @@ def _weights(
     before = alike[:, : len(known.sees)] & pool.eligible
     more = (alike & in_force).sum(1, keepdim=True) - before.sum(1, keepdim=True)
     crowd = pool.crowd_of(queries.sees) + more
-    weights = network.router.route(queries, both, in_force, crowd).weights
+    count = len(known.sees)
+    stated = {edit.image: one.image for edit, one in zip(named, corrections, strict=True)}
+    pictures = KnownPictures(pool.thumbnail, stated)
+
+    def of_picture(row: int, columns: Sequence[int]) -> Sequence[bool]:
+        names = [pool.ids[column] for column in columns if column < count]
+        earlier = pool.edits_of(names)
+        images = [
+            earlier[pool.ids[at]].image if at < count else named[at - count].image for at in columns
+        ]
+        return pictures.of(corrections[row].image, images)
+
+    scores = network.router.similarities(queries, both)
+    weights = decide_nearest(network.router, scores, in_force, crowd, of_picture).weights
     among = weights[:, -len(queries.sees) :]
     own = among.diagonal().clone()
     among.fill_diagonal_(0)

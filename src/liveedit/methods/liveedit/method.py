@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.spans import Spans
 from liveedit.config import Config
 from liveedit.correction import Correction
+from liveedit.correction.images import Pictures
 from liveedit.errors import BadCheckpoint, DamagedEdit
 from liveedit.methods.base import Abilities
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
@@ -25,7 +26,7 @@ from liveedit.methods.liveedit.edit import make_edits
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
 from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
-from liveedit.methods.liveedit.routing import RoutingFeatures
+from liveedit.methods.liveedit.routing import QueryPictures, RoutingFeatures
 from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in
 from liveedit.methods.liveedit.tensors import keys_of, layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
@@ -154,7 +155,10 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
         """Hard filter by what the picture shows, soft weights by what is asked."""
         query = self.backbone.query(questions.pictures, questions.prompts)
-        features = self.features(self.backbone.states(query), query.spans)
+        features = self.seeing(
+            self.features(self.backbone.states(query), query.spans),
+            questions.pictures.__getitem__,
+        )
         near = pool.near(keys_of(features))
         return self.route_features(features, near), near
 
@@ -168,7 +172,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             histories=questions.histories,
         )
         if questions.histories is None:
-            with self.applied(query, pool):
+            with self.applied(query, pool, questions.pictures):
                 yield query
             return
         # what precedes a question changes the states that would be routed by: the question decides
@@ -177,11 +181,21 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         with self.changing(query, self.change(route, near)):
             yield query
 
-    def applied(self, query: Query, pool: Pool) -> AbstractContextManager[None]:
-        """The same for a query that is tokenised already."""
+    def applied(
+        self, query: Query, pool: Pool, pictures: Sequence[Pictures] | None = None
+    ) -> AbstractContextManager[None]:
+        """The same for a query that is tokenised already.
+
+        Args:
+            query: A batch.
+            pool: The edits.
+            pictures: Those of the rows, by which of look-alikes the very picture wins.
+        """
 
         def choose(representation: Representation) -> RoutedExperts | None:
             features = self.network.extractor(representation)
+            if pictures is not None:
+                features = self.seeing(features, pictures.__getitem__)
             left = pool
             while left.eligible.any():
                 try:
@@ -198,6 +212,13 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         """Input-side routing features."""
         states = standardise(states, self.network.scale)
         return self.network.extractor(Representation(states=states, spans=spans))
+
+    def seeing(
+        self, features: RoutingFeatures, picture_of: Callable[[int], Pictures]
+    ) -> RoutingFeatures:
+        """Features with the pictures of their rows."""
+        rows = range(len(features.sees))
+        return replace(features, pictures=QueryPictures(picture_of, rows))
 
     def join(self, parts: Sequence[RoutingFeatures]) -> RoutingFeatures:
         """Features of several batches as one."""

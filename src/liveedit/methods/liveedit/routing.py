@@ -9,16 +9,37 @@ on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from liveedit.correction.images import Pictures
 from liveedit.methods.liveedit.attention import CrossAttention
 from liveedit.methods.liveedit.representation import Representation, cut
 from liveedit.methods.route import Route
+
+
+@dataclass(frozen=True)
+class QueryPictures:
+    """Pictures of the rows of a batch, got only when they are looked at.
+
+    Args:
+        get: Gives the picture of a number.
+        rows: The number of each row.
+    """
+
+    get: Callable[[int], Pictures]
+    rows: Sequence[int]
+
+    def __getitem__(self, row: int) -> Pictures:
+        return self.get(self.rows[row])
+
+    def take(self, rows: Sequence[int]) -> QueryPictures:
+        """Those of some rows."""
+        return QueryPictures(self.get, [self.rows[row] for row in rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +63,11 @@ class RoutingFeatures(EditFeatures):
 
     Args:
         sentinel: What phi would be if the picture were the vision sentinel.
+        pictures: Gives the pictures that the rows are about, where they are at hand.
     """
 
     sentinel: Float[Tensor, "batch features"]
+    pictures: QueryPictures | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> RoutingFeatures:
         """The same done to each tensor."""
@@ -57,7 +80,8 @@ class RoutingFeatures(EditFeatures):
 
     def take(self, rows: Int[Tensor, " some"]) -> RoutingFeatures:
         """Some rows of the batch, in this order."""
-        return self.map(lambda part: part[rows])
+        pictures = None if self.pictures is None else self.pictures.take(rows.tolist())
+        return replace(self.map(lambda part: part[rows]), pictures=pictures)
 
     def rows(self, which: slice) -> RoutingFeatures:
         """Some rows of the batch."""

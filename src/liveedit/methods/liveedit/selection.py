@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtyping import Float
 from torch import Tensor
 
+from liveedit.methods.known_pictures import KnownPictures
+from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
 from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
 from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
@@ -17,11 +21,24 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
 
     Args:
         router: Decides.
-        queries: Input-side features.
+        queries: Input-side features; with pictures, of look-alikes the very picture wins.
         pool: See :meth:`liveedit.store.pool.Pool.near`.
     """
-    alike = [router.similarities(queries, features_of(part)) for part in pool.keys.parts()]
-    return router.decide(Similarities.join(alike), pool.eligible, pool.crowd_of(queries.sees))
+    alike = Similarities.join(
+        [router.similarities(queries, features_of(part)) for part in pool.keys.parts()]
+    )
+    crowd = pool.crowd_of(queries.sees)
+    pictures = queries.pictures
+    if pictures is None:
+        return router.decide(alike, pool.eligible, crowd)
+    known = KnownPictures(pool.thumbnail)
+
+    def of_picture(row: int, columns: Sequence[int]) -> Sequence[bool]:
+        names = [pool.ids[column] for column in columns]
+        edits = pool.edits_of(names)
+        return known.of(pictures[row], [edits[name].image for name in names])
+
+    return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 
 
 def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> RoutedExperts | None:

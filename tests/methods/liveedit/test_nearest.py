@@ -1,0 +1,96 @@
+"""Of look-alikes the very picture wins; nothing else changes."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from PIL import Image
+
+from liveedit.correction import pictures_identity
+from liveedit.methods.known_pictures import KnownPictures
+from liveedit.methods.liveedit.nearest import decide_nearest
+from liveedit.methods.liveedit.routing import QueryPictures, Router, Similarities
+from liveedit.store.serialization import thumbnail
+
+
+def similarities(vision: list[list[float]], *, sees: bool = True) -> Similarities:
+    rows, columns = len(vision), len(vision[0])
+    return Similarities(
+        vision=torch.tensor(vision),
+        sentinel=torch.zeros(rows, 1),
+        prompt=torch.full((rows, columns), 2.0),
+        sees=torch.full((rows, columns), sees),
+        alike=torch.ones(rows, columns, dtype=torch.bool),
+    )
+
+
+def decide(vision: list[list[float]], own: dict[int, set[int]], *, sees: bool = True):
+    """The router's own route, the nearest one, and what was asked."""
+    router, scores = Router(), similarities(vision, sees=sees)
+    everyone = torch.ones(1, len(vision[0]), dtype=torch.bool)
+    crowd = torch.full((len(vision), 1), len(vision[0]))
+    asked: list[tuple[int, tuple[int, ...]]] = []
+
+    def of_picture(row: int, columns: Sequence[int]) -> list[bool]:
+        asked.append((row, tuple(columns)))
+        return [column in own.get(row, ()) for column in columns]
+
+    plain = router.decide(scores, everyone, crowd).weights
+    return plain, decide_nearest(router, scores, everyone, crowd, of_picture).weights, asked
+
+
+def test_the_own_picture_takes_all_the_weight() -> None:
+    plain, nearest, asked = decide([[3.0, 2.5, -1.0], [1.0, -1.0, -1.0]], {0: {1}})
+    assert asked == [(0, (0, 1))], "only where several pass, the heaviest first"
+    assert plain[0, 0] > plain[0, 1] > 0
+    weight = 1 / (1 + math.exp(-2.0))
+    assert nearest[0].tolist() == pytest.approx([0, weight, 0])
+    assert torch.equal(nearest[1], plain[1])
+
+
+@pytest.mark.parametrize("own", [{}, {0: {0, 1}}])
+def test_where_pixels_decide_nothing_the_router_does(own) -> None:
+    plain, nearest, _ = decide([[3.0, 2.5, -1.0]], own)
+    assert torch.equal(plain, nearest)
+
+
+def test_several_facts_about_one_picture_share_on() -> None:
+    plain, nearest, _ = decide([[3.0, 2.5, 2.0]], {0: {0, 2}})
+    assert nearest[0, 1] == 0
+    assert (nearest[0, [0, 2]] > plain[0, [0, 2]]).all()
+    ratio = nearest[0, 0] / nearest[0, 2]
+    assert float(ratio) == pytest.approx(float(plain[0, 0] / plain[0, 2]), rel=1e-4)
+
+
+def test_text_only_questions_have_no_picture_to_look_at() -> None:
+    plain, nearest, asked = decide([[3.0, 2.5, 2.0]], {0: {1}}, sees=False)
+    assert asked == []
+    assert torch.equal(plain, nearest)
+
+
+def test_only_the_heaviest_are_looked_at() -> None:
+    _, _, asked = decide([[float(9 - n) for n in range(9)]], {})
+    assert asked == [(0, (0, 1, 2, 3))]
+
+
+def test_identical_pictures_are_told_without_looking() -> None:
+    def unasked(image: str) -> bytes:
+        raise AssertionError(image)
+
+    red, blue = (Image.new("RGB", (64, 64), colour) for colour in ("red", "blue"))
+    names = [pictures_identity(one) for one in (red, blue)]
+    assert KnownPictures(unasked).of(red, names) == [True, False]
+    smaller = red.resize((32, 32))
+    kept = {name: thumbnail(one) for name, one in zip(names, (red, blue), strict=True)}
+    assert KnownPictures(kept.get).of(smaller, names) == [True, False]
+    assert KnownPictures({}.get).of(smaller, names) == [False, False]
+    assert KnownPictures({}.get).of([red, blue], names) == [False, False]
+
+
+def test_pictures_of_a_batch_are_got_when_they_are_looked_at() -> None:
+    got: list[int] = []
+    pictures = QueryPictures(lambda row: got.append(row), range(5)).take([4, 2]).take([1])
+    assert got == []
+    assert pictures[0] is None
+    assert got == [2]
