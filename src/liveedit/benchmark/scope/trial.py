@@ -140,25 +140,21 @@ def run_trial(model: EditedModel, trial: Trial, *, title: str) -> Outcome:
         for made in edited.edit_many(some, keep=True, progress=True)
     ]
     in_force = len(edited.edits)
-    asked = sorted(trial.questions, key=lambda one: len(one.prompt))  # little padding
-    answered = []
+    asked = trial.questions
+    order = sorted(range(len(asked)), key=lambda at: len(asked[at].prompt))  # little padding
+    answered: dict[int, Answered] = {}
     with tqdm(total=len(asked), desc=title, unit="question") as bar:
         for start in range(0, len(asked), _BATCH):
-            some = asked[start : start + _BATCH]
-            kept = [one for one in some if one.target is None]
+            places = order[start : start + _BATCH]
+            some = [asked[at] for at in places]
             with edited.disabled():
-                before = iter(_answers(edited, kept))
-            answered += [
-                Answered(
-                    question=one,
-                    before=next(before) if one.target is None else None,
-                    after=after,
-                )
-                for one, after in zip(some, _answers(edited, some), strict=True)
-            ]
+                before = iter(_answers(edited, [one for one in some if one.target is None]))
+            for at, one, after in zip(places, some, _answers(edited, some), strict=True):
+                unedited = next(before) if one.target is None else None
+                answered[at] = Answered(question=one, before=unedited, after=after)
             bar.update(len(some))
     return Outcome(
-        answered=answered,
+        answered=[answered[at] for at in range(len(asked))],
         reached=sum(bool(made.reached) for made in outcomes),
         in_force=in_force,
         superseded=len(outcomes) - in_force,
