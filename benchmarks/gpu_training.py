@@ -14,7 +14,7 @@ from true_size import PAPER
 from liveedit.backbones.base import Backbone
 from liveedit.data.cached_states import CachedViews, view_states
 from liveedit.data.emoji_edit.corrections import EditCase, training_cases
-from liveedit.data.views import TAUGHT, VIEWS
+from liveedit.data.views import TAUGHT, VIEWS, Resaved
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.training.editor import EditorTraining, new_network, parameters, router_losses
 from liveedit.training.expert_losses import expert_losses
@@ -44,7 +44,10 @@ def read(backbone: Backbone, plan: Plan) -> Taught:
     """Compute states as the trainers' cache does."""
     cases = list(islice(training_cases(), plan.cached))
     shown = [VIEWS[name](case) for case in cases for name in TAUGHT]
-    scenes = {scene: picture(scene, plan.picture) for scene, _ in shown}
+    scenes = {
+        scene: picture(scene.scene if isinstance(scene, Resaved) else scene, plan.picture)
+        for scene, _ in shown
+    }
     pictures, questions = [scenes[scene] for scene, _ in shown], [asked for _, asked in shown]
     targets = [case.target for case in cases for _ in TAUGHT]
     found: dict[str, Tensor] = {}
