@@ -58,9 +58,8 @@ def calibrate(
     """Set the router's margins to where recall and silence are best together.
 
     The measure is the mean of recall (over the views that an edit concerns) and silence (over the
-    others).
-    The prompt margin is chosen with all corrections in force at once; margin and crowding as the
-    mean over groups of 1, 10, 100 and all.
+    others). The prompt margin is chosen with all corrections in force at once; margin and crowding
+    as the mean over groups of 1, 10, 100 and all.
 
     Args:
         backbone: The frozen model.

@@ -14,7 +14,7 @@ trained on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
 from liveedit.methods.liveedit.routing import RoutingFeatures
-from liveedit.training.editor import extracting, new_network, parameters
+from liveedit.training.editor import Extract, extracting, new_network, parameters
 from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
 
@@ -269,9 +269,6 @@ def routing_losses(
         "absolute": (F.softplus(-asked[own, own]) + F.softplus(asked[own, other])).mean(),
         "relative": F.cross_entropy(asked, own),
     }
-
-
-Extract = Callable[[Representation], RoutingFeatures]
 
 
 @dataclass(frozen=True)
