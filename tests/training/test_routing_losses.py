@@ -1,14 +1,20 @@
 """Routing losses against their equations written out in loops."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 import torch
 
-from liveedit.data.emoji_edit.knowledge import text_cases
-from liveedit.data.emoji_edit.neighbours import neighbouring_cases
+from liveedit.data.emoji_edit.knowledge import kind_of
+from liveedit.data.emoji_edit.neighbours import (
+    TEXT_GROUP,
+    neighbouring_cases,
+    neighbouring_texts,
+)
 from liveedit.data.views import (
+    MET_AGAIN,
     OTHER_IMAGE,
     OTHER_QUESTION,
     TAUGHT,
@@ -21,6 +27,7 @@ from liveedit.training.routing_losses import (
     Meanings,
     Relation,
     TextMeanings,
+    TextRelation,
     draw_groups,
     draw_views,
     routing_losses,
@@ -148,60 +155,105 @@ def test_relation_of_real_corrections() -> None:
 
 
 @pytest.fixture
-def text_batch() -> tuple[RoutingFeatures, RoutingFeatures, torch.Tensor, torch.Tensor]:
+def text_batch() -> tuple[RoutingFeatures, RoutingFeatures, TextRelation]:
     torch.manual_seed(4)
     views = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(EDITS)
-    own = torch.arange(len(views)) % EDITS
-    asked = torch.rand(len(views), EDITS) < 0.2
-    asked[torch.arange(len(views)), own] = views != TEXT_OTHER
-    return features(len(views), sees=False), features(EDITS, sees=False), asked, own
+    rows, own = torch.arange(len(views)), torch.arange(len(views)) % EDITS
+    about, relation, siblings = (torch.rand(len(views), EDITS) < share for share in (0.3, 0.3, 0.8))
+    about[rows, own] = torch.rand(len(views)) < 0.7
+    about[rows, own] |= views != TEXT_OTHER
+    relation[rows, own] = views != TEXT_OTHER
+    together = TextRelation(
+        own=own, asked=about & relation, about=about, relation=relation,
+        siblings=siblings | about | relation,
+    )  # fmt: skip
+    return features(len(views), sees=False), features(EDITS, sees=False), together
 
 
-def test_text_losses_equal_their_equations(text_batch) -> None:
-    queries, edits, asked, own = text_batch
-    router = Router()
-    bias = -1.0
-    router.text_bias.data.fill_(bias)
+@pytest.mark.parametrize("subject", [True, False])
+def test_text_losses_equal_their_equations(text_batch, subject) -> None:
+    queries, edits, relation = text_batch
+    router = Router(subject=subject)
+    router.text_bias.data.fill_(-1.0)
     router.prompt_bias.data.fill_(7)  # those with a picture have their own
-    losses = text_losses(queries, edits, router, asked, own)
+    if subject:
+        router.subject_bias.data.fill_(-0.5)
+    else:  # nothing is read of the subject
+        queries, edits = (replace(some, vision=0 * some.vision) for some in (queries, edits))
+    losses = text_losses(queries, edits, router, relation)
     found = {name: value.item() for name, value in losses.items()}
-    text, silence, rel, loc = [], [], [], []
-    for q in range(len(own)):
-        scores = [SCALE * float(queries.prompt[q] @ edits.prompt[e]) + bias for e in range(EDITS)]
-        others = [scores[e] for e in range(EDITS) if not asked[q, e]]
+    hard, silence, text, same, other, rel, loc = [], [], [], [], [], [], []
+    for q in range(len(relation.own)):
+        own = int(relation.own[q])
+        about = [
+            SCALE * float(queries.vision[q] @ edits.vision[e]) - 0.5 * subject for e in range(EDITS)
+        ]
+        asked = [SCALE * float(queries.prompt[q] @ edits.prompt[e]) - 1.0 for e in range(EDITS)]
+        others = [about[e] for e in range(EDITS) if not relation.about[q, e]]
         silence.append(nce(0.0, others))
-        if asked[q, own[q]]:
-            text.append(nce(scores[own[q]], [0.0, *others]))
-            rel.append(float(scores[own[q]] > 0))
+        if relation.about[q, own]:
+            hard.append(nce(about[own], [0.0, *others]))
+        for e in range(EDITS):
+            positive = relation.relation[q, e] if subject else relation.asked[q, e]
+            if positive:
+                same.append(-math.log(sigmoid(asked[e])))
+            elif relation.siblings[q, e] or not subject:
+                other.append(-math.log(1 - sigmoid(asked[e])))
+        both = [s + a for s, a in zip(about, asked, strict=True)]
+        passing = [e for e in range(EDITS) if asked[e] > 0 and (about[e] > 0 or not subject)]
+        total = sum(math.exp(both[e]) for e in passing)
+        weights = {e: math.exp(both[e]) / total * sigmoid(asked[e]) for e in passing}
+        if relation.asked[q, own]:
+            different = [both[e] for e in range(EDITS) if not relation.asked[q, e]]
+            text.append(nce(both[own], different))
+            rel.append(float(weights.get(own, 0) >= 0.5))
         else:
-            loc.append(float(all(score <= 0 for score in others)))
+            wrong = (weight for e, weight in weights.items() if not relation.asked[q, e])
+            loc.append(float(max(wrong, default=0) < 0.5))
     expected = {
-        "text": mean(text), "text_silence": mean(silence), "text_rel": mean(rel),
-        "text_loc": mean(loc),
+        "subject": mean(hard), "subject_silence": mean(silence), "text": mean(text),
+        "text_absolute": mean(same) + mean(other), "text_rel": mean(rel), "text_loc": mean(loc),
     }  # fmt: skip
     assert found == pytest.approx(expected, rel=1e-3)
-    assert 0 < expected["text_rel"] < 1
-    assert 0 < expected["text_loc"] < 1
 
 
 def test_what_real_text_only_corrections_ask() -> None:
-    some = list(islice(text_cases("train"), 300))
-    edits = torch.arange(300)
-    views = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(300)
-    found = TextMeanings(some).asked(edits, views)
-    expected = [
-        [
-            (case.family, case.thing) == (edit.family, edit.thing)
-            if name != "other question"
-            else (case.other_family, case.other_thing) == (edit.family, edit.thing)
-            for edit in some
-        ]
-        for name in TEXT_VIEWS
-        for case in some
-    ]
-    assert found.tolist() == expected
-    assert found[600:].any(), "no other question asks what another correction does"
-    assert found[:300].sum() > 300, "no two corrections ask the same"
+    some = list(islice(neighbouring_texts(), 320))
+    edits = torch.arange(320)
+    views = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(320)
+    found = TextMeanings(some).relation(edits, views)
+    about, relation, siblings = ([] for _ in range(3))
+    for name in TEXT_VIEWS:
+        for case in some:
+            other = name == "other question"
+            family, thing = (
+                (case.other_family, case.other_thing) if other else (case.family, case.thing)
+            )
+            about.append([thing == edit.thing for edit in some])
+            relation.append([family == edit.family for edit in some])
+            siblings.append([kind_of(family) == kind_of(edit.family) for edit in some])
+    assert found.about.tolist() == about
+    assert found.relation.tolist() == relation
+    assert found.siblings.tolist() == siblings
+    assert torch.equal(found.asked, found.about & found.relation)
+    assert found.asked[:320].sum() > 320, "no two corrections ask the same"
+    assert (found.about[640:] & ~found.relation[640:]).any(), "no other question about a subject"
+    assert (~found.siblings[640:]).all(1).any(), "no general question"
+
+
+def test_groups_of_text_are_facts_of_one_subject_and_the_first_of_others() -> None:
+    near = 0
+    texts = list(islice(neighbouring_texts(), 40 * TEXT_GROUP))
+    for start in range(0, len(texts), TEXT_GROUP):
+        group = texts[start : start + TEXT_GROUP]
+        if ":" not in group[0].family:
+            continue
+        one = group[0]
+        assert [case.thing == one.thing for case in group] == [True] * 5 + [False] * 3
+        assert len({case.family for case in group[:5]}) == 5
+        assert {case.family for case in group[5:]} == {one.family}
+        near += any(set(case.thing.split()) & set(one.thing.split()) for case in group[5:])
+    assert near > 5, "no two names have a part in common"
 
 
 def test_groups_are_drawn_together_and_once() -> None:
@@ -221,7 +273,7 @@ def test_without_strict_cases_none_is_drawn() -> None:
     assert set(query_side.tolist()) == {
         TAUGHT.index(name) for name in ("edit", "rephrase", "redrawn")
     }
-    assert set(edit_side.tolist()) == set(query_side.tolist())
+    assert set(edit_side.tolist()) == {*query_side.tolist(), MET_AGAIN}
     assert set(draw_views(50)[1].tolist()) == set(range(len(TAUGHT)))
 
 

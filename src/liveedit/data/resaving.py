@@ -84,6 +84,7 @@ def resaved_at_random(picture: Image.Image, random: np.random.Generator) -> Imag
         lambda: _cropped(float(random.uniform(0.0, 0.1))),
         lambda: _framed(float(random.uniform(0.01, 0.05)), _COLOURS[random.integers(4)]),
         lambda: _letterboxed(_SHAPES[random.integers(5)], _COLOURS[random.integers(4)]),
+        lambda: _letterboxed(_SHAPES[random.integers(5)], _COLOURS[random.integers(4)]),  # hardest
         lambda: _screenshot,
     )
     for _ in range(int(random.integers(1, 3))):

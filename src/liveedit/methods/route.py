@@ -37,10 +37,11 @@ class Explanation:
 
     Args:
         edit: The edit.
-        vision: Similarity of what the pictures show; says nothing where there is none.
+        vision: Similarity of what the pictures show; for text-only ones, of their subjects, if the
+            method has a feature of them.
         threshold: What it must exceed. For LiveEdit the vision sentinel's similarity plus the
             margin, which grows with the edits in force.
-        passes: Whether it does, and the question passes, too; of text-only ones the question alone.
+        passes: Whether it does, and the question passes, too.
         prompt: Similarity of the questions less its margin. For LiveEdit the argument of the
             sigmoid.
         weight: How much the edit is used; zero if it does not pass.

@@ -24,6 +24,7 @@ from liveedit.training.routing_losses import FIRES
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)
 PROMPT_MARGINS = torch.linspace(-3, 3, 25)
+SUBJECT_MARGINS = torch.linspace(-6, 6, 25)
 CROWDINGS = torch.linspace(0, 1, 21)
 _SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen, beside all
 # views for which the right edit should fire; for all others none should
@@ -38,6 +39,7 @@ class Calibration:
         margin, crowding: Added to the sentinel's score: ``margin + crowding * ln n``.
         prompt_margin: Taken off the prompt score.
         text_margin: Taken off the text router's score; None without text-only corrections.
+        subject_margin: What a subject's similarity must exceed.
         fired: By number of edits in force, for every view the share of queries whose own edit fires
             (any edit, for the views that no edit concerns), in [0, 1].
         text_fired: The same for text-only corrections, all in force.
@@ -47,6 +49,7 @@ class Calibration:
     crowding: float
     prompt_margin: float
     text_margin: float | None
+    subject_margin: float | None
     fired: dict[int, dict[str, float]]
     text_fired: dict[str, float]
 
@@ -87,22 +90,33 @@ def calibrate(
         size: fired(router, router.margin, alike, router.margin[None], group=size)[0].tolist()
         for size in sizes
     }
-    text_margin, text_shares = None, {}
-    if texts is not None:
-        about = compare(backbone, network, texts)
-        curve = fired(router, router.text_margin, about, PROMPT_MARGINS, group=len(texts))
-        chosen = int(_right(curve, texts.names).argmax())
-        router.text_margin.copy_(PROMPT_MARGINS[chosen])
-        text_margin = router.text_margin.item()
-        text_shares = dict(zip(texts.names, curve[chosen].tolist(), strict=True))
+    text_shares = {} if texts is None else _calibrate_text(backbone, network, texts)
     return Calibration(
         margin=margin,
         crowding=crowding,
         prompt_margin=router.prompt_margin.item(),
-        text_margin=text_margin,
+        text_margin=None if texts is None else router.text_margin.item(),
+        subject_margin=None if texts is None else router.subject_margin.item(),
         fired={size: dict(zip(views.names, some, strict=True)) for size, some in shares.items()},
         text_fired=text_shares,
     )
+
+
+def _calibrate_text(
+    backbone: Backbone, network: EditorNetwork, texts: CachedViews
+) -> dict[str, float]:
+    router, best = network.router, (-1.0, 0.0, 0.0)
+    about = compare(backbone, network, texts)
+    for least in SUBJECT_MARGINS.tolist() if router.subject else [0.0]:
+        router.subject_margin.fill_(least)
+        curve = fired(router, router.text_margin, about, PROMPT_MARGINS, group=len(texts))
+        right = _right(curve, texts.names)
+        chosen = int(right.argmax())
+        best = max(best, (right[chosen].item(), least, PROMPT_MARGINS[chosen].item()))
+    router.subject_margin.fill_(best[1])
+    router.text_margin.fill_(best[2])
+    shares = fired(router, router.text_margin, about, router.text_margin[None], group=len(texts))
+    return dict(zip(texts.names, shares[0].tolist(), strict=True))
 
 
 Compared = dict[str, Similarities]

@@ -19,7 +19,12 @@ from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, cache_views
 from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE, validation_set
 from liveedit.data.emoji_edit.knowledge import text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
-from liveedit.data.emoji_edit.neighbours import GROUP, neighbouring_cases, neighbouring_texts
+from liveedit.data.emoji_edit.neighbours import (
+    GROUP,
+    TEXT_GROUP,
+    neighbouring_cases,
+    neighbouring_texts,
+)
 from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.distributed import gather, processes, share
 from liveedit.methods.liveedit.checkpoint import save_editor
@@ -28,7 +33,7 @@ from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, measure_scale
 from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.calibration import calibrate
-from liveedit.training.expert_losses import TEXT_ONLY, expert_losses
+from liveedit.training.expert_losses import TEXT_ONLY, attention_of_short_rows, expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.routing_losses import (
     Meanings,
@@ -45,7 +50,10 @@ Extract = Callable[[Representation], RoutingFeatures]
 
 _ROWS = 24  # views whose features are extracted together
 
-ROUTING_LOSSES = ("hard", "sentinel", "absolute", "strict", "relative", "text", "text_silence")
+ROUTING_LOSSES = (
+    "hard", "sentinel", "absolute", "strict", "relative",
+    "subject", "subject_silence", "text_absolute", "text",
+)  # fmt: skip
 _HELD = (*TAUGHT, "free words", "elsewhere")  # what the margins are chosen on
 EXPERT_LOSSES = (
     "reliability", "generality", "locality",
@@ -69,8 +77,8 @@ class EditorTraining(Config):
         generator_text_batch: Text-only corrections in a batch there.
         strict_scope: Learn from the strict cases: the question about another picture, and another
             question about the picture. Without, other corrections alone are negatives.
-        hard, sentinel, absolute, strict, relative, text, text_silence: Weights of the routing
-            losses.
+        hard, sentinel, absolute, strict, relative: Weights of the routing losses.
+        subject, subject_silence, text_absolute, text: Weights of the text router's.
         reliability, generality, locality, text_reliability, text_generality, text_locality: Weights
             of the generator's losses.
         seed: Seed of everything random.
@@ -78,11 +86,11 @@ class EditorTraining(Config):
 
     editor: EditorConfig = EditorConfig()
     corrections: int = 4480
-    text_corrections: int = 5120
+    text_corrections: int = 10240
     validation: int = VALIDATION_SIZE
     router: LoopConfig = LoopConfig(steps=1200, learning_rate=1e-3)
     router_batch: int = 96
-    text_batch: int = 48
+    text_batch: int = 96
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
     generator_text_batch: int = 4
@@ -92,8 +100,10 @@ class EditorTraining(Config):
     absolute: float = 1.0
     strict: float = 1.0
     relative: float = 1.0
+    subject: float = 1.0
+    subject_silence: float = 1.0
+    text_absolute: float = 1.0
     text: float = 1.0
-    text_silence: float = 1.0
     reliability: float = 1.0
     generality: float = 1.0
     locality: float = 0.1
@@ -202,15 +212,13 @@ def text_router_losses(
 ) -> dict[str, Tensor]:
     """Unweighted losses of the text router on a random batch; see :func:`router_losses`."""
     network.train()
-    chosen = draw_groups(len(views), batch, GROUP)
+    chosen = draw_groups(len(views), batch, TEXT_GROUP)
     # the correction itself, or now and then its rephrased question, is what the edit is made from
     edit_side = torch.where(torch.rand(len(chosen)) < 0.3, TEXT_REPHRASE, TEXT_EDIT)
     query_side = torch.arange(len(TEXT_TAUGHT)).repeat_interleave(len(chosen))
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
-    asked = meanings.asked(chosen, query_side)
-    own = torch.arange(len(chosen)).repeat(len(TEXT_TAUGHT))
-    device = queries.sees.device
-    return text_losses(queries, edits, network.router, asked.to(device), own.to(device))
+    relation = meanings.relation(chosen, query_side).to(queries.sees.device)
+    return text_losses(queries, edits, network.router, relation)
 
 
 def _features(
@@ -243,7 +251,7 @@ def _features(
         ]
         return RoutingFeatures.join(parts).take(order.argsort().to(parts[0].sees.device))
 
-    with extracting(backbone):
+    with extracting(backbone), attention_of_short_rows(backbone.device):
         queries = extract(
             network.extractor, chosen[mine].repeat(len(sides)), sides[:, mine].flatten()
         )

@@ -21,6 +21,7 @@ from liveedit.backbones.spans import Spans
 from liveedit.data.cached_states import CachedViews, ViewBatch
 from liveedit.data.views import (
     EDIT,
+    MET_AGAIN,
     OTHER_IMAGE,
     OTHER_QUESTION,
     REDRAWN,
@@ -50,7 +51,7 @@ class Sides:
     strict: tuple[int, ...]
 
 
-PICTURED = Sides(general=(REPHRASE, REDRAWN), strict=(OTHER_IMAGE, OTHER_QUESTION))
+PICTURED = Sides(general=(REPHRASE, REDRAWN, MET_AGAIN), strict=(OTHER_IMAGE, OTHER_QUESTION))
 TEXT_ONLY = Sides(general=(TEXT_REPHRASE,), strict=(TEXT_OTHER,))
 
 
@@ -101,7 +102,7 @@ def losses_with(
     predicts = spans.predicts
     rows = len(predicts)
     away = slice(rows * 2 // 3, None)
-    with _attention_of_short_rows(seen.states.device):
+    with attention_of_short_rows(seen.states.device):
         logits = backbone.finish(
             routed.add_to(seen.states, scale), seen.attention_mask, predicts, seen.per_token
         ).float()
@@ -129,7 +130,7 @@ def losses_with(
     }
 
 
-def _attention_of_short_rows(device: torch.device) -> AbstractContextManager[None]:
+def attention_of_short_rows(device: torch.device) -> AbstractContextManager[None]:
     """On CPUs plain attention: for rows of some tens of tokens flash attention is slower."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 

@@ -58,6 +58,7 @@ EDITOR = EditorConfig(
     prompt_filter=False,
     joint_relative=False,
     text_router=False,
+    subject_filter=False,
 )
 # what each of the published ablations changes, in the editor's settings or in a loss's weight
 VARIANTS: dict[str, dict[str, bool | float]] = {

@@ -17,9 +17,18 @@ from torch.nn import functional as F
 
 from liveedit.data.emoji_edit.concepts import all_concepts
 from liveedit.data.emoji_edit.corrections import EditCase
-from liveedit.data.emoji_edit.knowledge import TextCase
+from liveedit.data.emoji_edit.knowledge import TextCase, kind_of
 from liveedit.data.emoji_edit.scene import Scene
-from liveedit.data.views import OTHER_IMAGE, OTHER_QUESTION, TAUGHT, TEXT_OTHER
+from liveedit.data.views import (
+    EDIT,
+    MET_AGAIN,
+    OTHER_IMAGE,
+    OTHER_QUESTION,
+    REDRAWN,
+    REPHRASE,
+    TAUGHT,
+    TEXT_OTHER,
+)
 from liveedit.methods.liveedit.routing import EditFeatures, Route, Router, RoutingFeatures
 
 FIRES = 0.5  # an expert of at least this weight counts as fired
@@ -103,25 +112,63 @@ class Meanings:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextRelation:
+    """What text-only queries have to do with the edits of a batch.
+
+    Args:
+        own: For each query the edit it was made from.
+        asked: Pairs that ask the same about the same subject.
+        about: Pairs about the same subject.
+        relation: Pairs that ask the same, about whatever subject.
+        siblings: Pairs about subjects of one kind, of which it is known whether they ask the same.
+    """
+
+    own: Int[Tensor, " queries"]
+    asked: Bool[Tensor, "queries edits"]
+    about: Bool[Tensor, "queries edits"]
+    relation: Bool[Tensor, "queries edits"]
+    siblings: Bool[Tensor, "queries edits"]
+
+    def to(self, device: torch.device) -> TextRelation:
+        """The same on another device."""
+        return TextRelation(
+            own=self.own.to(device),
+            asked=self.asked.to(device),
+            about=self.about.to(device),
+            relation=self.relation.to(device),
+            siblings=self.siblings.to(device),
+        )
+
+
 class TextMeanings:
     """Numbers for what every view of a list of text-only corrections asks."""
 
     def __init__(self, cases: Sequence[TextCase]) -> None:
-        numbers: dict[tuple[str, str], int] = {}
+        def numbers(names: list[str], others: list[str]) -> tuple[Tensor, Tensor]:
+            known = {name: number for number, name in enumerate(dict.fromkeys(names + others))}
+            return torch.tensor([known[n] for n in names]), torch.tensor([known[n] for n in others])
 
-        def number(family: str, thing: str) -> int:
-            return numbers.setdefault((family, thing), len(numbers))
+        families, others = [c.family for c in cases], [c.other_family for c in cases]
+        self.family = numbers(families, others)
+        self.kind = numbers([*map(kind_of, families)], [*map(kind_of, others)])
+        self.thing = numbers([c.thing for c in cases], [c.other_thing for c in cases])
 
-        self.asks = torch.tensor([number(case.family, case.thing) for case in cases])
-        self.other_asks = torch.tensor([number(c.other_family, c.other_thing) for c in cases])
-
-    def asked(
+    def relation(
         self, edits: Int[Tensor, " edits"], views: Int[Tensor, " queries"]
-    ) -> Bool[Tensor, "queries edits"]:
-        """Which queries ask what which corrections do; query q is of edit ``q % len(edits)``."""
-        cases = edits[torch.arange(len(views)) % len(edits)]
-        asks = torch.where(views == TEXT_OTHER, self.other_asks[cases], self.asks[cases])
-        return asks[:, None] == self.asks[edits]
+    ) -> TextRelation:
+        """Relation of a batch; query q is of edit ``q % len(edits)``."""
+        own = torch.arange(len(views)) % len(edits)
+        other = views == TEXT_OTHER
+
+        def equal(numbers: tuple[Tensor, Tensor]) -> Tensor:
+            mine = torch.where(other, numbers[1][edits[own]], numbers[0][edits[own]])
+            return mine[:, None] == numbers[0][edits]
+
+        about, relation, siblings = map(equal, (self.thing, self.family, self.kind))
+        return TextRelation(
+            own=own, asked=about & relation, about=about, relation=relation, siblings=siblings
+        )
 
 
 def routing_losses(
@@ -163,37 +210,36 @@ def routing_losses(
 
 
 def text_losses(
-    queries: RoutingFeatures,
-    edits: EditFeatures,
-    router: Router,
-    asked: Bool[Tensor, "queries edits"],
-    own: Int[Tensor, " queries"],
+    queries: RoutingFeatures, edits: EditFeatures, router: Router, relation: TextRelation
 ) -> dict[str, Tensor]:
     """Unweighted losses of the text router, on text-only corrections.
 
-    Args:
-        queries: Input side.
-        edits: Edit side.
-        router: Its scales.
-        asked: Pairs that ask the same.
-        own: For each query the edit it was made from.
-
     Returns:
-        ``text``: NCE of a question's own edit against the threshold and the edits that ask
-        something else. ``text_silence``: NCE of the threshold against these, for every query.
-        ``text_rel``, ``text_loc``: as ``rel`` and ``loc`` of :func:`routing_losses`.
+        ``subject``: NCE of a query's own subject against the threshold and other subjects.
+        ``subject_silence``: NCE of the threshold against these, for every query.
+        ``text_absolute``: binary cross-entropy of the sigmoid, same questions against others about
+        subjects of one kind; without a subject filter the question and its subject are one.
+        ``text``: NCE of a question's own edit against those that ask something else, by subject and
+        question. ``text_rel``, ``text_loc``: as ``rel`` and ``loc`` of :func:`routing_losses`.
     """
-    scores = router.similarities(queries, edits).prompt
-    rows = torch.arange(len(own), device=own.device)
-    mine = asked[rows, own]
-    threshold = torch.zeros_like(scores[:, :1])
-    others = torch.cat([threshold, scores], 1)
-    counts = torch.cat([torch.ones_like(asked[:, :1]), ~asked], 1)
+    alike = router.similarities(queries, edits)
+    about, asked = alike.vision, alike.prompt
+    rows = torch.arange(len(relation.own), device=asked.device)
+    mine = relation.asked[rows, relation.own]  # the others ask something else
+    own = relation.about[rows, relation.own]
+    score = about + asked
+    threshold, everything = torch.zeros_like(score[:, :1]), torch.ones_like(own[:, None])
+    others = torch.cat([threshold, about], 1), torch.cat([everything, ~relation.about], 1)
+    if router.subject:
+        same, different = relation.relation, relation.siblings & ~relation.relation
+    else:
+        same, different = relation.asked, ~relation.asked
     return {
-        "text": _nce(scores[rows, own][mine], others[mine], counts[mine]),
-        "text_silence": _nce(threshold[:, 0], scores, ~asked),
-        "text_rel": _share_of(scores[rows, own][mine] > 0),
-        "text_loc": _share_of(scores.masked_fill(asked, -1.0).amax(1)[~mine] <= 0),
+        "subject": _nce(about[rows, relation.own][own], others[0][own], others[1][own]),
+        "subject_silence": _nce(threshold[:, 0], about, ~relation.about),
+        "text_absolute": F.softplus(-asked[same]).mean() + F.softplus(asked[different]).mean(),
+        "text": _nce(score[rows, relation.own][mine], score[mine], ~relation.asked[mine]),
+        **_text_routed(router.decide(alike, everything[:1]), relation, mine),
     }
 
 
@@ -205,6 +251,18 @@ def _routed(route: Route, relation: Relation) -> dict[str, Tensor]:
     return {
         "rel": _share_of(own[~strict] >= FIRES),
         "loc": _share_of(route.weights[strict].amax(1) < FIRES),
+    }
+
+
+@torch.no_grad()
+def _text_routed(
+    route: Route, relation: TextRelation, mine: Bool[Tensor, " queries"]
+) -> dict[str, Tensor]:
+    rows = torch.arange(len(mine), device=mine.device)
+    wrong = route.weights.masked_fill(relation.asked, 0.0).amax(1)
+    return {
+        "text_rel": _share_of(route.weights[rows, relation.own][mine] >= FIRES),
+        "text_loc": _share_of(wrong[~mine] < FIRES),
     }
 
 
@@ -244,12 +302,14 @@ def draw_views(
 ) -> tuple[Int[Tensor, " edits"], Int[Tensor, " queries"]]:
     """For a batch of corrections the view on the edit side, and one query of every view.
 
-    As in the paper either side may get the correction itself or a rephrased one.
+    As in the paper either side may get the correction itself or a rephrased one; here also one as
+    it is met again.
 
     Args:
         batch: How many corrections.
         strict: With the views that no edit concerns.
     """
-    edit_side = torch.randint(0, 3, (batch,)) * (torch.rand(batch) < 0.4)
+    sides = torch.tensor([EDIT, REPHRASE, REDRAWN, MET_AGAIN])[torch.randint(0, 4, (batch,))]
+    edit_side = torch.where(torch.rand(batch) < 0.5, sides, EDIT)
     views = len(TAUGHT) if strict else OTHER_IMAGE
     return edit_side, torch.arange(views).repeat_interleave(batch)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,9 @@ from liveedit.store.layout import Layout
 from liveedit.store.memory import MemoryStore
 
 LAYOUT = Layout(keys={"vision": 2, "prompt": 2}, values={"u": (1, 3), "v": (1, 3)})
-CONFIG = LiveEditConfig(same_question=0.8, same_text=0.9, alike=0.7, alike_text=0.8)
+CONFIG = LiveEditConfig(
+    same_question=0.8, same_text=0.9, same_subject=0.8, alike=0.7, alike_text=0.8
+)
 
 
 def drawn(x: int = 60, ground: str = "white") -> Image.Image:
@@ -143,12 +146,23 @@ def test_the_same_target_repeats_the_same_and_is_nothing_about_the_like() -> Non
 
 
 @pytest.mark.parametrize(
-    ("asked", "kind"), [(0, "contradicts"), (20, "contradicts"), (30, "alike"), (50, None)]
-)
-def test_without_a_picture_the_question_decides(asked, kind) -> None:
+    ("subject", "asked", "kind"),
+    [
+        (0, 0, "contradicts"), (30, 20, "contradicts"), (0, 30, "alike"), (0, 50, None),
+        (40, 0, None), (90, 0, None), (None, 20, "contradicts"), (None, 30, "alike"),
+    ],
+)  # fmt: skip
+def test_without_a_picture_subject_and_question_decide(subject, asked, kind) -> None:
+    """Of an editor without a subject filter the question alone."""
     earlier, new = stated("one", None), stated("other", None)
-    store = filled(earlier, edits_of(earlier), features((0,), (0,), sees=False))
-    (told,) = found(new, edits_of(new), features((90,), (asked,), sees=False), store)
+    known, ours = (
+        features((angle or 0,), (question,), sees=False)
+        for angle, question in ((0, 0), (subject, asked))
+    )
+    if subject is None:
+        known, ours = (replace(some, vision=torch.zeros(1, 2)) for some in (known, ours))
+    store = filled(earlier, edits_of(earlier), known)
+    (told,) = found(new, edits_of(new), ours, store)
     assert [one.kind for one in told] == ([kind] if kind else [])
 
 

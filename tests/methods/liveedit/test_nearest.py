@@ -20,6 +20,7 @@ def similarities(vision: list[list[float]], *, sees: bool = True) -> Similaritie
         vision=torch.tensor(vision),
         sentinel=torch.zeros(rows, 1),
         prompt=torch.full((rows, columns), 2.0),
+        pictured=torch.full((rows, 1), sees),
         sees=torch.full((rows, columns), sees),
         alike=torch.ones(rows, columns, dtype=torch.bool),
     )

@@ -17,7 +17,7 @@ from liveedit.methods.liveedit.routing import (
 from tests.batches import batch_of, random_row
 
 FEATURES = 12
-SWITCHES = ("hard", "soft", "ask", "joint", "text")
+SWITCHES = ("hard", "soft", "ask", "joint", "text", "subject")
 
 
 def slow_route(
@@ -29,7 +29,7 @@ def slow_route(
     ``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``. Ours: the threshold grows with the log of
     the number of edits, with ask E has only experts of ``psi . psi_e > 0``, with joint it is
     ``softmax_E(psi . psi_e + phi . phi_e)``, with text there is, for queries without a picture,
-    ``E = {e : psi . psi_e > 0}`` of edits without one.
+    ``E = {e : psi . psi_e > 0}`` of edits without one, and with subject phi is compared there, too.
     """
     weights = []
     for q in range(len(queries.vision)):
@@ -51,6 +51,11 @@ def slow_route(
                 ask = float(router.text_scale * alike + router.text_bias - router.text_margin)
                 passes = router.text and not edits.sees[e] and ask > 0
                 score = ask
+                if router.subject:
+                    seen = float(router.subject_scale * (phi @ edits.vision[e]))
+                    seen += float(router.subject_bias)
+                    passes = passes and (seen > float(router.subject_margin) or not router.hard)
+                    score = ask + seen if router.joint else ask
             if passes and eligible[q, e]:
                 asked[e], scores[e] = ask, score
         total = sum(math.exp(score) for score in scores.values())
@@ -102,13 +107,19 @@ def some_router(**switches: bool) -> Router:
     router.crowding.fill_(0.6)
     router.prompt_margin.fill_(-0.9)
     router.text_margin.fill_(0.4)
+    if router.subject:
+        router.subject_scale.data.fill_(9.0)
+        router.subject_bias.data.fill_(0.3)
+        router.subject_margin.fill_(-1.2)
     return router
 
 
 def open_router(**switches: bool) -> Router:
     """A router whose thresholds let everything through."""
     router = some_router(**switches)
-    for margin in (router.margin, router.prompt_margin, router.text_margin):
+    for margin in (
+        router.margin, router.prompt_margin, router.text_margin, router.subject_margin
+    ):  # fmt: skip
         margin.fill_(-100.0)
     return router
 
@@ -161,7 +172,13 @@ def test_the_papers_rule_by_hand():
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("name", "sees"),
-    [("margin", True), ("crowding", True), ("prompt_margin", True), ("text_margin", False)],
+    [
+        ("margin", True),
+        ("crowding", True),
+        ("prompt_margin", True),
+        ("text_margin", False),
+        ("subject_margin", False),
+    ],
 )
 def test_each_margin_moves_its_own_threshold_alone(router, name, sees):
     queries, edits = some_queries(8), some_edits(14)
@@ -238,13 +255,15 @@ def test_without_soft_weights_each_that_passes_weighs_one():
 
 @torch.no_grad()
 @pytest.mark.parametrize("joint", [False, True])
-def test_without_joint_weights_what_is_seen_weighs_nothing(joint):
-    router = open_router(joint=joint)
+@pytest.mark.parametrize("subject", [False, True])
+def test_without_joint_weights_what_is_seen_weighs_nothing(joint, subject):
+    router = open_router(joint=joint, subject=subject)
     queries, edits = some_queries(4), some_edits(7)
     before = route(router, queries, edits).weights
     after = route(router, queries, replace(edits, vision=unit(7, FEATURES))).weights
     assert torch.allclose(before[queries.sees], after[queries.sees]) != joint
-    torch.testing.assert_close(before[~queries.sees], after[~queries.sees])
+    same = torch.allclose(before[~queries.sees], after[~queries.sees])
+    assert same != (joint and subject)
 
 
 @torch.no_grad()
@@ -304,6 +323,7 @@ def extractor() -> FeatureExtractor:
         dropout=0.5,
         prompt_guided=True,
         unit=True,
+        subject=True,
     ).eval()
 
 
@@ -341,6 +361,16 @@ def test_each_feature_reads_its_own_spans(extractor):
     assert not torch.allclose(base.vision, reworded.vision), "phi is guided by the prompt"
     assert not torch.allclose(base.prompt, reworded.prompt)
     assert not torch.allclose(base.sentinel, reworded.sentinel), "so is the sentinel's"
+
+
+@torch.no_grad()
+def test_without_a_picture_the_subject_is_read_in_the_prompt(extractor):
+    row, other = (random_row(10, vision=0, prompt=3) for _ in range(2))
+    one, two = extractor(batch_of([row, other])).vision
+    assert not torch.allclose(one, two)
+    assert not torch.allclose(one, extractor(batch_of([row])).prompt[0]), "as what is asked"
+    extractor.subject_query = None
+    assert not extractor(batch_of([row])).vision.any()
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ from liveedit.data.emoji_edit.wordings import spell_out
 
 HeldBack = Literal["validation", "evaluation"]
 _BEFORE, _AFTER = 0.7, 0.5  # of the messages with more than the question
+_LONGER = 0.3  # of those with text before it have two of them
 
 
 @cache
@@ -87,6 +88,8 @@ def in_a_message(question: str, random: np.random.Generator) -> str:
     before = after = ""
     if random.random() < _BEFORE:
         before = texts["before"][random.integers(len(texts["before"]))]
+        if random.random() < _LONGER:
+            before = f"{texts['before'][random.integers(len(texts['before']))]}\n\n{before}"
     if not before or random.random() < _AFTER:
         after = texts["after"][random.integers(len(texts["after"]))]
     gap = ("\n", "\n\n", " ")[random.integers(3)]

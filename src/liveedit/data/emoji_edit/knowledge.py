@@ -27,6 +27,7 @@ _SEEDS: dict[Split, int] = {"train": 11, "validation": 12, "evaluation": 13}
 _SPLIT_SEED = 20_261
 _SHARES = {"evaluation": 0.28, "validation": 0.12}  # of the subjects of a kind; training the rest
 
+GENERAL = "general"  # family of questions about nothing that is ever corrected
 _SHARE_OF_KNOWN = 0.3  # of training questions in the words that corrections have elsewhere
 
 
@@ -161,8 +162,14 @@ def text_cases(split: Split) -> Iterator[TextCase]:
         yield _case(split, index, family, thing, met, random)
 
 
-def knowledge_group(number: int, random: np.random.Generator) -> Iterator[TextCase]:
-    """For training: facts about one subject, and the first of them about another."""
+def kind_of(family: str) -> str:
+    """Of which kind the subjects are that a text-only question is about."""
+    known = _families().get(family)
+    return family.partition(":")[0] if known is None else known.subject
+
+
+def knowledge_group(number: int, random: np.random.Generator, *, size: int) -> Iterator[TextCase]:
+    """For training: facts about one subject, and the first of them about others."""
     family = str(random.choice(sorted(_families())))
     kind = _families()[family].subject
     siblings = [name for name, of in sorted(_families().items()) if of.subject == kind]
@@ -170,10 +177,11 @@ def knowledge_group(number: int, random: np.random.Generator) -> Iterator[TextCa
     one, two = (str(name) for name in random.choice(subjects_of(kind, "train"), 2, replace=False))
     facts = [str(name) for name in random.permutation(others)[:2]]
     members = [(family, one), *((name, one) for name in facts), (family, two)]
-    while len(members) < 4:
-        members.append((family, str(random.choice(subjects_of(kind, "train")))))
+    while len(members) < size:
+        thing = str(random.choice(subjects_of(kind, "train")))
+        members.append((str(random.choice([family, *facts])), thing))
     for place, (name, thing) in enumerate(members):
-        yield _case("train", number * 4 + place, name, thing, set(), random)
+        yield _case("train", number * size + place, name, thing, set(), random)
 
 
 @cache

@@ -2,8 +2,8 @@
 
 A group of pictures: a correction, two other facts about the same picture, and the first question
 about a look-alike (the same things on another ground, in other places, or in other company). A
-group of text-only ones: three facts about one subject, and the first about another subject. All is
-asked in ever new words, half of them as people type.
+group of text-only ones: five facts about one subject, and the first of them about others, some of
+whose names are nearly the same. All is asked in ever new words, half of them as people type.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from liveedit.data.emoji_edit.as_typed import as_typed
 from liveedit.data.emoji_edit.corrections import (
     CONTAINED,
     EditCase,
@@ -27,8 +28,9 @@ from liveedit.data.emoji_edit.corrections import (
 from liveedit.data.emoji_edit.facts import facts_of
 from liveedit.data.emoji_edit.families import FAMILIES, Family, pick_thing
 from liveedit.data.emoji_edit.free_words import in_a_message, typed, typed_freely
-from liveedit.data.emoji_edit.knowledge import TextCase, knowledge_group
-from liveedit.data.emoji_edit.relations import kinds, picture_relations, relations, subjects
+from liveedit.data.emoji_edit.knowledge import GENERAL, TextCase, knowledge_group
+from liveedit.data.emoji_edit.names import draw_another, draw_name, whole
+from liveedit.data.emoji_edit.relations import kinds, picture_relations, relations
 from liveedit.data.emoji_edit.scene import (
     GROUND_COLOURS,
     PATTERNS,
@@ -39,12 +41,14 @@ from liveedit.data.emoji_edit.scene import (
 from liveedit.data.emoji_edit.targets import counterfactual, invented
 from liveedit.data.emoji_edit.wordings import spell_out
 
-GROUP = 4
+GROUP, TEXT_GROUP = 4, 8
+_FACTS = 5  # about the first subject of a text-only group
 _SEED, _TEXT_SEED = 21, 22
 _SHARE_OF_RELATIONS = 0.5  # of the questions about a picture of one thing
 _SHARE_TYPED = 0.45  # of the questions that are not an edit's own
 _SHARE_IN_A_MESSAGE = 0.35
-_SHARE_OF_KNOWLEDGE = 0.4  # of the text-only groups
+_SHARE_OF_GENERAL = 0.25  # of the text-only questions that something else is asked by
+_SHARE_OF_KNOWLEDGE = 0.3  # of the text-only groups
 
 
 def neighbouring_cases(*, start: int = 0) -> Iterator[EditCase]:
@@ -58,11 +62,11 @@ def neighbouring_cases(*, start: int = 0) -> Iterator[EditCase]:
 
 
 def neighbouring_texts(*, start: int = 0) -> Iterator[TextCase]:
-    """The same of text-only corrections."""
+    """The same of text-only corrections, ``TEXT_GROUP`` together."""
     for number in range(start, 2**31):
         random = np.random.default_rng((_TEXT_SEED, number))
         if random.random() < _SHARE_OF_KNOWLEDGE:
-            yield from knowledge_group(number, random)
+            yield from knowledge_group(number, random, size=TEXT_GROUP)
         else:
             yield from _text_group(number, random)
 
@@ -207,29 +211,47 @@ def _met_again(family: Family, thing: str, random: np.random.Generator) -> str:
 def _text_group(number: int, random: np.random.Generator) -> Iterator[TextCase]:
     kind = str(random.choice(kinds()))
     asked = relations(kind)
-    one, two = (str(name) for name in random.choice(subjects(kind), 2, replace=False))
-    first, second, third = (str(name) for name in random.choice(list(asked), 3, replace=False))
-    members = ((first, one), (second, one), (third, one), (first, two))
+    name = draw_name(kind, random)
+    one, others = whole(name), [whole(draw_another(kind, name, random)) for _ in range(4)]
+    facts = [str(fact) for fact in random.permutation(list(asked))[:_FACTS]]
+    members = [
+        *((fact, one) for fact in facts),
+        *((facts[0], other) for other in others[: TEXT_GROUP - _FACTS]),
+    ]
     for place, (relation, subject) in enumerate(members):
         answer, patterns = asked[relation]
-        if random.random() < 0.6:
-            other = _other(list(asked), relation, random=random), subject
-        else:
-            other = relation, _other(subjects(kind), subject, random=random)
         again = typed(patterns, subject, random)
         if random.random() < _SHARE_IN_A_MESSAGE / 2:
             again = in_a_message(again, random)
+        if random.random() < 0.4:
+            other = _other(list(asked), relation, random=random), subject
+        else:
+            other = relation, others[-1]
         yield TextCase(
-            index=number * GROUP + place,
+            index=number * TEXT_GROUP + place,
             family=f"{kind}: {relation}",
             thing=subject,
             question=_spelled(patterns, subject, random),
             rephrase=again,
-            other_family=f"{kind}: {other[0]}",
-            other_thing=other[1],
-            other_question=typed(asked[other[0]][1], other[1], random),
             target=invented(answer, random),
+            **_something_else(kind, other, random),
         )
+
+
+def _something_else(
+    kind: str, other: tuple[str, str], random: np.random.Generator
+) -> dict[str, str]:
+    """A question that is close but different, or one about nothing that was ever corrected."""
+    if random.random() < _SHARE_OF_GENERAL:
+        fact = facts_of("train")[random.integers(len(facts_of("train")))]
+        text = as_typed((fact.question, fact.rephrase)[random.integers(2)], random)
+        return {"other_family": GENERAL, "other_thing": fact.question, "other_question": text}
+    relation, subject = other
+    return {
+        "other_family": f"{kind}: {relation}",
+        "other_thing": subject,
+        "other_question": typed(relations(kind)[relation][1], subject, random),
+    }
 
 
 def _spelled(patterns: tuple[str, ...], subject: str, random: np.random.Generator) -> str:

@@ -7,7 +7,6 @@ that has met hundreds has to read.
 from __future__ import annotations
 
 from functools import cache
-from itertools import product
 
 from liveedit.data.emoji_edit.families import Family
 from liveedit.data.emoji_edit.free_words import words
@@ -40,13 +39,6 @@ def picture_relations() -> tuple[Family, ...]:
 def kinds() -> tuple[str, ...]:
     """Kinds of made-up subjects."""
     return tuple(words("relations")["relations"])
-
-
-@cache
-def subjects(kind: str) -> tuple[str, ...]:
-    """Their names."""
-    parts = words("relations")["subjects"][kind]
-    return tuple(f"{first} {last}" for first, last in product(parts["first"], parts["last"]))
 
 
 @cache

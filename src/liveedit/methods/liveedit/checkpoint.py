@@ -63,7 +63,8 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
                 f"{folder} has checkpoint format {described['format']}, this version reads "
                 f"{_FORMAT}; install the liveedit it was made with, or train it again"
             )
-        trained_for, config = described["backbone"], EditorConfig(**described["editor"])
+        trained_for = described["backbone"]
+        config = EditorConfig(**{"subject_filter": False, **described["editor"]})  # once unknown
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, KeyError, TypeError, ValueError, ValidationError, SafetensorError) as error:
         raise BadCheckpoint(
@@ -87,7 +88,9 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
 
 def editor_digest(network: EditorNetwork) -> str:
     """SHA-256 over the settings and weights of an editor, the first 16 hexadecimal digits."""
-    digest = hashlib.sha256(network.config.model_dump_json().encode())
+    config = network.config
+    since = set() if config.subject_filter else {"subject_filter"}  # digests from before it hold
+    digest = hashlib.sha256(config.model_dump_json(exclude=since).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())

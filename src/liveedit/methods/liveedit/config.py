@@ -31,6 +31,7 @@ class EditorConfig(Config):
         joint_relative: Experts that pass share the weight by picture and question, instead of by
             question alone.
         text_router: Text-only corrections are taken, and text-only queries routed to them.
+        subject_filter: What text-only questions are about stops experts.
     """
 
     width: int = 384
@@ -48,6 +49,7 @@ class EditorConfig(Config):
     prompt_filter: bool = True
     joint_relative: bool = True
     text_router: bool = True
+    subject_filter: bool = True
 
 
 class LiveEditConfig(Config):
@@ -59,6 +61,8 @@ class LiveEditConfig(Config):
         same_question: Two questions about a picture are the same if the cosine of their prompt
             features exceeds this.
         same_text: The same of text-only questions.
+        same_subject: Two text-only questions are about the same if the cosine of their subject
+            features exceeds this.
         alike: Two corrections are alike, and may contradict each other, if both cosines of their
             routing features, vision and prompt, exceed this.
         alike_text: Two text-only ones, if that of their prompt features does.
@@ -71,6 +75,7 @@ class LiveEditConfig(Config):
     supersede: Supersede = "same"
     same_question: float = Field(default=0.6, ge=0.0, le=1.0)
     same_text: float = Field(default=0.99, ge=0.0, le=1.0)
+    same_subject: float = Field(default=0.8, ge=0.0, le=1.0)
     alike: float = Field(default=0.85, ge=0.0, le=1.0)
     alike_text: float = Field(default=0.8, ge=0.0, le=1.0)
     refine_steps: int = Field(default=60, ge=0)

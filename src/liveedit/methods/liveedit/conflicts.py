@@ -12,15 +12,20 @@ from liveedit.methods.liveedit.routing import EditFeatures
 def likeness(one: EditFeatures, other: EditFeatures, config: LiveEditConfig) -> Likeness:
     """Mean cosines of features: of the questions, and of what the pictures show.
 
-    Text-only corrections are compared by their questions alone, and with text-only ones alone.
+    Text-only corrections are compared by their questions alone, and with text-only ones alone;
+    those of an editor without a subject filter have no feature of what they are about.
     """
-    together = one.sees[:, None] == other.sees
-    asked = (one.prompt @ other.prompt.T).masked_fill(~together, -1.0)
-    seen = torch.where(one.sees[:, None], one.vision @ other.vision.T, 1.0)
-    similarity = asked.minimum(seen)
     sees = one.sees[:, None]
+    together = sees == other.sees
+    asked = (one.prompt @ other.prompt.T).masked_fill(~together, -1.0)
+    seen = torch.where(one.vision.any(1)[:, None], one.vision @ other.vision.T, 1.0)
+    similarity = asked.minimum(seen)
     return Likeness(
         similarity=similarity,
         alike=similarity > torch.where(sees, config.alike, config.alike_text),
-        asked=asked > torch.where(sees, config.same_question, config.same_text),
+        asked=torch.where(
+            sees,
+            asked > config.same_question,
+            (asked > config.same_text) & (seen > config.same_subject),
+        ),
     )

@@ -40,6 +40,7 @@ class EditorNetwork(nn.Module):
                 dropout=config.dropout,
                 prompt_guided=config.prompt_guided,
                 unit=config.unit_features,
+                subject=config.subject_filter,
             )
 
         self.extractor = extractor()
@@ -51,6 +52,7 @@ class EditorNetwork(nn.Module):
             ask=config.prompt_filter,
             joint=config.joint_relative,
             text=config.text_router,
+            subject=config.subject_filter,
         )
         generator = ExpertGenerator if config.aligned_slots else PlainGenerator
         self.generator = generator(

@@ -3,7 +3,8 @@
 A hard filter compares what the pictures show, prompt-guided, against a learned threshold (the
 vision sentinel); a soft router weighs the survivors by what the questions ask. LiveEdit, section
 on routing: ``E = {e : phi . phi_e > phi . phi_Theta}``,
-``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``. Ours differs by switches of ``Router``.
+``w_e = sigmoid(psi . psi_e) softmax_E(psi . psi_e)``. Ours differs by switches of ``Router``, and
+has a hard filter for text-only queries, too: on the subject they are about.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class EditFeatures:
     """Features of a batch on the edit side; k vectors each, flattened.
 
     Args:
-        vision: Prompt-guided vision feature phi.
+        vision: Prompt-guided vision feature phi; without a picture the subject feature, or zero if
+            there is none.
         prompt: Prompt feature psi.
         sees: Whether the row has a picture at all.
     """
@@ -103,10 +105,11 @@ class Similarities:
     """How far queries and edits are alike.
 
     Args:
-        vision: Of what the pictures show.
-        sentinel: Of the query's picture and the vision sentinel.
+        vision: Of what the pictures show; for queries without a picture of what they are about.
+        sentinel: Of the query's picture and the vision sentinel; zero without a picture.
         prompt: Of the questions: the argument of the sigmoid. For queries without a picture it is
             on the text router's own scale.
+        pictured: Whether the query has a picture.
         sees: Whether both have a picture.
         alike: Whether both have one, or neither has.
     """
@@ -114,6 +117,7 @@ class Similarities:
     vision: Float[Tensor, "batch experts"]
     sentinel: Float[Tensor, "batch 1"]
     prompt: Float[Tensor, "batch experts"]
+    pictured: Bool[Tensor, "batch 1"]
     sees: Bool[Tensor, "batch experts"]
     alike: Bool[Tensor, "batch experts"]
 
@@ -124,6 +128,7 @@ class Similarities:
             vision=torch.cat([part.vision for part in parts], 1),
             sentinel=parts[0].sentinel,
             prompt=torch.cat([part.prompt for part in parts], 1),
+            pictured=parts[0].pictured,
             sees=torch.cat([part.sees for part in parts], 1),
             alike=torch.cat([part.alike for part in parts], 1),
         )
@@ -132,7 +137,8 @@ class Similarities:
 class FeatureExtractor(nn.Module):
     """f_fe: routing features from the states of picture and prompt.
 
-    ``phi = CA_2(CA_1(phi_0, h_p), h_v)`` and ``psi = CA(psi_0, h_p)``, each with k learned queries.
+    ``phi = CA_2(CA_1(phi_0, h_p), h_v)`` and ``psi = CA(psi_0, h_p)``, each with k learned queries;
+    without a picture ``phi = CA(subject_0, h_p)``, by the same attention as psi.
 
     Args:
         state_width: Width of the backbone's states.
@@ -144,6 +150,7 @@ class FeatureExtractor(nn.Module):
         prompt_guided: Whether the prompt guides the look at the picture; if not,
             ``phi = CA_2(phi_0, h_v)``.
         unit: Whether the k vectors have unit length; if not, they are layer-normalised.
+        subject: Whether there is a feature of what a question without a picture is about.
     """
 
     def __init__(
@@ -157,12 +164,14 @@ class FeatureExtractor(nn.Module):
         dropout: float,
         prompt_guided: bool,
         unit: bool,
+        subject: bool,
     ) -> None:
         super().__init__()
         self.finish_vision = _unit if unit else _Normalised(width)
         self.finish_prompt = _unit if unit else _Normalised(width)
         self.vision_query = nn.Parameter(torch.randn(vectors, width))
         self.prompt_query = nn.Parameter(torch.randn(vectors, width))
+        self.subject_query = nn.Parameter(torch.randn(vectors, width)) if subject else None
         self.sentinel = nn.Parameter(0.5 * torch.randn(sentinel_tokens, state_width))
         self.guide = (
             CrossAttention(width, state_width, width, width, heads) if prompt_guided else None
@@ -187,20 +196,35 @@ class FeatureExtractor(nn.Module):
             )
         sentinel = self.sentinel[None]
         everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
-        prompt_query = self.prompt_query.expand(rows, -1, -1)
+        asked, subject = self._read(words, is_word)
+        sees = is_picture.any(1)
+        seen = self.finish_vision(self.look(guided, picture, is_picture))
         return RoutingFeatures(
-            vision=self.finish_vision(self.look(guided, picture, is_picture)),
-            prompt=self.finish_prompt(self.read(prompt_query, words, is_word)),
+            vision=torch.where(sees[:, None], seen, subject),
+            prompt=asked,
             sentinel=self.finish_vision(self.look(guided, sentinel, everywhere)),
-            sees=is_picture.any(1),
+            sees=sees,
         )
+
+    def _read(
+        self, words: Float[Tensor, "batch length width"], is_word: Bool[Tensor, "batch length"]
+    ) -> tuple[Tensor, Tensor]:
+        """What is asked, and about which subject."""
+        if self.subject_query is None:
+            query = self.prompt_query.expand(len(words), -1, -1)
+            asked = self.finish_prompt(self.read(query, words, is_word))
+            return asked, torch.zeros_like(asked)
+        both = torch.cat([self.prompt_query, self.subject_query]).expand(len(words), -1, -1)
+        asked, subject = self.read(both, words, is_word).chunk(2, dim=1)
+        return self.finish_prompt(asked), self.finish_prompt(subject)
 
 
 class Router(nn.Module):
     """Similarities on learned scales, and the rule that turns them into a route.
 
     Text-only queries are routed to text-only edits, by the questions alone (the *text router*);
-    queries with a picture to edits with a picture.
+    queries with a picture to edits with a picture. The text router's hard filter is on the subject
+    of the questions, with a threshold of its own.
 
     The hard filter's threshold is ``phi . phi_Theta + margin + crowding * ln n`` with n edits that
     may be chosen: the more there are, the likelier one is like the picture by chance.
@@ -213,12 +237,14 @@ class Router(nn.Module):
         joint: Whether experts that pass share the weight by picture and question, instead of by
             question alone.
         text: Whether the text router is on; without it nothing is routed without a picture.
+        subject: Whether the text router has a hard filter.
     """
 
     margin: Tensor
     crowding: Tensor
     prompt_margin: Tensor
     text_margin: Tensor
+    subject_margin: Tensor
 
     def __init__(
         self,
@@ -229,9 +255,11 @@ class Router(nn.Module):
         ask: bool = True,
         joint: bool = True,
         text: bool = True,
+        subject: bool = True,
     ) -> None:
         super().__init__()
         self.hard, self.soft, self.ask, self.joint, self.text = hard, soft, ask, joint, text
+        self.subject = subject
 
         def scale(value: float, otherwise: float) -> nn.Parameter:
             return nn.Parameter(torch.tensor(value if learned else otherwise), learned)
@@ -239,21 +267,31 @@ class Router(nn.Module):
         self.vision_scale = scale(10.0, 1.0)
         self.prompt_scale, self.prompt_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
         self.text_scale, self.text_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
+        if subject:
+            self.subject_scale, self.subject_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
+        self.register_buffer("subject_margin", torch.tensor(0.0), persistent=subject)
         for name in ("margin", "crowding", "prompt_margin", "text_margin"):
             self.register_buffer(name, torch.tensor(0.0))
 
     def similarities(self, queries: RoutingFeatures, edits: EditFeatures) -> Similarities:
         """Compare queries (input side) with edits (edit side), as a few matrix products."""
+        pictured = queries.sees[:, None]
         cosine = queries.prompt @ edits.prompt.T
         asked = torch.where(
-            queries.sees[:, None],
+            pictured,
             self.prompt_scale * cosine + self.prompt_bias,
             self.text_scale * cosine + self.text_bias,
         )
+        cosine = queries.vision @ edits.vision.T
+        seen = self.vision_scale * cosine
+        if self.subject:
+            seen = torch.where(pictured, seen, self.subject_scale * cosine + self.subject_bias)
+        sentinel = (queries.vision * queries.sentinel).sum(1, keepdim=True)
         return Similarities(
-            vision=self.vision_scale * (queries.vision @ edits.vision.T),
-            sentinel=self.vision_scale * (queries.vision * queries.sentinel).sum(1, keepdim=True),
+            vision=seen,
+            sentinel=torch.where(pictured, self.vision_scale * sentinel, 0.0),
             prompt=asked,
+            pictured=pictured,
             sees=queries.sees[:, None] & edits.sees,
             alike=queries.sees[:, None] == edits.sees,
         )
@@ -286,15 +324,19 @@ class Router(nn.Module):
         if crowd is None:
             crowd = allowed.sum(1, keepdim=True)
         threshold = alike.sentinel + self.margin + self.crowding * crowd.clamp(min=1).log()
+        filtered = alike.sees
+        if self.subject:
+            threshold = torch.where(alike.pictured, threshold, self.subject_margin)
+            filtered = alike.alike
         asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
         passes = allowed
         if self.hard:
-            passes = passes & ((alike.vision > threshold) | ~alike.sees)
+            passes = passes & ((alike.vision > threshold) | ~filtered)
         if self.ask:
             passes = passes & (asked > 0)
         elif self.text:  # without a picture there is nothing but the question to go by
             passes = passes & ((asked > 0) | alike.sees)
-        score = asked + torch.where(alike.sees, alike.vision, 0.0) if self.joint else asked
+        score = asked + torch.where(filtered, alike.vision, 0.0) if self.joint else asked
         relative = torch.softmax(score.masked_fill(~passes, -torch.inf), dim=1)
         weight = asked.sigmoid() * relative.nan_to_num() if self.soft else torch.ones_like(asked)
         weights = torch.where(passes, weight, 0.0)

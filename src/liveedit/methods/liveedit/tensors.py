@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from liveedit.methods.liveedit.config import EditorConfig
@@ -26,9 +25,9 @@ def layout_of(config: EditorConfig, state_width: int) -> Layout:
 
 
 def keys_of(features: EditFeatures) -> Keys:
-    """Routing features as keys; without a picture there is no vision feature."""
-    vision = torch.where(features.sees[:, None], features.vision, 0.0)
-    return Keys(vectors={"vision": vision, "prompt": features.prompt}, sees=features.sees)
+    """Routing features as keys."""
+    vectors = {"vision": features.vision, "prompt": features.prompt}
+    return Keys(vectors=vectors, sees=features.sees)
 
 
 def features_of(keys: Keys) -> EditFeatures:
