@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 Extract = Callable[[Representation], RoutingFeatures]
 
-_ROWS = 24  # views whose features are extracted together
+_ROWS = 12  # views whose features are extracted together
 
 ROUTING_LOSSES = (
     "hard", "sentinel", "absolute", "strict", "relative",
@@ -86,11 +86,11 @@ class EditorTraining(Config):
 
     editor: EditorConfig = EditorConfig()
     corrections: int = 4480
-    text_corrections: int = 10240
+    text_corrections: int = 5120
     validation: int = VALIDATION_SIZE
     router: LoopConfig = LoopConfig(steps=1200, learning_rate=1e-3)
     router_batch: int = 96
-    text_batch: int = 96
+    text_batch: int = 64
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
     generator_batch: int = 12
     generator_text_batch: int = 4

@@ -64,7 +64,7 @@ class RoutingFeatures(EditFeatures):
     """The same on the input side.
 
     Args:
-        sentinel: What phi would be if the picture were the vision sentinel.
+        sentinel: What phi would be if the picture were the vision sentinel; zero without a picture.
         pictures: Gives the pictures that the rows are about, where they are at hand.
     """
 
@@ -183,27 +183,36 @@ class FeatureExtractor(nn.Module):
     def forward(self, representation: Representation) -> RoutingFeatures:
         """Extract the features of a batch."""
         states, spans = representation.states, representation.spans
-        picture, is_picture = cut(states, spans.vision)
         words, is_word = cut(states, spans.prompt)
-        picture, words = self.dropout(picture), self.dropout(words)
-        rows = len(states)
-        vision_query = self.vision_query.expand(rows, -1, -1)
-        guided = vision_query
+        words = self.dropout(words)
+        asked, subject = self._read(words, is_word)
+        picture, is_picture = cut(states, spans.vision)
+        sees = is_picture.any(1)
+        vision, sentinel = subject, torch.zeros_like(subject)
+        if sees.any():
+            seen, nothing = self._look(self.dropout(picture), is_picture, words, is_word)
+            vision = torch.where(sees[:, None], seen, vision)
+            sentinel = torch.where(sees[:, None], nothing, sentinel)
+        return RoutingFeatures(vision=vision, prompt=asked, sentinel=sentinel, sees=sees)
+
+    def _look(
+        self,
+        picture: Float[Tensor, "batch tokens width"],
+        is_picture: Bool[Tensor, "batch tokens"],
+        words: Float[Tensor, "batch length width"],
+        is_word: Bool[Tensor, "batch length"],
+    ) -> tuple[Tensor, Tensor]:
+        """What the picture shows, and what it would if it were the vision sentinel."""
+        guided = self.vision_query.expand(len(words), -1, -1)
         if self.guide is not None:
             guided = F.layer_norm(
-                vision_query + self.guide(vision_query, words, is_word),
-                self.vision_query.shape[-1:],
+                guided + self.guide(guided, words, is_word), self.vision_query.shape[-1:]
             )
         sentinel = self.sentinel[None]
-        everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=states.device)
-        asked, subject = self._read(words, is_word)
-        sees = is_picture.any(1)
-        seen = self.finish_vision(self.look(guided, picture, is_picture))
-        return RoutingFeatures(
-            vision=torch.where(sees[:, None], seen, subject),
-            prompt=asked,
-            sentinel=self.finish_vision(self.look(guided, sentinel, everywhere)),
-            sees=sees,
+        everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=words.device)
+        return (
+            self.finish_vision(self.look(guided, picture, is_picture)),
+            self.finish_vision(self.look(guided, sentinel, everywhere)),
         )
 
     def _read(
