@@ -11,14 +11,22 @@ from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.knowledge import text_cases
 from liveedit.data.views import TAUGHT, TEXT_TAUGHT
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training import calibration
-from liveedit.training.calibration import MARGINS, PROMPT_MARGINS, calibrate, compare, fired
+from liveedit.training.calibration import (
+    MARGINS,
+    OF_ITS_PICTURE,
+    PROMPT_MARGINS,
+    RECALLED,
+    calibrate,
+    compare,
+    fired,
+)
 
 CASES, GROUP = 7, 3  # the last group is a tail of one
-RECALLED = ("edit", "rephrase", "redrawn")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,16 @@ def shares_one_by_one(backbone, network, views: CachedViews, group: int) -> list
             start = case // group * group
             edits = RoutingFeatures.join(corrections[start : start + group])
             eligible = torch.ones(1, len(edits.sees), dtype=torch.bool)
-            weights = network.router.route(features(case, view), edits, eligible).weights[0]
+            query = features(case, view)
+            weights = decide_nearest(
+                network.router,
+                network.router.similarities(query, edits),
+                eligible,
+                torch.tensor([[int((query.sees[:, None] == edits.sees).sum())]]),
+                lambda _, columns, own=case - start, of=name in OF_ITS_PICTURE: [
+                    of and column == own for column in columns
+                ],
+            ).weights[0]
             hits += int((weights[case - start] if name in RECALLED else weights.max()) >= 0.5)
         shares.append(hits / len(views))
     return shares
@@ -108,9 +125,11 @@ def test_shares_of_text_only_corrections(backbone, texts, network) -> None:
 
 
 def score(names: tuple[str, ...], shares: list[float]) -> float:
-    """Share of queries that are routed as they should be, every view counting alike."""
-    right = [s if name in RECALLED else 1 - s for name, s in zip(names, shares, strict=True)]
-    return sum(right) / len(right)
+    """Mean of recall and silence, in each every view counting alike."""
+    named = dict(zip(names, shares, strict=True))
+    recall = [share for name, share in named.items() if name in RECALLED]
+    silence = [1 - share for name, share in named.items() if name not in RECALLED]
+    return (sum(recall) / len(recall) + sum(silence) / len(silence)) / 2
 
 
 def test_calibration_takes_the_best_margins(backbone, views, texts, network, coarse) -> None:
@@ -134,12 +153,19 @@ def test_calibration_takes_the_best_margins(backbone, views, texts, network, coa
     # the question's margin with all edits in force, at whichever margin of the picture is best
     margins, lines, best = calibration.MARGINS, [], {}
     router.crowding.zero_()
+    router.picture_margin.zero_()
     for value in calibration.PROMPT_MARGINS.tolist():
         router.prompt_margin.fill_(value)
         best[value] = max(scores(views, router.margin, margins, CASES))
     assert best[found.prompt_margin] == max(best.values()) > min(best.values())
-    # the picture's for few edits and for many
+    # the question's about the very picture likewise, then what is seen for few edits and for many
     router.prompt_margin.fill_(found.prompt_margin)
+    best = {}
+    for value in calibration.PICTURE_MARGINS:
+        router.picture_margin.fill_(value)
+        best[value] = max(scores(views, router.margin, margins, CASES))
+    assert best[found.picture_margin] == max(best.values())
+    router.picture_margin.fill_(found.picture_margin)
     for crowding in calibration.CROWDINGS.tolist():
         router.crowding.fill_(crowding)
         alone, crowded = (scores(views, router.margin, margins, size) for size in (1, CASES))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-_COARSE, _FINE = 32, 64  # pixels a side at which pictures are laid over each other, and compared
+_GLANCE = 16  # pixels a side at which most pictures are seen to be different
+_COARSE, _FINE = 32, 64  # at which they are laid over each other, and compared
 _BLOCK = 4  # of these, in which the lightness may differ by no more than
 _LOSS, _LOSS_CROPPED = 9.0, 27.0  # levels of 255 (root mean square); cut edges do not quite meet
 _ROUGH = 15.0  # levels that pictures may differ by as wholes
@@ -23,8 +25,11 @@ _AROUND = np.arange(-0.008, 0.0081, 0.002)
 _BETTER = 0.6  # a cut must explain so much more than none
 _ASPECT = 0.03  # shapes that differ by less are the same, but for rounding
 _GAINS = np.arange(1.0, 1.42, 0.03, dtype=np.float32)
+_FAR = 30.0  # levels at a glance, in one of a few lights, with which nothing else can help
+_FEW_GAINS = _GAINS[::4]
 
 _Pixels = Float[np.ndarray, "height width 3"]
+_Gains = Float[np.ndarray, " gains"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ def same_picture(one: Image.Image, other: Image.Image) -> bool:
         other: Another, or its thumbnail.
     """
     one, other = one.convert("RGB"), other.convert("RGB")
+    if _far(one, other):
+        return False
 
     def apart(overlay: _Overlay, side: int = _COARSE, margin: int = 0) -> float:
         inner = slice(margin, side - margin)
@@ -72,6 +79,13 @@ def same_picture(one: Image.Image, other: Image.Image) -> bool:
     blocks = lightness.mean(-1).reshape(_FINE // _BLOCK, _BLOCK, _FINE // _BLOCK, _BLOCK)
     worst = np.sqrt((blocks**2).mean((1, 3))).max()
     return bool(worst < (_LOSS_CROPPED if cropped else _LOSS))
+
+
+def _far(one: Image.Image, other: Image.Image) -> bool:
+    """Whether two pictures are different at a glance, however they are laid over each other."""
+    first, second = (cache(partial(_reduced, some, side=_GLANCE)) for some in (one, other))
+    overlays = (_Overlay(), *_cuts(one, other))
+    return all(_apart(first(cut.one), second(cut.other), _FEW_GAINS) > _FAR for cut in overlays)
 
 
 def _lit_alike(one: Image.Image, other: Image.Image, overlay: _Overlay) -> Iterator[_Pixels]:
@@ -106,8 +120,8 @@ def _reduced(picture: Image.Image, cut: tuple[float, float], side: int) -> _Pixe
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box), np.float32)
 
 
-def _apart(one: _Pixels, other: _Pixels) -> float:
+def _apart(one: _Pixels, other: _Pixels, gains: _Gains = _GAINS) -> float:
     """How far they differ in the best light, in levels (root mean square)."""
-    gains = _GAINS[:, None, None, None]
+    gains = gains[:, None, None, None]
     lighter = [np.minimum(one * gains, 255) - other, np.minimum(other * gains, 255) - one]
     return float(np.sqrt((np.concatenate(lighter) ** 2).mean((1, 2, 3))).min())

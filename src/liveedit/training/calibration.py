@@ -11,24 +11,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.data.cached_states import CachedViews
+from liveedit.methods.liveedit.nearest import decide_with, doubts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation
 from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
+from liveedit.methods.route import Route
 from liveedit.training.routing_losses import FIRES
 
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)
 PROMPT_MARGINS = torch.linspace(-3, 3, 25)
+PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
 SUBJECT_MARGINS = torch.linspace(-6, 6, 25)
 CROWDINGS = torch.linspace(0, 1, 21)
 _SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen, beside all
 # views for which the right edit should fire; for all others none should
 RECALLED = ("edit", "rephrase", "redrawn", "met again", "free words")
+# views of the correction's own picture, which its pixels are taken to tell, however it was saved
+OF_ITS_PICTURE = ("edit", "rephrase", "other question", "met again", "free words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,8 @@ class Calibration:
     Args:
         margin, crowding: Added to the sentinel's score: ``margin + crowding * ln n``.
         prompt_margin: Taken off the prompt score.
+        picture_margin: What that must exceed, less its margin, for the very picture of an edit to
+            pass by its pixels.
         text_margin: Taken off the text router's score; None without text-only corrections.
         subject_margin: What a subject's similarity must exceed.
         fired: By number of edits in force, for every view the share of queries whose own edit fires
@@ -48,6 +55,7 @@ class Calibration:
     margin: float
     crowding: float
     prompt_margin: float
+    picture_margin: float
     text_margin: float | None
     subject_margin: float | None
     fired: dict[int, dict[str, float]]
@@ -61,8 +69,8 @@ def calibrate(
     """Set the router's margins to where recall and silence are best together.
 
     The measure is the mean of recall (over the views that an edit concerns) and silence (over the
-    others). The prompt margin is chosen with all corrections in force at once; margin and crowding
-    as the mean over groups of 1, 10, 100 and all.
+    others). The prompt margin, and then the picture's, are chosen with all corrections in force at
+    once; margin and crowding as the mean over groups of 1, 10, 100 and all.
 
     Args:
         backbone: The frozen model.
@@ -73,6 +81,7 @@ def calibrate(
     router = network.router
     for buffer in (router.margin, router.crowding, router.prompt_margin):
         buffer.zero_()
+    router.picture_margin.fill_(0.0 if router.pixels else math.inf)
     alike = compare(backbone, network, views)
     if router.ask:
         best = (-1.0, 0.0)
@@ -81,6 +90,13 @@ def calibrate(
             curve = fired(router, router.margin, alike, MARGINS, group=len(views))
             best = max(best, (_right(curve, views.names).max().item(), value))
         router.prompt_margin.fill_(best[1])
+    if router.pixels:
+        best = (-1.0, 0.0)
+        for value in PICTURE_MARGINS:
+            router.picture_margin.fill_(value)
+            curve = fired(router, router.margin, alike, MARGINS, group=len(views))
+            best = max(best, (_right(curve, views.names).max().item(), value))
+        router.picture_margin.fill_(best[1])
     sizes = [size for size in _SIZES if size < len(views)] + [len(views)]
     curves = {size: fired(router, router.margin, alike, MARGINS, group=size) for size in sizes}
     margin, crowding = _best_line({n: _right(curve, views.names) for n, curve in curves.items()})
@@ -95,6 +111,7 @@ def calibrate(
         margin=margin,
         crowding=crowding,
         prompt_margin=router.prompt_margin.item(),
+        picture_margin=router.picture_margin.item(),
         text_margin=None if texts is None else router.text_margin.item(),
         subject_margin=None if texts is None else router.subject_margin.item(),
         fired={size: dict(zip(views.names, some, strict=True)) for size, some in shares.items()},
@@ -170,11 +187,26 @@ def fired(
         together = number[:, None] == number
         for row, value in enumerate(values):
             margin.copy_(value)
-            weights = router.decide(one, together).weights
+            weights = _decided(router, one, together, name in OF_ITS_PICTURE).weights
             hits = weights.diagonal() if name in RECALLED else weights.amax(1)
             shares[row, column] = (hits >= FIRES).float().mean()
     margin.copy_(before)
     return shares
+
+
+def _decided(
+    router: Router,
+    alike: Similarities,
+    together: Bool[Tensor, "queries edits"],
+    of_its_picture: bool,
+) -> Route:
+    crowd = together.sum(1, keepdim=True)
+    route = router.decide(alike, together, crowd)
+    if not of_its_picture:
+        return route
+    passing, missed = doubts(router, alike, route, together)
+    own = torch.eye(len(together), dtype=torch.bool, device=together.device) & (passing | missed)
+    return decide_with(router, alike, together, crowd, own, missed)
 
 
 def _best_line(right: dict[int, Float[Tensor, " values"]]) -> tuple[float, float]:

@@ -59,6 +59,7 @@ EDITOR = EditorConfig(
     joint_relative=False,
     text_router=False,
     subject_filter=False,
+    picture_filter=False,
 )
 # what each of the published ablations changes, in the editor's settings or in a loss's weight
 VARIANTS: dict[str, dict[str, bool | float]] = {

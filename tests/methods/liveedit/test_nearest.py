@@ -26,9 +26,12 @@ def similarities(vision: list[list[float]], *, sees: bool = True) -> Similaritie
     )
 
 
-def decide(vision: list[list[float]], own: dict[int, set[int]], *, sees: bool = True):
+def decide(
+    vision: list[list[float]], own: dict[int, set[int]], *, sees: bool = True, margin: float = 0.0
+):
     """The router's own route, the nearest one, and what was asked."""
     router, scores = Router(), similarities(vision, sees=sees)
+    router.picture_margin.fill_(margin)
     everyone = torch.ones(1, len(vision[0]), dtype=torch.bool)
     crowd = torch.full((len(vision), 1), len(vision[0]))
     asked: list[tuple[int, tuple[int, ...]]] = []
@@ -43,7 +46,7 @@ def decide(vision: list[list[float]], own: dict[int, set[int]], *, sees: bool = 
 
 def test_the_own_picture_takes_all_the_weight() -> None:
     plain, nearest, asked = decide([[3.0, 2.5, -1.0], [1.0, -1.0, -1.0]], {0: {1}})
-    assert asked == [(0, (0, 1))], "only where several pass, the heaviest first"
+    assert asked == [(0, (0, 1, 2)), (1, (0, 1, 2))], "the heaviest first"
     assert plain[0, 0] > plain[0, 1] > 0
     weight = 1 / (1 + math.exp(-2.0))
     assert nearest[0].tolist() == pytest.approx([0, weight, 0])
@@ -53,6 +56,21 @@ def test_the_own_picture_takes_all_the_weight() -> None:
 @pytest.mark.parametrize("own", [{}, {0: {0, 1}}])
 def test_where_pixels_decide_nothing_the_router_does(own) -> None:
     plain, nearest, _ = decide([[3.0, 2.5, -1.0]], own)
+    assert torch.equal(plain, nearest)
+
+
+def test_the_very_picture_passes_though_it_looks_different() -> None:
+    plain, nearest, asked = decide([[-3.0, -2.0, -7.0], [1.0, -3.0, -7.0]], {0: {0}, 1: {1}})
+    assert asked == [(0, (1, 0)), (1, (0, 1))], "what is too far off is not looked at"
+    assert not plain[0].any()
+    weight = 1 / (1 + math.exp(-2.0))
+    for row, own in enumerate((0, 1)):
+        assert nearest[row].tolist() == pytest.approx([weight * (own == n) for n in range(3)])
+
+
+def test_the_very_picture_passes_only_for_its_question() -> None:
+    plain, nearest, asked = decide([[-3.0]], {0: {0}}, margin=2.5)
+    assert asked == []
     assert torch.equal(plain, nearest)
 
 

@@ -20,6 +20,8 @@ from liveedit.saving.fingerprint import check_fingerprint
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
+# switches that came later: off in checkpoints without them, whose digests stay what they were
+_SINCE = ("subject_filter", "picture_filter")
 
 
 def save_editor(
@@ -64,7 +66,7 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
                 f"{_FORMAT}; install the liveedit it was made with, or train it again"
             )
         trained_for = described["backbone"]
-        config = EditorConfig(**{"subject_filter": False, **described["editor"]})  # once unknown
+        config = EditorConfig(**(dict.fromkeys(_SINCE, False) | described["editor"]))
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, KeyError, TypeError, ValueError, ValidationError, SafetensorError) as error:
         raise BadCheckpoint(
@@ -88,9 +90,8 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
 
 def editor_digest(network: EditorNetwork) -> str:
     """SHA-256 over the settings and weights of an editor, the first 16 hexadecimal digits."""
-    config = network.config
-    since = set() if config.subject_filter else {"subject_filter"}  # digests from before it hold
-    digest = hashlib.sha256(config.model_dump_json(exclude=since).encode())
+    off = {name for name in _SINCE if not getattr(network.config, name)}
+    digest = hashlib.sha256(network.config.model_dump_json(exclude=off).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())

@@ -32,6 +32,7 @@ class EditorConfig(Config):
             question alone.
         text_router: Text-only corrections are taken, and text-only queries routed to them.
         subject_filter: What text-only questions are about stops experts.
+        picture_filter: The very picture of an expert passes by its pixels, however it was saved.
     """
 
     width: int = 384
@@ -50,6 +51,7 @@ class EditorConfig(Config):
     joint_relative: bool = True
     text_router: bool = True
     subject_filter: bool = True
+    picture_filter: bool = True
 
 
 class LiveEditConfig(Config):

@@ -53,6 +53,7 @@ class EditorNetwork(nn.Module):
             joint=config.joint_relative,
             text=config.text_router,
             subject=config.subject_filter,
+            pixels=config.picture_filter,
         )
         generator = ExpertGenerator if config.aligned_slots else PlainGenerator
         self.generator = generator(

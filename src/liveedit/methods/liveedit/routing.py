@@ -247,6 +247,7 @@ class Router(nn.Module):
             question alone.
         text: Whether the text router is on; without it nothing is routed without a picture.
         subject: Whether the text router has a hard filter.
+        pixels: Whether the very picture of an edit passes the hard filter by its pixels.
     """
 
     margin: Tensor
@@ -254,6 +255,7 @@ class Router(nn.Module):
     prompt_margin: Tensor
     text_margin: Tensor
     subject_margin: Tensor
+    picture_margin: Tensor
 
     def __init__(
         self,
@@ -265,10 +267,11 @@ class Router(nn.Module):
         joint: bool = True,
         text: bool = True,
         subject: bool = True,
+        pixels: bool = True,
     ) -> None:
         super().__init__()
         self.hard, self.soft, self.ask, self.joint, self.text = hard, soft, ask, joint, text
-        self.subject = subject
+        self.subject, self.pixels = subject, pixels
 
         def scale(value: float, otherwise: float) -> nn.Parameter:
             return nn.Parameter(torch.tensor(value if learned else otherwise), learned)
@@ -279,6 +282,8 @@ class Router(nn.Module):
         if subject:
             self.subject_scale, self.subject_bias = scale(10.0, 1.0), scale(-5.0, 0.0)
         self.register_buffer("subject_margin", torch.tensor(0.0), persistent=subject)
+        never = 0.0 if pixels else torch.inf
+        self.register_buffer("picture_margin", torch.tensor(never), persistent=pixels)
         for name in ("margin", "crowding", "prompt_margin", "text_margin"):
             self.register_buffer(name, torch.tensor(0.0))
 
@@ -327,25 +332,34 @@ class Router(nn.Module):
         alike: Similarities,
         eligible: Bool[Tensor, "#batch experts"],
         crowd: Int[Tensor, "batch 1"] | None = None,
+        same_picture: Bool[Tensor, "batch experts"] | None = None,
     ) -> Route:
-        """Filter and weigh by similarities that are known already."""
+        """Filter and weigh by similarities that are known already.
+
+        Args:
+            alike: The similarities.
+            eligible: See :meth:`route`.
+            crowd: See :meth:`route`.
+            same_picture: Pairs that pass whatever is seen, if they ask the same.
+        """
         allowed = eligible & (alike.alike if self.text else alike.sees)
         if crowd is None:
             crowd = allowed.sum(1, keepdim=True)
         threshold = alike.sentinel + self.margin + self.crowding * crowd.clamp(min=1).log()
-        filtered = alike.sees
+        compared = alike.sees
         if self.subject:
             threshold = torch.where(alike.pictured, threshold, self.subject_margin)
-            filtered = alike.alike
+            compared = alike.alike
         asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
         passes = allowed
         if self.hard:
-            passes = passes & ((alike.vision > threshold) | ~filtered)
+            seen = (alike.vision > threshold) | ~compared
+            passes = passes & (seen if same_picture is None else seen | same_picture)
         if self.ask:
             passes = passes & (asked > 0)
         elif self.text:  # without a picture there is nothing but the question to go by
             passes = passes & ((asked > 0) | alike.sees)
-        score = asked + torch.where(filtered, alike.vision, 0.0) if self.joint else asked
+        score = asked + torch.where(compared, alike.vision, 0.0) if self.joint else asked
         relative = torch.softmax(score.masked_fill(~passes, -torch.inf), dim=1)
         weight = asked.sigmoid() * relative.nan_to_num() if self.soft else torch.ones_like(asked)
         weights = torch.where(passes, weight, 0.0)
