@@ -174,3 +174,21 @@ def test_a_number_of_edits_that_is_none(edits, tmp_path, monkeypatch, capsys) ->
     assert run(arguments, monkeypatch) == 2
     assert "--edits" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--suite", "look-alike"], "look-alikes"),
+        (["--suite", "all", "--limit", "3"], "--limit"),
+        (["--suite", "all", "--no-generate"], "--no-generate"),
+        (["--suite", "all", "--dataset", "vlkeb"], "--dataset"),
+    ],
+)
+def test_a_suite_is_run_whole_or_refused_before_a_model_is_loaded(
+    options, named, tmp_path, monkeypatch, capsys
+) -> None:
+    arguments = ["bench", "run", "--model", "nowhere", "--out", str(tmp_path / "out"), *options]
+    assert run(arguments, monkeypatch) == 2
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

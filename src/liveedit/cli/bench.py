@@ -84,8 +84,15 @@ def run(
     """
     sizes = _sizes(edits)
     if trials:
+        others = {
+            "--dataset": dataset is not Dataset.EMOJI_EDIT, "--annotations": annotations,
+            "--images": images, "--limit": limit, "--no-generate": not generate,
+            "--retention": retention,
+        }  # fmt: skip
+        chosen = _suites(trials, [name for name, given in others.items() if given])
         edited = load(model, editor, method=method, device=device, dtype=dtype)
-        _run_suites(edited, out, split, trials, as_json)
+        _switch(edited, refine=refine, supersede=supersede)
+        _run_suites(edited, out, split, chosen, as_json)
         return
     of_file = dataset is not Dataset.EMOJI_EDIT
     for name, value in (("--annotations", annotations), ("--images", images)):
@@ -105,13 +112,7 @@ def run(
         suite = emoji_suite(split.value, limit)
         about = {"split": split.value}
     edited = load(model, editor, method=method, device=device, dtype=dtype)
-    switches = ({} if supersede else {"supersede": "never"}) | (
-        {} if refine else {"refine_steps": 0}
-    )
-    unknown = switches.keys() - type(edited.method.config).model_fields.keys()
-    if unknown:
-        raise typer.BadParameter(f"{method} has no such switch", param_hint=f"--no-{unknown.pop()}")
-    edited.method.config = edited.method.config.model_copy(update=switches)
+    _switch(edited, refine=refine, supersede=supersede)
     summary = run_benchmark(
         edited,
         out,
@@ -129,15 +130,36 @@ def run(
         _show(summary, out)
 
 
-def _run_suites(
-    edited: EditedModel, out: Path, split: Split, names: list[str], as_json: bool
-) -> None:
-    from liveedit.benchmark.scope.suites import TRIALS, run_scope
-
-    unknown = [name for name in names if name not in (*TRIALS, "all")]
+def _switch(edited: EditedModel, *, refine: bool, supersede: bool) -> None:
+    method = edited.method
+    switches = ({} if supersede else {"supersede": "never"}) | (
+        {} if refine else {"refine_steps": 0}
+    )
+    unknown = switches.keys() - type(method.config).model_fields.keys()
     if unknown:
-        raise typer.BadParameter(f"there is no suite {unknown[0]}", param_hint="--suite")
-    chosen = tuple(TRIALS) if "all" in names else tuple(names)
+        switch = unknown.pop().removesuffix("_steps")
+        raise typer.BadParameter(f"{method.name} has no such switch", param_hint=f"--no-{switch}")
+    method.config = method.config.model_copy(update=switches)
+
+
+def _suites(names: list[str], others: list[str]) -> tuple[str, ...]:
+    """Names of suites, if nothing is asked of them that they do not heed."""
+    from liveedit.benchmark.scope.suites import TRIALS
+
+    if others:
+        raise typer.BadParameter("a suite is run whole, on its own data", param_hint=others[0])
+    for name in names:
+        if name not in (*TRIALS, "all"):
+            known = ", ".join((*TRIALS, "all"))
+            raise typer.BadParameter(f"there is no {name}; there are {known}", param_hint="--suite")
+    return tuple(TRIALS) if "all" in names else tuple(dict.fromkeys(names))
+
+
+def _run_suites(
+    edited: EditedModel, out: Path, split: Split, chosen: tuple[str, ...], as_json: bool
+) -> None:
+    from liveedit.benchmark.scope.suites import run_scope
+
     found = run_scope(edited, out, split.value, chosen)
     if as_json:
         print(json.dumps(found))
