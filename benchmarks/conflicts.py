@@ -5,7 +5,8 @@
 On the validation corrections: the share of questions taken for their own correction's (in other
 words, in free words; and, wrongly, another question about the same picture), and how many pairs of
 different questions are taken for one. The same for text-only corrections, among them eight facts
-about each made-up subject. A correction is superseded if, beside that, the pictures are the same.
+about each made-up subject, and for the subjects they are about. A correction is superseded if the
+question is the same, and the picture or, of text-only ones, the subject.
 """
 
 from __future__ import annotations
@@ -68,7 +69,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
     model = EditedModel.from_pretrained(options.model, editor=options.editor)
-    found = {"with a picture": _pictured(model).rows(), "text-only": _text_only(model).rows()}
+    asked, about = _text_only(model)
+    found = {
+        "with a picture": _pictured(model).rows(),
+        "text-only, what is asked": asked.rows(),
+        "text-only, the subject": about.rows(),
+    }
     if options.json:
         print(json.dumps(found))
         return
@@ -101,22 +107,35 @@ def _pictured(model: EditedModel) -> Table:
     )
 
 
-def _text_only(model: EditedModel) -> Table:
+def _text_only(model: EditedModel) -> tuple[Table, Table]:
+    """By what is asked, and by what it is asked about."""
     cases = text_validation_set() + made_up_cases("validation")
     own = _features(model, None, [case.question for case in cases])
-    return Table(
+    reworded = _features(model, None, [case.rephrase for case in cases])
+    others = _features(model, None, [case.other_question for case in cases])
+    one = torch.tensor([[a.thing == b.thing for b in cases] for a in cases])
+    asked = Table(
         shares={
-            "rephrased": _own(own, model, None, [case.rephrase for case in cases]),
-            "other question": _own(own, model, None, [case.other_question for case in cases]),
+            "rephrased": (own.prompt * reworded.prompt).sum(1),
+            "other question": (own.prompt * others.prompt).sum(1),
         },
-        pairs={"pairs": _between(own, torch.ones(len(cases), len(cases), dtype=torch.bool))},
+        pairs={"of one subject": _between(own, one)},
     )
+    elsewhere = torch.tensor([case.thing != case.other_thing for case in cases])
+    about = Table(
+        shares={
+            "rephrased": (own.vision * reworded.vision).sum(1),
+            "other subject": (own.vision * others.vision).sum(1)[elsewhere],
+        },
+        pairs={"of other subjects": (own.vision @ own.vision.T)[(~one).tril(-1)]},
+    )
+    return asked, about
 
 
 def _own(
     own: RoutingFeatures,
     model: EditedModel,
-    shown: Sequence[Image.Image] | None,
+    shown: Sequence[Image.Image],
     asked: Sequence[str],
 ) -> Float[Tensor, " some"]:
     return (own.prompt * _features(model, shown, asked).prompt).sum(1)
