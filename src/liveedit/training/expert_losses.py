@@ -35,6 +35,7 @@ from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
 
+_LONGEST = 96  # positions; in a longer view, of which all would be as long, none is taught
 _WEAKEST = 0.6  # smallest soft weight an own expert is trained with
 
 
@@ -81,6 +82,7 @@ def expert_losses(
         torch.tensor(some)[torch.randint(0, len(some), (len(cases),))]
         for some in (sides.general, sides.strict)
     )
+    general = torch.where(views.lengths(cases, general) > _LONGEST, sides.general[0], general)
     strength = _WEAKEST + (1 - _WEAKEST) * torch.rand(3, len(cases))
     kinds = torch.stack([torch.full((len(cases),), EDIT), general, strict])
     mine = share(torch.arange(len(cases)))

@@ -285,16 +285,22 @@ def _nce(
     return (scores.logsumexp(1) - positive).mean()
 
 
-def draw_groups(count: int, batch: int, group: int) -> Int[Tensor, " batch"]:
+def draw_groups(count: int, batch: int, group: int, *, alone: float = 0.0) -> Int[Tensor, " batch"]:
     """Some corrections, those of a group together.
 
     Args:
         count: How many there are, group behind group.
         batch: How many to draw.
         group: How many neighbours a group has.
+        alone: Share of them that are drawn without their neighbours, so that more groups are met.
     """
-    chosen = torch.randperm(max(count // group, 1))[: max(batch // group, 1)]
-    return (chosen[:, None] * group + torch.arange(group)).flatten()[:count]
+    order = torch.randperm(max(count // group, 1))
+    singles = round(alone * batch)
+    groups = max((batch - singles) // group, 1)
+    together = (order[:groups, None] * group + torch.arange(group)).flatten()
+    rest = order[groups : groups + singles] * group
+    chosen = torch.cat([together, rest + torch.randint(0, group, rest.shape)])
+    return chosen[chosen < count]
 
 
 def draw_views(
@@ -310,6 +316,6 @@ def draw_views(
         strict: With the views that no edit concerns.
     """
     sides = torch.tensor([EDIT, REPHRASE, REDRAWN, MET_AGAIN])[torch.randint(0, 4, (batch,))]
-    edit_side = torch.where(torch.rand(batch) < 0.5, sides, EDIT)
+    edit_side = torch.where(torch.rand(batch) < 0.4, sides, EDIT)
     views = len(TAUGHT) if strict else OTHER_IMAGE
     return edit_side, torch.arange(views).repeat_interleave(batch)
