@@ -1,7 +1,8 @@
 """How often edits fire at a margin, against routing every query by itself."""
 
 import math
-from itertools import islice
+from collections.abc import Iterable
+from itertools import islice, product
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from liveedit.training.calibration import (
     calibrate,
     compare,
     fired,
+    merit_of,
 )
 
 CASES, GROUP = 7, 3  # the last group is a tail of one
@@ -61,6 +63,9 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer margins to choose from; with all edits in force thresholds are margins, too."""
     monkeypatch.setattr(calibration, "MARGINS", MARGINS[::8])
     monkeypatch.setattr(calibration, "PROMPT_MARGINS", PROMPT_MARGINS[::3])
+    monkeypatch.setattr(calibration, "PICTURE_MARGINS", (0.0, 1.0, math.inf))
+    monkeypatch.setattr(calibration, "SUBJECT_MARGINS", calibration.SUBJECT_MARGINS[::8])
+    monkeypatch.setattr(calibration, "_COARSE", 2)
     crowdings = torch.arange(3) * 2.0 / math.log(CASES)
     monkeypatch.setattr(calibration, "CROWDINGS", crowdings)
 
@@ -117,26 +122,34 @@ def test_shares_of_text_only_corrections(backbone, texts, network) -> None:
     alike = compare(backbone, network, texts)
     found = fired(router, router.text_margin, alike, PROMPT_MARGINS, group=GROUP)
     assert router.text_margin.item() == 0
-    for index in (6, 12, 18):
+    for index in (3, 6, 9):
         router.text_margin.fill_(PROMPT_MARGINS[index])
         one_by_one = shares_one_by_one(backbone, network, texts, GROUP)
         assert found[index].tolist() == pytest.approx(one_by_one)
     assert 0 < found.mean() < 1, "the example decides nothing"
 
 
-def score(names: tuple[str, ...], shares: list[float]) -> float:
-    """Mean of recall and silence, in each every view counting alike."""
-    named = dict(zip(names, shares, strict=True))
-    recall = [share for name, share in named.items() if name in RECALLED]
-    silence = [1 - share for name, share in named.items() if name not in RECALLED]
-    return (sum(recall) / len(recall) + sum(silence) / len(silence)) / 2
+def merit(shares: dict[str, float], least: float) -> float:
+    """Recall, if enough of what should fire nothing does not; in each every view counts alike."""
+    recall = [share for name, share in shares.items() if name in RECALLED]
+    silent = [1 - share for name, share in shares.items() if name not in RECALLED]
+    silence = sum(silent) / len(silent)
+    return sum(recall) / len(recall) if silence >= least else silence - 1
 
 
-def test_calibration_takes_the_best_margins(backbone, views, texts, network, coarse) -> None:
+@pytest.mark.parametrize("least", [0.8, 1.0])
+def test_calibration_takes_the_best_margins(
+    backbone, views, texts, network, coarse, monkeypatch, least
+) -> None:
+    for name in ("SILENCE", "TEXT_SILENCE"):
+        monkeypatch.setattr(calibration, name, least)
     found = calibrate(backbone, network, views, texts)
     router = network.router
     assert (found.margin, found.crowding) == (router.margin, router.crowding)
     assert (found.prompt_margin, found.text_margin) == (router.prompt_margin, router.text_margin)
+    assert (found.picture_margin, found.subject_margin) == (
+        router.picture_margin, router.subject_margin
+    )  # fmt: skip
     assert list(found.fired) == [1, CASES], "there are fewer than ten"
     for cached, group, shares in (
         *((views, group, shares) for group, shares in found.fired.items()),
@@ -146,48 +159,61 @@ def test_calibration_takes_the_best_margins(backbone, views, texts, network, coa
         one_by_one = shares_one_by_one(backbone, network, cached, group)
         assert list(shares.values()) == pytest.approx(one_by_one)
 
-    def scores(cached: CachedViews, margin: torch.Tensor, values: torch.Tensor, group: int):
-        curve = fired(router, margin, compare(backbone, network, cached), values, group=group)
-        return [score(cached.names, shares) for shares in curve.tolist()]
+    def curve(cached: CachedViews, margin: torch.Tensor, values: torch.Tensor, group: int):
+        found = fired(router, margin, compare(backbone, network, cached), values, group=group)
+        return [dict(zip(cached.names, shares, strict=True)) for shares in found.tolist()]
 
-    # the question's margin with all edits in force, at whichever margin of the picture is best
-    margins, lines, best = calibration.MARGINS, [], {}
+    # the question's margins with all edits in force, at whichever margin of what is seen is best
+    margins, best = calibration.MARGINS, {}
     router.crowding.zero_()
-    router.picture_margin.zero_()
-    for value in calibration.PROMPT_MARGINS.tolist():
-        router.prompt_margin.fill_(value)
-        best[value] = max(scores(views, router.margin, margins, CASES))
-    assert best[found.prompt_margin] == max(best.values()) > min(best.values())
-    # the question's about the very picture likewise, then what is seen for few edits and for many
+    for both in product(calibration.PROMPT_MARGINS.tolist(), calibration.PICTURE_MARGINS):
+        router.prompt_margin.fill_(both[0])
+        router.picture_margin.fill_(both[1])
+        some = curve(views, router.margin, margins[:: calibration._COARSE], CASES)
+        best[both] = max(merit(shares, least) for shares in some)
+    chosen = (found.prompt_margin, found.picture_margin)
+    assert best[chosen] == pytest.approx(max(best.values()))
+    assert min(best.values()) < max(best.values())
+    # what is seen for few edits and for many
     router.prompt_margin.fill_(found.prompt_margin)
-    best = {}
-    for value in calibration.PICTURE_MARGINS:
-        router.picture_margin.fill_(value)
-        best[value] = max(scores(views, router.margin, margins, CASES))
-    assert best[found.picture_margin] == max(best.values())
     router.picture_margin.fill_(found.picture_margin)
+    lines = []
     for crowding in calibration.CROWDINGS.tolist():
         router.crowding.fill_(crowding)
-        alone, crowded = (scores(views, router.margin, margins, size) for size in (1, CASES))
-        lines += [(one + other) / 2 for one, other in zip(alone, crowded, strict=True)]
-    reached = [score(views.names, list(shares.values())) for shares in found.fired.values()]
-    assert sum(reached) / 2 == pytest.approx(max(lines))
+        alone, crowded = (curve(views, router.margin, margins, size) for size in (1, CASES))
+        lines += [merit(mean(both), least) for both in zip(alone, crowded, strict=True)]
+    assert merit(mean(found.fired.values()), least) == pytest.approx(max(lines))
     assert min(lines) < max(lines)
-    in_text = scores(texts, router.text_margin, calibration.PROMPT_MARGINS, len(texts))
-    assert score(texts.names, list(found.text_fired.values())) == pytest.approx(max(in_text))
-    assert min(in_text) < max(in_text)
+    in_text = curve(texts, router.text_margin, calibration.PROMPT_MARGINS, len(texts))
+    merits = [merit(shares, least) for shares in in_text]
+    assert merit(found.text_fired, least) == pytest.approx(max(merits))
+    assert min(merits) < max(merits)
+
+
+def mean(several: Iterable[dict[str, float]]) -> dict[str, float]:
+    listed = list(several)
+    return {name: sum(one[name] for one in listed) / len(listed) for name in listed[0]}
+
+
+NAMES = ("edit", "elsewhere")
+
+
+def test_recall_counts_where_enough_stays_silent() -> None:
+    shares = torch.tensor([[1.0, 0.3], [0.7, 0.1], [0.6, 0.0]])
+    assert merit_of(shares, NAMES, 0.9).tolist() == pytest.approx([-0.3, 0.7, 0.6])
+    assert merit_of(shares, NAMES, 1.0).tolist() == pytest.approx([-0.3, -0.1, 0.6])
 
 
 def test_crowding_is_chosen_where_false_fire_comes_with_the_crowd(coarse) -> None:
     """Alone the lowest margin is best; among seven a margin of 2 more, another of 4 is too much."""
     margins = calibration.MARGINS
-    alone, crowded = torch.zeros(len(margins)), torch.zeros(len(margins))
-    alone[0] = crowded[1] = 1
-    margin, crowding = calibration._best_line({1: alone, CASES: crowded})
+    alone, crowded = torch.zeros(len(margins), 2), torch.zeros(len(margins), 2)
+    alone[0, 0] = crowded[1, 0] = 1
+    margin, crowding = calibration._best_line({1: alone, CASES: crowded}, NAMES)
     assert margin == margins[0]
     assert crowding == pytest.approx(2 / math.log(CASES))
-    even = torch.ones(len(margins))
-    assert calibration._best_line({1: even, CASES: even})[1] == 0, "none without need"
+    even = torch.ones(len(margins), 2)
+    assert calibration._best_line({1: even, CASES: even}, NAMES)[1] == 0, "none without need"
 
 
 def test_without_text_only_corrections_their_margin_stays(backbone, views, network, coarse) -> None:

@@ -1,14 +1,16 @@
 """Choose the router's margins on validation corrections.
 
 The learned thresholds are where the training losses want them; how much recall to give for how few
-wrong fires is a choice, made here once, on data the training never saw.
+wrong fires is a choice, made here once, on data the training never saw: of margins at which at
+most so many of the queries that no edit concerns fire one, those with the best recall.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,10 +27,15 @@ from liveedit.training.routing_losses import FIRES
 
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)
-PROMPT_MARGINS = torch.linspace(-3, 3, 25)
-PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
+PROMPT_MARGINS = torch.linspace(-3, 3, 13)
+PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, math.inf)
+_COARSE = 4  # of the margins every fourth is tried with all of these
 SUBJECT_MARGINS = torch.linspace(-6, 6, 25)
 CROWDINGS = torch.linspace(0, 1, 21)
+SILENCE, TEXT_SILENCE = (
+    0.98,
+    0.99,
+)  # least share of the queries that should fire no edit, and do not
 _SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen, beside all
 # views for which the right edit should fire; for all others none should
 RECALLED = ("edit", "rephrase", "redrawn", "met again", "free words")
@@ -66,11 +73,11 @@ class Calibration:
 def calibrate(
     backbone: Backbone, network: EditorNetwork, views: CachedViews, texts: CachedViews | None = None
 ) -> Calibration:
-    """Set the router's margins to where recall and silence are best together.
+    """Set the router's margins to where recall is best while enough stays silent.
 
-    The measure is the mean of recall (over the views that an edit concerns) and silence (over the
-    others). The prompt margin, and then the picture's, are chosen with all corrections in force at
-    once; margin and crowding as the mean over groups of 1, 10, 100 and all.
+    Recall is the mean over the views that an edit concerns, silence that over the others. The
+    margins of prompt and picture are chosen with all corrections in force at once; margin and
+    crowding by the mean over groups of 1, 10, 100 and all.
 
     Args:
         backbone: The frozen model.
@@ -79,27 +86,22 @@ def calibrate(
         texts: Text-only ones, if the text router is to be calibrated, too.
     """
     router = network.router
-    for buffer in (router.margin, router.crowding, router.prompt_margin):
+    for buffer in (router.margin, router.crowding):
         buffer.zero_()
-    router.picture_margin.fill_(0.0 if router.pixels else math.inf)
     alike = compare(backbone, network, views)
-    if router.ask:
-        best = (-1.0, 0.0)
-        for value in PROMPT_MARGINS.tolist():
-            router.prompt_margin.fill_(value)
-            curve = fired(router, router.margin, alike, MARGINS, group=len(views))
-            best = max(best, (_right(curve, views.names).max().item(), value))
-        router.prompt_margin.fill_(best[1])
-    if router.pixels:
-        best = (-1.0, 0.0)
-        for value in PICTURE_MARGINS:
-            router.picture_margin.fill_(value)
-            curve = fired(router, router.margin, alike, MARGINS, group=len(views))
-            best = max(best, (_right(curve, views.names).max().item(), value))
-        router.picture_margin.fill_(best[1])
+
+    def coarse() -> Tensor:
+        return fired(router, router.margin, alike, MARGINS[::_COARSE], group=len(views))
+
+    _, prompt_margin, picture_margin = max(
+        (merit_of(coarse(), views.names, SILENCE).max().item(), *both)
+        for both in _set_in_turn(router)
+    )
+    router.prompt_margin.fill_(prompt_margin)
+    router.picture_margin.fill_(picture_margin)
     sizes = [size for size in _SIZES if size < len(views)] + [len(views)]
     curves = {size: fired(router, router.margin, alike, MARGINS, group=size) for size in sizes}
-    margin, crowding = _best_line({n: _right(curve, views.names) for n, curve in curves.items()})
+    margin, crowding = _best_line(curves, views.names)
     router.margin.fill_(margin)
     router.crowding.fill_(crowding)
     shares = {
@@ -119,6 +121,15 @@ def calibrate(
     )
 
 
+def _set_in_turn(router: Router) -> Iterator[tuple[float, float]]:
+    """Sets the router to each pair of margins of prompt and picture that is to be tried."""
+    prompt_margins = PROMPT_MARGINS.tolist() if router.ask else [0.0]
+    for both in product(prompt_margins, PICTURE_MARGINS if router.pixels else [math.inf]):
+        router.prompt_margin.fill_(both[0])
+        router.picture_margin.fill_(both[1])
+        yield both
+
+
 def _calibrate_text(
     backbone: Backbone, network: EditorNetwork, texts: CachedViews
 ) -> dict[str, float]:
@@ -127,9 +138,9 @@ def _calibrate_text(
     for least in SUBJECT_MARGINS.tolist() if router.subject else [0.0]:
         router.subject_margin.fill_(least)
         curve = fired(router, router.text_margin, about, PROMPT_MARGINS, group=len(texts))
-        right = _right(curve, texts.names)
-        chosen = int(right.argmax())
-        best = max(best, (right[chosen].item(), least, PROMPT_MARGINS[chosen].item()))
+        merits = merit_of(curve, texts.names, TEXT_SILENCE)
+        for margin, merit in zip(PROMPT_MARGINS.tolist(), merits.tolist(), strict=True):
+            best = max(best, (merit, least, margin))
     router.subject_margin.fill_(best[1])
     router.text_margin.fill_(best[2])
     shares = fired(router, router.text_margin, about, router.text_margin[None], group=len(texts))
@@ -209,28 +220,40 @@ def _decided(
     return decide_with(router, alike, together, crowd, own, missed)
 
 
-def _best_line(right: dict[int, Float[Tensor, " values"]]) -> tuple[float, float]:
-    """Margin and crowding that are best in the mean over numbers of edits.
+def _best_line(
+    curves: dict[int, Float[Tensor, "values views"]], names: tuple[str, ...]
+) -> tuple[float, float]:
+    """Margin and crowding that are best by the mean over numbers of edits.
 
     Args:
-        right: For each number of edits how good each of ``MARGINS`` is.
+        curves: For each number of edits what fires at each of ``MARGINS``.
+        names: Of the views.
     """
     best = (-1.0, 0.0, 0.0)
     for crowding in CROWDINGS.tolist():
         for margin in MARGINS.tolist():
-            scores = []
-            for size, score in right.items():
-                nearest = (MARGINS - margin - crowding * math.log(size)).abs().argmin()
-                scores.append(score[nearest].item())
-            best = max(best, (sum(scores) / len(scores), -crowding, margin))
+            shares = [
+                curve[(MARGINS - margin - crowding * math.log(size)).abs().argmin()]
+                for size, curve in curves.items()
+            ]
+            merit = merit_of(torch.stack(shares).mean(0), names, SILENCE).item()
+            best = max(best, (merit, -crowding, margin))
     return best[2], -best[1]
 
 
-def _right(
-    curve: Float[Tensor, "values views"], names: tuple[str, ...]
-) -> Float[Tensor, " values"]:
+def merit_of(
+    shares: Float[Tensor, "*values views"], names: tuple[str, ...], least: float
+) -> Float[Tensor, "*values"]:
+    """Recall where enough stays silent; elsewhere less than any recall, by how much is missing.
+
+    Args:
+        shares: What fires, by views.
+        names: Of the views.
+        least: Share of the queries that no edit concerns that should fire none.
+    """
     wanted = torch.tensor([name in RECALLED for name in names])
-    return (curve[:, wanted].mean(1) + 1 - curve[:, ~wanted].mean(1)) / 2
+    recall, silence = shares[..., wanted].mean(-1), 1 - shares[..., ~wanted].mean(-1)
+    return torch.where(silence >= least, recall, silence - 1)
 
 
 def _features(
