@@ -39,6 +39,7 @@ def make_model(
         network = EditorNetwork(settings, backbone.width).requires_grad_(False)
         network.set_scale(scale)
         network.router.margin.fill_(-100)
+        network.router.subject_margin.fill_(-100)
         network.router.prompt_bias.fill_(bias)
         network.router.text_bias.fill_(bias)
         network.generator.v_gain.fill_(20)

@@ -12,7 +12,7 @@ def test_the_first_edits_are_asked_about_however_many_follow(
     make_model, pictured, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST", 2)
-    model = make_model()
+    model = make_model(-5.0)
     reading = read_probes(model.backbone, pictured, tmp_path, views=VIEW_OF, max_new_tokens=3)
     protocol = Protocol(model, reading, generate=False, max_new_tokens=3)
     groups = retention_groups(len(pictured), (0, 2, 3, 4))

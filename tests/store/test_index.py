@@ -77,6 +77,7 @@ def router() -> Router:
     router = Router()
     router.margin.fill_(-1.0)
     router.crowding.fill_(0.2)
+    router.subject_margin.fill_(-100.0)  # subjects here are random
     return router
 
 

@@ -41,9 +41,16 @@ def test_losses_equal_those_of_whole_passes(backbone, kind, tmp_path, monkeypatc
     torch.manual_seed(5)
     drawn = [
         [of[at] for at in torch.randint(0, len(of), (4,)).tolist()]
-        for of in (("rephrase", "redrawn"), ("other image", "other question"))
+        for of in (("rephrase", "redrawn", "met again"), ("other image", "other question"))
     ]
-    if kind == "text-only":
+    if kind == "with a picture":  # in place of a long message the rephrased question is taken
+        met = torch.full((4,), names.index("met again"))
+        long = (views.lengths(chosen, met) > losses._LONGEST).tolist()
+        drawn[0] = [
+            "rephrase" if view == "met again" and too else view
+            for view, too in zip(drawn[0], long, strict=True)
+        ]
+    else:
         drawn = [["rephrase"] * 4, ["other question"] * 4]
 
     def logits(

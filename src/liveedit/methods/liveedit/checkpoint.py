@@ -39,7 +39,7 @@ def save_editor(
     described = {
         "format": _FORMAT,
         "backbone": dict(fingerprint),
-        "editor": network.config.model_dump(),
+        "editor": network.config.model_dump(exclude=_unset(network.config)),
     }
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     with whole(folder / WEIGHTS_FILE) as part:
@@ -90,12 +90,17 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
 
 def editor_digest(network: EditorNetwork) -> str:
     """SHA-256 over the settings and weights of an editor, the first 16 hexadecimal digits."""
-    off = {name for name in _SINCE if not getattr(network.config, name)}
-    digest = hashlib.sha256(network.config.model_dump_json(exclude=off).encode())
+    config = network.config
+    digest = hashlib.sha256(config.model_dump_json(exclude=_unset(config)).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _unset(config: EditorConfig) -> set[str]:
+    """Later switches that are off: files and digests are those of before them."""
+    return {name for name in _SINCE if not getattr(config, name)}
 
 
 def _first_line(error: Exception) -> str:
