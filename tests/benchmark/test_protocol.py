@@ -312,16 +312,9 @@ def test_an_editor_without_text_router_makes_no_text_only_edits(make_model, prot
 
 def test_only_some_need_to_be_read_where_only_they_are_asked(make_model, protocol_of) -> None:
     groups = [Group(edited=range(5), texts=(), asked=range(2))]
-    model = make_model(ALL_FIRE)
+    model = make_model(4.0)
     whole = list(protocol_of(model).run(groups))
-    some = list(protocol_of(model, asked=2).run(groups))
-    for record, other in zip(some, whole, strict=True):
-        # features of another batch may round their last digit otherwise
-        near = {name: pytest.approx(other[name], abs=1e-3) for name in ("own", "margin", "asked")}
-        top = other["top"] and other["top"] | {
-            "weight": pytest.approx(other["top"]["weight"], abs=1e-3)
-        }
-        assert record == other | near | {"top": top}
+    assert list(protocol_of(model, asked=2).run(groups)) == whole
 
 
 def test_an_editor_that_could_be_trained_further_is_measured_alike(
