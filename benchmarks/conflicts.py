@@ -28,8 +28,8 @@ from liveedit.data.emoji_edit.corrections import validation_set
 from liveedit.data.emoji_edit.knowledge import text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
 from liveedit.data.emoji_edit.scene import render
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.representation import Representation, standardise
-from liveedit.methods.liveedit.routing import RoutingFeatures
 
 _BATCH = 32
 _THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.99)

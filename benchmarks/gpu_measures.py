@@ -13,8 +13,8 @@ from torch import Tensor
 
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
+from liveedit.methods.liveedit.features import EditFeatures
 from liveedit.methods.liveedit.method import LiveEdit
-from liveedit.methods.liveedit.routing import EditFeatures
 from liveedit.methods.liveedit.selection import route_in
 from liveedit.methods.liveedit.tensors import features_of as features_of_keys
 from liveedit.methods.route import Route

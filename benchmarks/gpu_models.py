@@ -25,10 +25,10 @@ from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.scene import Placement, Scene, render
 from liveedit.editor import EditedModel
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, measure_scale, standardise
-from liveedit.methods.liveedit.routing import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.tensors import features_of as keys_as_features
 from liveedit.methods.liveedit.tensors import keys_of
 from liveedit.store.edit import Edit

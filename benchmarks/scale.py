@@ -35,7 +35,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit

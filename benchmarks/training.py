@@ -32,10 +32,10 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.data.cached_states import CachedViews, ViewBatch, cache_views
 from liveedit.data.emoji_edit.corrections import EditCase, training_cases
 from liveedit.data.views import EDIT, OTHER_IMAGE, REPHRASE, TAUGHT, views_of
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.liveedit.residual import RoutedExperts
-from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.editor import EditorTraining, router_losses
 from liveedit.training.expert_losses import expert_losses
 from liveedit.training.published import LOSSES, PublishedTraining, published_losses

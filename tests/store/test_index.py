@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from liveedit.methods.liveedit.routing import EditFeatures, Router, RoutingFeatures
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.selection import choose_experts, route_in
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.store.edit import Edit

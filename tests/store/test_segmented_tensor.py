@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from liveedit.methods.liveedit.routing import Router, RoutingFeatures
+from liveedit.methods.liveedit.features import RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.tensors import features_of
 from liveedit.store import segmented_tensor
 from liveedit.store.segmented_tensor import GrowingTensor, SegmentedTensor
@@ -52,7 +53,7 @@ def test_a_full_segment_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("count", [0, 5, 8, 19])
 def test_comparing_part_by_part_is_comparing_all(count) -> None:
-    from liveedit.methods.liveedit.routing import Similarities
+    from liveedit.methods.liveedit.features import Similarities
 
     vision, prompt = torch.randn(2, count, 3)
     columns = {

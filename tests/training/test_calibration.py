@@ -12,10 +12,10 @@ from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.knowledge import text_cases
 from liveedit.data.views import TAUGHT, TEXT_TAUGHT
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
-from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training import calibration
 from liveedit.training.calibration import (
     MARGINS,

@@ -12,9 +12,9 @@ from liveedit.data.cached_states import cache_views
 from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.views import EDIT, REPHRASE
 from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
-from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training import published
 from liveedit.training.loop import LoopConfig
 from liveedit.training.published import (

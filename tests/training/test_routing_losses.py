@@ -22,7 +22,8 @@ from liveedit.data.views import (
     TEXT_TAUGHT,
     TEXT_VIEWS,
 )
-from liveedit.methods.liveedit.routing import Router, RoutingFeatures
+from liveedit.methods.liveedit.features import RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
 from liveedit.training.routing_losses import (
     Meanings,
     Relation,

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.data.cached_states import CachedViews
+from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
 from liveedit.methods.liveedit.nearest import decide_with, doubts
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation
-from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.route import Route
 from liveedit.training.routing_losses import FIRES
 

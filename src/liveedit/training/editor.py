@@ -29,9 +29,9 @@ from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, C
 from liveedit.distributed import gather, processes, share
 from liveedit.methods.liveedit.checkpoint import save_editor
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, measure_scale
-from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.calibration import calibrate
 from liveedit.training.expert_losses import TEXT_ONLY, attention_of_short_rows, expert_losses
 from liveedit.training.loop import LoopConfig, train

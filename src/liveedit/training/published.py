@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int, Shaped
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
@@ -35,11 +35,11 @@ from liveedit.distributed import gather, processes, share
 from liveedit.methods.liveedit.checkpoint import save_editor
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.experts import Experts
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.generator import PlainGenerator
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
-from liveedit.methods.liveedit.routing import RoutingFeatures
 from liveedit.training.editor import Extract, extracting, new_network, parameters
 from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
@@ -60,6 +60,7 @@ EDITOR = EditorConfig(
     text_router=False,
     subject_filter=False,
     picture_filter=False,
+    context_gain=0.0,
 )
 # what each of the published ablations changes, in the editor's settings or in a loss's weight
 VARIANTS: dict[str, dict[str, bool | float]] = {
@@ -347,7 +348,7 @@ def _routed(
 def _ends(features: RoutingFeatures, own: Bool[Tensor, " batch"]) -> RoutingFeatures:
     """Of corrections and generality samples behind each other one of each pair."""
 
-    def choose(both: Float[Tensor, "rows ..."] | Bool[Tensor, " rows"]) -> Tensor:
+    def choose(both: Shaped[Tensor, "rows ..."]) -> Tensor:
         count = len(own)
         first, second = both[:count], both[count : 2 * count]
         chosen = own.to(both.device).view(-1, *[1] * (both.ndim - 1))

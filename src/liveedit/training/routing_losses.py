@@ -29,7 +29,9 @@ from liveedit.data.views import (
     TAUGHT,
     TEXT_OTHER,
 )
-from liveedit.methods.liveedit.routing import EditFeatures, Route, Router, RoutingFeatures
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
+from liveedit.methods.route import Route
 
 FIRES = 0.5  # an expert of at least this weight counts as fired
 

@@ -11,7 +11,7 @@ from liveedit.correction import Correction, pictures_identity
 from liveedit.methods.conflicts import find_conflicts, superseding
 from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import likeness
-from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.features import EditFeatures
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.methods.outcome import Conflict
 from liveedit.store.edit import Edit

@@ -9,8 +9,9 @@ from PIL import Image
 
 from liveedit.correction import pictures_identity
 from liveedit.methods.known_pictures import KnownPictures
+from liveedit.methods.liveedit.features import QueryPictures, Similarities
 from liveedit.methods.liveedit.nearest import decide_nearest
-from liveedit.methods.liveedit.routing import QueryPictures, Router, Similarities
+from liveedit.methods.liveedit.routing import Router
 from liveedit.store.serialization import thumbnail
 
 

@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.methods.liveedit.routing import (
-    EditFeatures,
-    FeatureExtractor,
-    Route,
-    Router,
-    RoutingFeatures,
-)
+from liveedit.methods.liveedit.extractor import FeatureExtractor
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
+from liveedit.methods.route import Route
 from tests.batches import batch_of, random_row
 
 FEATURES = 12

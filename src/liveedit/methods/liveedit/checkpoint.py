@@ -21,7 +21,7 @@ from liveedit.saving.fingerprint import check_fingerprint
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
 # switches that came later: off in checkpoints without them, whose digests stay what they were
-_SINCE = ("subject_filter", "picture_filter")
+_SINCE = ("subject_filter", "picture_filter", "context_gain")
 
 
 def save_editor(
@@ -66,7 +66,7 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
                 f"{_FORMAT}; install the liveedit it was made with, or train it again"
             )
         trained_for = described["backbone"]
-        config = EditorConfig(**(dict.fromkeys(_SINCE, False) | described["editor"]))
+        config = EditorConfig(**(dict.fromkeys(_SINCE, 0) | described["editor"]))
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, KeyError, TypeError, ValueError, ValidationError, SafetensorError) as error:
         raise BadCheckpoint(

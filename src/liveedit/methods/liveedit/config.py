@@ -33,6 +33,8 @@ class EditorConfig(Config):
         text_router: Text-only corrections are taken, and text-only queries routed to them.
         subject_filter: What text-only questions are about stops experts.
         picture_filter: The very picture of an expert passes by its pixels, however it was saved.
+        context_gain: By how much more an expert is added for every doubling of a prompt's length,
+            beyond 64 tokens.
     """
 
     width: int = 384
@@ -52,6 +54,7 @@ class EditorConfig(Config):
     text_router: bool = True
     subject_filter: bool = True
     picture_filter: bool = True
+    context_gain: float = 0.5
 
 
 class LiveEditConfig(Config):

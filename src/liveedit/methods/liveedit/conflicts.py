@@ -6,7 +6,7 @@ import torch
 
 from liveedit.methods.conflicts import Likeness
 from liveedit.methods.liveedit.config import LiveEditConfig
-from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.features import EditFeatures
 
 
 def likeness(one: EditFeatures, other: EditFeatures, config: LiveEditConfig) -> Likeness:

@@ -17,12 +17,12 @@ from liveedit.methods.liveedit.around import from_another_side, in_other_words, 
 from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import likeness
 from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
+from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.refine import Around, EditLayerBatch, verify_and_refine
 from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.methods.liveedit.residual import fetch
-from liveedit.methods.liveedit.routing import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.selection import fetch_from
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.methods.outcome import EditOutcome, NewEdits
@@ -89,6 +89,7 @@ def make_edits(
     reached, steps = torch.zeros_like(long), torch.zeros_like(tokens)
     worded = torch.tensor([bool(one.rephrasings) for one in corrections], device=long.device)
     everyone = torch.arange(len(edits), device=states.device)
+    plain = own / network.router.gain(query.spans.prompt.sum(1))
     for _ in range(_ROUNDS):
         residual = _residual(representation.states, others, pool, experts.halved, slots)
         refined = verify_and_refine(
@@ -98,7 +99,7 @@ def make_edits(
             EditLayerBatch.of(
                 query, states, query.spans.predicts, owner=everyone, weights=own, residual=residual
             ),
-            around=lambda some: _look_around(backbone, corrections, own, long, some),
+            around=lambda some: _look_around(backbone, network, corrections, plain, long, some),
             broad=(long | worded) & (steps == 0),
             config=config,
         )
@@ -136,6 +137,7 @@ def _residual(
 
 def _look_around(
     backbone: Backbone,
+    network: EditorNetwork,
     corrections: Sequence[Correction],
     weights: Float[Tensor, " batch"],
     long: Bool[Tensor, " batch"],
@@ -151,13 +153,14 @@ def _look_around(
         else:
             other += [(row, each) for each in neighbours(one)]
     return Around(
-        same=_asked(backbone, same, weights, targets=True),
-        other=_asked(backbone, other, weights, targets=False),
+        same=_asked(backbone, network, same, weights, targets=True),
+        other=_asked(backbone, network, other, weights, targets=False),
     )
 
 
 def _asked(
     backbone: Backbone,
+    network: EditorNetwork,
     asked: Sequence[tuple[int, Correction]],
     weights: Float[Tensor, " batch"],
     *,
@@ -178,7 +181,11 @@ def _asked(
         keep[:, -1] = True
     owner = torch.tensor(owners, device=weights.device)
     return EditLayerBatch.of(
-        query, backbone.states(query), keep, owner=owner, weights=weights[owner]
+        query,
+        backbone.states(query),
+        keep,
+        owner=owner,
+        weights=weights[owner] * network.router.gain(query.spans.prompt.sum(1)),
     )
 
 

@@ -23,10 +23,10 @@ from liveedit.methods.base import Abilities
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.edit import make_edits
+from liveedit.methods.liveedit.features import QueryPictures, RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
 from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
-from liveedit.methods.liveedit.routing import QueryPictures, RoutingFeatures
 from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in
 from liveedit.methods.liveedit.tensors import keys_of, layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
@@ -154,11 +154,24 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     @torch.no_grad()
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
         """Hard filter by what the picture shows, soft weights by what is asked."""
-        query = self.backbone.query(questions.pictures, questions.prompts)
+        return self._route(
+            self.backbone.query(questions.pictures, questions.prompts), questions, pool
+        )
+
+    def _route(
+        self,
+        query: Query,
+        questions: Questions,
+        pool: Pool,
+        length: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Route, Pool]:
+        """Route questions that are tokenised already; what precedes them adds to their length."""
         features = self.seeing(
             self.features(self.backbone.states(query), query.spans),
             questions.pictures.__getitem__,
         )
+        if length is not None:
+            features = replace(features, length=length)
         near = pool.near(keys_of(features))
         return self.route_features(features, near), near
 
@@ -177,7 +190,10 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             return
         # what precedes a question changes the states that would be routed by: the question decides
         # as if it were asked alone
-        route, near = self.route(questions.alone, pool)
+        alone = questions.alone
+        asked = self.backbone.query(alone.pictures, alone.prompts)
+        with torch.no_grad():
+            route, near = self._route(asked, alone, pool, query.spans.prompt.sum(1))
         with self.changing(query, self.change(route, near)):
             yield query
 

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from liveedit.methods.liveedit.routing import Router, Similarities
+from liveedit.methods.liveedit.features import Similarities
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.route import Route
 
 _LOOKED_AT = 4  # heaviest experts of a query whose pictures are compared with its own

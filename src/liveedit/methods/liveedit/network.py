@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.extractor import FeatureExtractor
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator
 from liveedit.methods.liveedit.representation import Representation, StateScale
-from liveedit.methods.liveedit.routing import FeatureExtractor, Router, RoutingFeatures
+from liveedit.methods.liveedit.routing import Router
 
 
 class EditorNetwork(nn.Module):
@@ -54,6 +56,7 @@ class EditorNetwork(nn.Module):
             text=config.text_router,
             subject=config.subject_filter,
             pixels=config.picture_filter,
+            context=config.context_gain,
         )
         generator = ExpertGenerator if config.aligned_slots else PlainGenerator
         self.generator = generator(

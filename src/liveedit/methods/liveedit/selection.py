@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.methods.known_pictures import KnownPictures
+from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
-from liveedit.methods.liveedit.routing import Router, RoutingFeatures, Similarities
+from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
 from liveedit.methods.route import Route
 from liveedit.store.pool import Pool

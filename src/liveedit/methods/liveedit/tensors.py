@@ -8,7 +8,7 @@ from torch import Tensor
 
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.experts import ExpertSlots
-from liveedit.methods.liveedit.routing import EditFeatures
+from liveedit.methods.liveedit.features import EditFeatures
 from liveedit.store.layout import Layout
 from liveedit.store.tensors import Keys
 
