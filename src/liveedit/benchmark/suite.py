@@ -10,11 +10,14 @@ from typing import Any
 
 from liveedit.benchmark.metrics import FACT_VIEW_OF, TEXT_VIEW_OF
 from liveedit.data.annotations.cases import FactCase, HopCase, file_cases, hop_cases
-from liveedit.data.annotations.datasets import EMOJI_EDIT, dataset_named
+from liveedit.data.annotations.datasets import EMOJI_EDIT, PHOTO_EDIT, dataset_named
 from liveedit.data.annotations.reading import read_annotations
 from liveedit.data.annotations.templates import apply_template
 from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
+from liveedit.data.emoji_edit.free_words import HeldBack
 from liveedit.data.emoji_edit.knowledge import text_evaluation_set, text_validation_set
+from liveedit.data.photo_edit.corrections import Near, photo_set
+from liveedit.data.photo_edit.folder import PhotoFolder, read_photo_folder
 from liveedit.data.views import Case
 
 TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
@@ -97,9 +100,30 @@ def emoji_suite(split: str = "evaluation", limit: int | None = None) -> Suite:
         split: ``evaluation``, or ``validation`` to choose settings on.
         limit: Only the first ones.
     """
-    if split == "evaluation":
-        return Suite(name=EMOJI_EDIT, pictured=evaluation_set(limit), texts=text_evaluation_set())
-    return Suite(name=EMOJI_EDIT, pictured=validation_set(limit), texts=text_validation_set())
+    pictured = evaluation_set(limit) if split == "evaluation" else validation_set(limit)
+    return Suite(name=EMOJI_EDIT, pictured=pictured, texts=_texts(split))
+
+
+def photo_suite(
+    folder: PhotoFolder, split: HeldBack, near: Near | None, limit: int | None = None
+) -> Suite:
+    """Corrections about photographs.
+
+    Args:
+        folder: Photographs by class.
+        split: ``evaluation``, or ``validation`` to choose settings on.
+        near: Which classes look alike; see `photo_set`.
+        limit: Only the first ones.
+
+    Raises:
+        BadAnnotations: The folder has too few classes of this split.
+    """
+    pictured = photo_set(folder, split, near=near, limit=limit)
+    return Suite(name=PHOTO_EDIT, pictured=pictured, texts=_texts(split))
+
+
+def _texts(split: str) -> Sequence[Case]:
+    return text_evaluation_set() if split == "evaluation" else text_validation_set()
 
 
 def file_suite(name: str, annotations: Path, images: Path, limit: int | None = None) -> Suite:
@@ -142,6 +166,9 @@ def suite_of(summary: Mapping[str, Any]) -> Suite:
     limit = summary["corrections"]
     if summary["dataset"] == EMOJI_EDIT:
         return emoji_suite(summary["split"], limit)
+    if summary["dataset"] == PHOTO_EDIT:
+        folder = read_photo_folder(Path(summary["images"]), at_least=summary["photographs"])
+        return photo_suite(folder, summary["split"], summary["look_alikes"], limit)
     annotations, images = Path(summary["annotations"]), Path(summary["images"])
     return file_suite(summary["dataset"], annotations, images, limit)
 

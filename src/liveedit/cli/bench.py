@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from liveedit.cli.bench_scope import show_scope
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
 
 if TYPE_CHECKING:
+    from liveedit.benchmark.suite import Suite
     from liveedit.editor import EditedModel
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
@@ -30,6 +32,7 @@ class Dataset(StrEnum):
     E_VQA = "e-vqa"
     E_IC = "e-ic"
     VLKEB = "vlkeb"
+    PHOTO_EDIT = "photo-edit"
 
 
 class Split(StrEnum):
@@ -49,7 +52,12 @@ def run(
     out: Path = typer.Option(..., "--out", help="Folder for summary.json and records-N.jsonl."),
     dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
     annotations: Path | None = typer.Option(None, help="JSON file of a public dataset."),
-    images: Path | None = typer.Option(None, help="Folder of its pictures."),
+    images: Path | None = typer.Option(
+        None, help="Folder of its pictures; for photo-edit, of photographs by class."
+    ),
+    photographs: int = typer.Option(
+        1, min=1, help="photo-edit: classes with fewer photographs are left out."
+    ),
     method: str = METHOD,
     edits: str = typer.Option(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
@@ -94,25 +102,22 @@ def run(
         _switch(edited, refine=refine, supersede=supersede)
         _run_suites(edited, out, split, chosen, as_json)
         return
-    of_file = dataset is not Dataset.EMOJI_EDIT
-    for name, value in (("--annotations", annotations), ("--images", images)):
-        if of_file and value is None:
+    drawn = dataset is Dataset.EMOJI_EDIT
+    for name, value, wanted in (
+        ("--annotations", annotations, not drawn and dataset is not Dataset.PHOTO_EDIT),
+        ("--images", images, not drawn),
+    ):
+        if wanted and value is None:
             raise typer.BadParameter(f"{dataset} needs it", param_hint=name)
-        if not of_file and value is not None:
-            raise typer.BadParameter(f"{dataset} is drawn, not read", param_hint=name)
+        if not wanted and value is not None:
+            raise typer.BadParameter(f"{dataset} has none to read", param_hint=name)
     from liveedit.benchmark.retention import LATER
     from liveedit.benchmark.run import run_benchmark
-    from liveedit.benchmark.suite import emoji_suite, file_suite
     from liveedit.distributed import processes
 
-    if annotations is not None and images is not None:
-        suite = file_suite(dataset.value, annotations, images, limit)
-        about = {"annotations": str(annotations), "images": str(images)}
-    else:
-        suite = emoji_suite(split.value, limit)
-        about = {"split": split.value}
     edited = load(model, editor, method=method, device=device, dtype=dtype)
     _switch(edited, refine=refine, supersede=supersede)
+    suite, about = _suite(edited, dataset, split, annotations, images, photographs, limit)
     summary = run_benchmark(
         edited,
         out,
@@ -128,6 +133,34 @@ def run(
         print(json.dumps(summary))
     else:
         _show(summary, out)
+
+
+def _suite(
+    edited: EditedModel,
+    dataset: Dataset,
+    split: Split,
+    annotations: Path | None,
+    images: Path | None,
+    photographs: int,
+    limit: int | None,
+) -> tuple[Suite, dict[str, Any]]:
+    """What is run, and what its summary says of it, so that a report can open it again."""
+    from liveedit.benchmark.suite import emoji_suite, file_suite, photo_suite
+    from liveedit.data.photo_edit.folder import read_photo_folder
+    from liveedit.data.photo_edit.look_alikes import nearest_classes
+
+    if images is None:
+        return emoji_suite(split.value, limit), {"split": split.value}
+    if annotations is not None:
+        about = {"annotations": str(annotations), "images": str(images)}
+        return file_suite(dataset.value, annotations, images, limit), about
+    folder = read_photo_folder(images, at_least=photographs)
+    for bad in folder.bad:
+        print(f"left out: {bad}", file=sys.stderr)
+    near = nearest_classes(edited.backbone, folder)
+    suite = photo_suite(folder, split.value, near, limit)
+    told = {"split": split.value, "images": str(images), "photographs": photographs}
+    return suite, {**told, "look_alikes": near}
 
 
 def _switch(edited: EditedModel, *, refine: bool, supersede: bool) -> None:

@@ -38,8 +38,19 @@ def train(
     recipe: Recipe = typer.Option(
         Recipe.ours, help="ours, or the paper's: all losses together, none of our changes."
     ),
+    data: list[str] = typer.Option(
+        ["emoji-edit"],
+        "--data",
+        help="What to learn from: emoji-edit, a file of corrections (JSONL, CSV, or the JSON of "
+        "E-VQA, E-IC or VLKEB), or a folder of photographs by class. May be given several times.",
+    ),
+    images: Path | None = typer.Option(
+        None, help="Folder of the pictures that files name.", show_default="that of each file"
+    ),
     variant: Variant = typer.Option(Variant.full, help="Ablation, with --recipe published."),
-    corrections: int | None = typer.Option(None, min=20, help="Training corrections to draw."),
+    corrections: int | None = typer.Option(
+        None, min=20, help="Corrections to draw, of drawings and of each folder."
+    ),
     router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
     generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
     steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
@@ -55,7 +66,10 @@ def train(
     ),
     states_limit: float = typer.Option(8.0, min=0.1, help="Its largest size in GB."),
 ) -> None:
-    """Train an editor on emoji-edit's training corrections; started again it goes on.
+    """Train an editor, by default on emoji-edit's training corrections; started again it goes on.
+
+    Of a file a tenth of the pictures is held back to choose settings on; what its rows lack (other
+    words, other pictures, probes) is derived, and told.
 
     Other methods than liveedit are trained or calibrated by their own rules, on emoji-edit's
     validation corrections.
@@ -65,6 +79,8 @@ def train(
     The editor is in OUT/editor: use it with --editor, or EditedModel.from_pretrained(editor=...).
     """
     if method != "liveedit":
+        if data != ["emoji-edit"]:
+            raise typer.BadParameter(f"does not go with --method {method}", param_hint="--data")
         _prepare(method, out, model, edit_layer, placed(device, dtype))
         return
     published = recipe is Recipe.published
@@ -80,6 +96,7 @@ def train(
     quieten()
     from liveedit.backbones.registry import load_backbone
     from liveedit.distributed import processes
+    from liveedit.training.data import training_data
     from liveedit.training.editor import EditorTraining, train_editor
     from liveedit.training.published import PublishedTraining, train_published
 
@@ -96,19 +113,27 @@ def train(
         edit_layer = recipe_read.edit_layer if edit_layer is None else edit_layer
     backbone = load_backbone(model, edit_layer=edit_layer, **placed(device, dtype))
     limit = int(states_limit * 1e9)
+    settings = theirs if published else EditorTraining()
+    taught = None
+    if data != ["emoji-edit"]:
+        drawn = settings.corrections if corrections is None else corrections
+        held = EditorTraining().validation
+        taught = training_data(backbone, data, images, corrections=drawn, validation=held)
     if published:
         theirs = theirs.variant(variant)
         if steps is not None:
             changes["loop"] = theirs.loop.model_copy(update={"steps": steps})
         theirs = theirs.model_copy(update=changes)
-        folder = train_published(backbone, out, theirs, states=states, states_limit=limit)
+        folder = train_published(
+            backbone, out, theirs, data=taught, states=states, states_limit=limit
+        )
     else:
         ours = EditorTraining()
         for part, count in (("router", router_steps), ("generator", generator_steps)):
             if count is not None:
                 changes[part] = getattr(ours, part).model_copy(update={"steps": count})
         ours = ours.model_copy(update=changes)
-        folder = train_editor(backbone, out, ours, states=states, states_limit=limit)
+        folder = train_editor(backbone, out, ours, data=taught, states=states, states_limit=limit)
     if processes().is_main_process:
         print(f"editor in {folder}")
 

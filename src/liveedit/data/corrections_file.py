@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from liveedit.errors import BadImport, LiveEditError
 
 logger = logging.getLogger(__name__)
 
-_LISTS = ("images", "rephrasings")
-_FIELDS = ("image", "prompt", "target", *_LISTS, "author", "reason", "namespace")
+_LISTS = ("images", "rephrasings", "other_images")
+_PROBES = ("concept", "text_locality", "locality_image", "locality_prompt")
+_FIELDS = ("image", "prompt", "target", *_LISTS, "author", "reason", "namespace", *_PROBES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,11 @@ class CorrectionRow:
         author: Who says so.
         reason: Why.
         namespace: The set of edits it will belong to.
+        other_images: Other pictures of the same, for training and measuring (M-Gen).
+        concept: What the picture shows: corrections of one concept are kept on one side when a file
+            is divided.
+        text_locality: A question without a picture whose answer must stay as it is (T-Loc).
+        locality_image, locality_prompt: An unrelated picture and question (M-Loc).
     """
 
     line: int
@@ -43,6 +49,11 @@ class CorrectionRow:
     author: str = ""
     reason: str = ""
     namespace: str = ""
+    other_images: tuple[Path, ...] = ()
+    concept: str = ""
+    text_locality: str = ""
+    locality_image: Path | None = None
+    locality_prompt: str = ""
 
 
 def read_corrections(
@@ -58,8 +69,9 @@ def read_corrections(
     Args:
         file: CSV with a header (commas, semicolons or tabs), JSON lines or a JSON array, in UTF-8,
             UTF-16 or Windows-1252; the fields are image (a path, or empty), or images (several),
-            prompt, target, and where wanted rephrasings, author, reason and namespace. In CSV
-            several images or rephrasings stand in one field with | between them.
+            prompt, target, and where wanted rephrasings, author, reason and namespace, and for
+            training and measuring other_images, concept, text_locality, locality_image and
+            locality_prompt. In CSV several of one field stand with | between them.
         images: The folder that paths of pictures start from; that of the file by default.
         namespace: Where a line names none.
         author: Where a line names none.
@@ -148,14 +160,27 @@ def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) ->
     image = told.pop("image", "")
     if image and lists["images"]:
         raise ValueError("has image and images; give one of the two")
-    paths = tuple(folder / one for one in ((image,) if image else lists["images"]))
-    for path in paths:
-        if not path.is_file():
-            raise ValueError(f"there is no picture {path}")
+    paths = _pictures(folder, (image,) if image else lists["images"])
+    unrelated = _pictures(folder, (told.pop("locality_image", ""),))
     told["prompt"] = checked_text(told["prompt"], "prompt")
     told["target"] = checked_text(told["target"], "target")
     others = tuple(checked_text(one, "rephrasing") for one in lists["rephrasings"])
-    return CorrectionRow(line=line, images=paths, rephrasings=others, **told)
+    return CorrectionRow(
+        line=line,
+        images=paths,
+        rephrasings=others,
+        other_images=_pictures(folder, lists["other_images"]),
+        locality_image=unrelated[0] if unrelated else None,
+        **told,
+    )
+
+
+def _pictures(folder: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    paths = tuple(folder / name for name in names if name)
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(f"there is no picture {path}")
+    return paths
 
 
 def _listed(name: str, value: object) -> list[str]:

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 Resaving = Callable[[Image.Image], Image.Image]
+
+_SEED = 31
+
+
+@dataclass(frozen=True)
+class Resaved:
+    """A picture as it comes back.
+
+    Args:
+        picture: What it was: a scene, a photograph, a file.
+        how: Names of changes, one after the other, or the seed of changes at random.
+    """
+
+    picture: Hashable
+    how: tuple[str, ...] | int
+
+    def of(self, picture: Image.Image) -> Image.Image:
+        """The picture, once it is drawn or read, with these changes."""
+        if isinstance(self.how, int):
+            return resaved_at_random(picture, np.random.default_rng((_SEED, self.how)))
+        for name in self.how:
+            picture = RESAVED[name](picture)
+        return picture
 
 
 def _jpeg(quality: int) -> Resaving:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from liveedit.correction import open_image
@@ -19,27 +18,18 @@ from liveedit.data.annotations.cases import FactCase, FileCase, HopCase
 from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.knowledge import TextCase
 from liveedit.data.emoji_edit.scene import Scene, render
-from liveedit.data.resaving import RESAVED, resaved_at_random
+from liveedit.data.photo_edit.corrections import PhotoCase
+from liveedit.data.photo_edit.photo import Photo
+from liveedit.data.resaving import RESAVED, Resaved
 
-Case = EditCase | TextCase | FileCase | FactCase | HopCase
+Case = EditCase | PhotoCase | TextCase | FileCase | FactCase | HopCase
 
-
-@dataclass(frozen=True)
-class Resaved:
-    """A scene as its picture comes back: changed as named, or at random from a seed."""
-
-    scene: Scene
-    how: str | int
-
-
-Picture = Scene | Resaved | Path
+Picture = Scene | Photo | Resaved | Path
 View = Callable[[Any], tuple[Picture | None, str]]
-
-_SEED = 31
 
 
 def _saved_anew(how: str) -> View:
-    return lambda case: (Resaved(case.scene, how), case.question.text)
+    return lambda case: (Resaved(case.scene, (how,)), case.question.text)
 
 
 VIEWS: Mapping[str, View] = MappingProxyType(
@@ -89,6 +79,7 @@ HOP_VIEWS: Mapping[str, View] = MappingProxyType({"hop": lambda case: (case.imag
 _VIEWS: Mapping[type, Mapping[str, View]] = MappingProxyType(
     {
         EditCase: VIEWS,
+        PhotoCase: VIEWS,
         TextCase: TEXT_VIEWS,
         FileCase: FILE_VIEWS,
         FactCase: FACT_VIEWS,
@@ -120,15 +111,13 @@ def digest(cases: Sequence[Case], *more: object) -> str:
     return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
 
 
-def _open(picture: Picture) -> Image.Image:
+def _open(picture: Picture | Hashable) -> Image.Image:
+    if isinstance(picture, Resaved):
+        return picture.of(_open(picture.picture))
     if isinstance(picture, Scene):
         return render(picture)
-    if isinstance(picture, Path):
-        return open_image(picture)
-    plain = render(picture.scene)
-    if isinstance(picture.how, str):
-        return RESAVED[picture.how](plain)
-    return resaved_at_random(plain, np.random.default_rng((_SEED, picture.how)))
+    assert isinstance(picture, Photo | Path)
+    return open_image(picture.file if isinstance(picture, Photo) else picture)
 
 
 @cache

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,14 +15,10 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, cache_views
-from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE, validation_set
-from liveedit.data.emoji_edit.knowledge import text_validation_set
-from liveedit.data.emoji_edit.made_up import made_up_cases
+from liveedit.data.emoji_edit.corrections import VALIDATION_SIZE
 from liveedit.data.emoji_edit.neighbours import (
     GROUP,
     TEXT_GROUP,
-    neighbouring_cases,
-    neighbouring_texts,
 )
 from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.distributed import gather, processes, share
@@ -33,6 +28,7 @@ from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, measure_scale
 from liveedit.training.calibration import calibrate
+from liveedit.training.data import TrainingData, drawings, text_data
 from liveedit.training.expert_losses import TEXT_ONLY, attention_of_short_rows, expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.routing_losses import (
@@ -119,6 +115,7 @@ def train_editor(
     folder: Path,
     config: EditorTraining,
     *,
+    data: TrainingData | None = None,
     states: Path | None = None,
     states_limit: int = DEFAULT_LIMIT,
 ) -> Path:
@@ -129,6 +126,7 @@ def train_editor(
         folder: Where checkpoints and logs are kept; the same folder goes on with an interrupted
             run.
         config: Settings.
+        data: Corrections with a picture; emoji-edit's by default.
         states: Cache of states at the edit layer (about 0.2 MB a correction); in ``folder`` by
             default. Runs may share one.
         states_limit: Its largest size in bytes.
@@ -137,18 +135,17 @@ def train_editor(
         Folder of the checkpoint.
     """
     backbone.model.requires_grad_(False)
-    some = list(islice(neighbouring_cases(), config.corrections))
-    texts = list(islice(neighbouring_texts(), config.text_corrections))
+    data = data or drawings(config.corrections, config.validation)
+    texts, held_texts = text_data(config.text_corrections)
 
     def cached(cases: Sequence[Case], names: tuple[str, ...]) -> CachedViews:
         where = states or folder / "states"
         return cache_views(backbone, cases, where, names=names, limit=states_limit)
 
-    views, text_views = cached(some, TAUGHT), cached(texts, TEXT_TAUGHT)
-    held = cached(validation_set(config.validation), _HELD)
-    text_held = cached(text_validation_set() + made_up_cases("validation"), TEXT_TAUGHT)
+    views, text_views = cached(data.cases, TAUGHT), cached(texts, TEXT_TAUGHT)
+    held, text_held = cached(data.held, _HELD), cached(held_texts, TEXT_TAUGHT)
     network = new_network(config.editor, backbone, views, config.seed)
-    meanings, text_meanings = Meanings(some), TextMeanings(texts)
+    meanings, text_meanings = Meanings(data.cases), TextMeanings(texts)
 
     def about_routing(step: int) -> dict[str, Tensor]:
         return router_losses(

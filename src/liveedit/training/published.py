@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
-from liveedit.data.emoji_edit.corrections import EditCase, training_cases
+from liveedit.data.emoji_edit.corrections import training_cases
 from liveedit.data.emoji_edit.targets import random_words, vocabulary_words
 from liveedit.data.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.distributed import gather, processes, share
@@ -40,6 +40,7 @@ from liveedit.methods.liveedit.generator import PlainGenerator
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
+from liveedit.training.data import Pictured, TrainingData
 from liveedit.training.editor import Extract, extracting, new_network, parameters
 from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
@@ -116,12 +117,15 @@ def train_published(
     folder: Path,
     config: PublishedTraining,
     *,
+    data: TrainingData | None = None,
     states: Path | None = None,
     states_limit: int = DEFAULT_LIMIT,
 ) -> Path:
     """Train an editor as published; arguments and result are those of ``train_editor``."""
     backbone.model.requires_grad_(False)
-    some = list(islice(training_cases(), config.corrections))
+    some: Sequence[Pictured] = (
+        list(islice(training_cases(), config.corrections)) if data is None else data.cases
+    )
     answers = [[target] * len(_TAUGHT) for target in _targets(backbone, some, config)]
     where = states or folder / "states"
     views = cache_views(backbone, some, where, names=_TAUGHT, answers=answers, limit=states_limit)
@@ -145,7 +149,7 @@ def train_published(
     return folder / "editor"
 
 
-def _targets(backbone: Backbone, cases: Sequence[EditCase], config: PublishedTraining) -> list[str]:
+def _targets(backbone: Backbone, cases: Sequence[Pictured], config: PublishedTraining) -> list[str]:
     """Each correction's target, or random words for the configured share of them."""
     words = vocabulary_words(backbone.tokenizer.get_vocab())
     plain = round(len(cases) * (1 - config.random_words))

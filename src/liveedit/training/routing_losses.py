@@ -15,10 +15,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.data.emoji_edit.concepts import all_concepts
 from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.knowledge import TextCase, kind_of
 from liveedit.data.emoji_edit.scene import Scene
+from liveedit.data.photo_edit.corrections import PhotoCase
+from liveedit.data.photo_edit.photo import Photo
 from liveedit.data.views import (
     EDIT,
     MET_AGAIN,
@@ -71,11 +72,13 @@ class Relation:
 class Meanings:
     """Numbers for what every view of a list of corrections shows and asks."""
 
-    def __init__(self, cases: Sequence[EditCase]) -> None:
-        order = {concept.name: index for index, concept in enumerate(all_concepts())}
+    def __init__(self, cases: Sequence[EditCase | PhotoCase]) -> None:
+        scenes = [scene for case in cases for scene in (case.scene, case.strict_scene)]
+        things = dict.fromkeys(thing for scene in scenes for thing in scene.concepts)
+        order = {thing: index for index, thing in enumerate(things)}
         asked: dict[tuple[str, str], int] = {}
 
-        def shows(scene: Scene) -> Tensor:
+        def shows(scene: Scene | Photo) -> Tensor:
             one = torch.zeros(len(order))
             one[[order[name] for name in scene.concepts]] = 1
             return one
@@ -85,8 +88,8 @@ class Meanings:
 
         self.shows = torch.stack([shows(case.scene) for case in cases])
         self.other_shows = torch.stack([shows(case.strict_scene) for case in cases])
-        scenes = {scene: index for index, scene in enumerate({case.scene for case in cases})}
-        self.scenes = torch.tensor([scenes[case.scene] for case in cases])
+        number_of = {scene: index for index, scene in enumerate({case.scene for case in cases})}
+        self.scenes = torch.tensor([number_of[case.scene] for case in cases])
         self.asks = torch.tensor([number(case.question.meaning) for case in cases])
         self.other_asks = torch.tensor([number(case.strict_question.meaning) for case in cases])
 

@@ -48,7 +48,8 @@ def test_lengths_follow_their_rows() -> None:
         sees=torch.ones(3, dtype=torch.bool), length=torch.tensor([5, 6, 7]),
     )  # fmt: skip
     both = RoutingFeatures.join([some.take(torch.tensor([2, 0])), some.rows(slice(1, 2))])
-    assert both.length is not None and both.length.tolist() == [7, 5, 6]
+    assert both.length is not None
+    assert both.length.tolist() == [7, 5, 6]
     assert RoutingFeatures.join([some, replace(some, length=None)]).length is None
 
 

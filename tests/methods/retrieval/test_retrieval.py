@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
@@ -13,7 +14,7 @@ from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.examples import Example
 from liveedit.methods.retrieval.checkpoint import CONFIG_FILE
 from liveedit.methods.retrieval.config import RetrievalConfig
-from liveedit.methods.retrieval.encoder import encode_pictures, encode_questions
+from liveedit.methods.retrieval.encoder import encode_questions
 from liveedit.methods.retrieval.method import Retrieval
 from liveedit.methods.retrieval.thresholds import Compared, best_thresholds, found
 from tests.backbones.families import tiny

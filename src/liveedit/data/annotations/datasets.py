@@ -14,6 +14,7 @@ from liveedit.data.annotations.vlkeb import parse_vlkeb
 from liveedit.errors import BadAnnotations, UnknownDataset
 
 EMOJI_EDIT = "emoji-edit"  # drawn, not read: see `emoji`
+PHOTO_EDIT = "photo-edit"  # from a folder of photographs by class: see `data.photo_edit`
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,7 +195,7 @@ def _changed_by(one: _Corrected) -> Iterator[_About]:
 def _with_probes(split: Split, one: _Corrected, taken: frozenset[_About]) -> EditCase:
     names, scene, family, random = names_of(split), one.scene, one.family, one.random
     truth = family.truth(scene, one.thing)
-    question, rephrase = _two_phrasings(split, family, one.thing, random)
+    question, rephrase = two_phrasings(split, family, one.thing, random)
     facts = facts_of(split)
     return EditCase(
         index=one.index,
@@ -210,11 +210,12 @@ def _with_probes(split: Split, one: _Corrected, taken: frozenset[_About]) -> Edi
         else _strict_scene(names, family, scene, one.thing, taken, random),
         strict_question=_other_question(split, scene, family, names, taken, random),
         **unrelated(split, names, scene, taken, random),
-        again=_freely(split, family, one.thing, random),
+        again=freely(split, family, one.thing, random),
     )
 
 
-def _freely(split: Split, family: Family, thing: str, random: np.random.Generator) -> Question:
+def freely(split: Split, family: Family, thing: str, random: np.random.Generator) -> Question:
+    """A question of a family in free words, those of the split."""
     if split == "train":
         text = typed_freely(family.name, thing, random)
     else:
@@ -314,7 +315,7 @@ def unrelated(
     other, family, thing = _free(draw, taken)
     return {
         "other_scene": other,
-        "other_question": _two_phrasings(split, family, thing, random)[0],
+        "other_question": two_phrasings(split, family, thing, random)[0],
     }
 
 
@@ -339,10 +340,10 @@ def _other_question(
         return scene, family, pick_thing(family, scene, names, random)
 
     _, family, thing = _free(draw, taken)
-    return _two_phrasings(split, family, thing, random)[0]
+    return two_phrasings(split, family, thing, random)[0]
 
 
-def _two_phrasings(
+def two_phrasings(
     split: Split, family: Family, thing: str, random: np.random.Generator
 ) -> tuple[Question, Question]:
     """The same question twice, the second time in words the split keeps for rephrasing."""

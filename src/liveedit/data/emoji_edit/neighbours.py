@@ -162,7 +162,7 @@ def _case(
 
     def ask(of: Family, named: str, *, loosely: bool = False) -> Question:
         return Question(
-            family=of.name, thing=named, text=_words(of, named, random, loosely=loosely)
+            family=of.name, thing=named, text=neighbour_words(of, named, random, loosely=loosely)
         )
 
     question = ask(family, thing)
@@ -177,7 +177,7 @@ def _case(
         strict_scene=look_alike(names, family, scene, thing, random),
         strict_question=ask(other, pick_thing(other, scene, names, random), loosely=True),
         **unrelated("train", names, scene, frozenset(), random),
-        again=replace(question, text=_met_again(family, thing, random)),
+        again=replace(question, text=met_again(family, thing, random)),
     )
 
 
@@ -188,7 +188,17 @@ def _beside(scene: Scene, family: Family, random: np.random.Generator) -> Family
             return other
 
 
-def _words(family: Family, thing: str, random: np.random.Generator, *, loosely: bool) -> str:
+def neighbour_words(
+    family: Family, thing: str, random: np.random.Generator, *, loosely: bool
+) -> str:
+    """For training: a question of a family or a relation.
+
+    Args:
+        family: What is asked.
+        thing: Of which thing, if the question names one.
+        random: What to draw from.
+        loosely: Nearly half the time as people type.
+    """
     if family in picture_relations():
         patterns = family.more
         loose = loosely and random.random() < _SHARE_TYPED
@@ -198,7 +208,8 @@ def _words(family: Family, thing: str, random: np.random.Generator, *, loosely: 
     return training_words(family, random).replace("{thing}", thing)
 
 
-def _met_again(family: Family, thing: str, random: np.random.Generator) -> str:
+def met_again(family: Family, thing: str, random: np.random.Generator) -> str:
+    """For training: the question as it comes back, now and then in the midst of a message."""
     if family in picture_relations():
         text = typed(family.more, thing, random)
     elif random.random() < 0.8:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Questions
 from liveedit.methods.examples import Example
 from liveedit.methods.retrieval.checkpoint import Calibrated
-from liveedit.methods.retrieval.encoder import encode_pictures, encode_questions
+from liveedit.methods.retrieval.encoder import encode_questions
 from liveedit.methods.retrieval.keys import cosines, keys_of
 from liveedit.methods.retrieval.thresholds import Compared, best_thresholds
 

@@ -1,4 +1,4 @@
-"""Keys of pictures and questions: the model's own vision features, and a sentence encoder."""
+"""Keys of questions: a sentence encoder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.backbones.base import Backbone
-from liveedit.correction.images import Pictures, as_sequence
 from liveedit.errors import MissingExtra
 
 SENTENCE_WIDTH = 384  # of MiniLM's embeddings
@@ -46,15 +44,3 @@ def encode_questions(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
     with _one_at_a_time:
         found: Tensor = _sentence_encoder().encode(list(questions), **options)
     return found.float().clone()
-
-
-@torch.no_grad()
-def encode_pictures(backbone: Backbone, rows: Sequence[Pictures]) -> Float[Tensor, "batch width"]:
-    """Mean image token of each row's pictures, float32, on the CPU; zero without a picture."""
-    listed = [as_sequence(row) for row in rows]
-    means = torch.zeros(len(listed), backbone.width)
-    for at, pictures in enumerate(backbone.pictures(listed)):
-        if pictures:
-            tokens = torch.cat([picture.features for picture in pictures])
-            means[at] = tokens.float().mean(0).cpu()
-    return means

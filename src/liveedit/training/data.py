@@ -1,0 +1,160 @@
+"""What an editor is trained on: drawings, photographs, corrections of a file, or all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from liveedit.backbones.base import Backbone
+from liveedit.data.annotations.datasets import EMOJI_EDIT, recognise
+from liveedit.data.annotations.reading import load_rows, usable_rows
+from liveedit.data.annotations.stated import stated_rows
+from liveedit.data.annotations.templates import apply_template
+from liveedit.data.corrections_file import CorrectionRow, read_corrections
+from liveedit.data.emoji_edit.corrections import EditCase, validation_set
+from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
+from liveedit.data.emoji_edit.made_up import made_up_cases
+from liveedit.data.emoji_edit.neighbours import neighbouring_cases, neighbouring_texts
+from liveedit.data.importing import refuse_bad
+from liveedit.data.photo_edit.corrections import PhotoCase, photo_set, photo_training_cases
+from liveedit.data.photo_edit.folder import read_photo_folder
+from liveedit.data.photo_edit.look_alikes import nearest_classes
+from liveedit.data.stated_cases import divided, stated_cases
+from liveedit.errors import BadAnnotations
+
+logger = logging.getLogger(__name__)
+
+Pictured = EditCase | PhotoCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """Corrections to learn from, and others to choose settings on.
+
+    Args:
+        cases: Corrections with a picture.
+        held: Validation corrections with a picture; they share no picture with ``cases``.
+    """
+
+    cases: Sequence[Pictured]
+    held: Sequence[Pictured]
+
+
+def drawings(corrections: int, validation: int) -> TrainingData:
+    """emoji-edit's training corrections, neighbours after each other."""
+    some = list(islice(neighbouring_cases(), corrections))
+    return TrainingData(cases=some, held=validation_set(validation))
+
+
+def text_data(corrections: int) -> tuple[list[TextCase], list[TextCase]]:
+    """Text-only training and validation corrections."""
+    held = text_validation_set() + made_up_cases("validation")
+    return list(islice(neighbouring_texts(), corrections)), held
+
+
+def photographs(backbone: Backbone, root: Path, corrections: int, validation: int) -> TrainingData:
+    """Corrections about photographs of a folder, look-alikes by the unedited model's features.
+
+    Raises:
+        BadAnnotations: It is no folder of photographs by class, or has too few classes.
+    """
+    folder = read_photo_folder(root)
+    for bad in folder.bad:
+        logger.warning("left out: %s", bad)
+    near = nearest_classes(backbone, folder)
+    some = list(islice(photo_training_cases(folder, near=near), corrections))
+    held = photo_set(folder, "validation", near=near, limit=validation)
+    return TrainingData(cases=some, held=held)
+
+
+def corrections_of(file: Path, images: Path | None) -> list[CorrectionRow]:
+    """Rows of a public benchmark's file, in the paper's affixes, or of a corrections file.
+
+    Args:
+        file: JSON list of E-VQA, E-IC or VLKEB; or JSON lines, a JSON array or CSV of corrections.
+        images: Folder of pictures; that of the file by default.
+
+    Raises:
+        BadAnnotations: A row of a benchmark cannot be used.
+        BadImport: A line of a corrections file cannot be read.
+    """
+    if file.suffix.casefold() == ".json":
+        rows = load_rows(file)
+        if isinstance(rows[0], dict) and "alt" in rows[0]:
+            dataset = recognise(rows, file)
+            usable = usable_rows(rows, dataset, file)
+            affixed = [apply_template(row, dataset.template) for row in usable]
+            return stated_rows(affixed, file.parent if images is None else images)
+    good, bad = read_corrections(file, images)
+    refuse_bad(bad)
+    return good
+
+
+def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
+    """Corrections of a file, some of their pictures held back.
+
+    Raises:
+        BadAnnotations: They are too few, or leave nothing to ask.
+        BadImport: A line cannot be read.
+    """
+    rows, back = divided(corrections_of(file, images))
+    if not rows or not back:
+        raise BadAnnotations(
+            f"{file} has corrections about too few pictures to learn from some and choose settings "
+            "on others; twenty pictures are the least that makes sense"
+        )
+    learned, held = stated_cases(rows, "train"), stated_cases(back[:validation], "validation")
+    for what, count in learned.derived.items():
+        logger.info("%s: derived for %d of %d rows: %s", file.name, count, len(rows), what)
+    if learned.left_out:
+        logger.warning("%s: %d text-only rows are left out", file.name, len(learned.left_out))
+    return TrainingData(cases=learned.cases, held=held.cases)
+
+
+def training_data(
+    backbone: Backbone,
+    sources: Sequence[str],
+    images: Path | None,
+    *,
+    corrections: int,
+    validation: int,
+) -> TrainingData:
+    """One after the other: ``emoji-edit``, folders of photographs, files of corrections.
+
+    Args:
+        backbone: The unedited model.
+        sources: What to learn from.
+        images: Folder of the pictures that files name.
+        corrections: How many to draw of drawings, and of each folder; of files all are taken.
+        validation: At most so many are held back of each.
+
+    Raises:
+        BadAnnotations: One of them cannot be used.
+        BadImport: A line of a corrections file cannot be read.
+    """
+    parts = []
+    for source in sources:
+        path = Path(source)
+        if source == EMOJI_EDIT:
+            parts.append(drawings(corrections, validation))
+        elif path.is_dir():
+            parts.append(photographs(backbone, path, corrections, validation))
+        elif path.is_file():
+            parts.append(stated(path, images, validation))
+        else:
+            raise BadAnnotations(
+                f"there is no {source}; give {EMOJI_EDIT}, a file of corrections, or a folder of "
+                "photographs by class"
+            )
+    return TrainingData(
+        cases=_joined(parts, lambda one: one.cases), held=_joined(parts, lambda one: one.held)
+    )
+
+
+def _joined(
+    parts: Sequence[TrainingData], of: Callable[[TrainingData], Sequence[Pictured]]
+) -> list[Pictured]:
+    return [case for part in parts for case in of(part)]
