@@ -7,6 +7,7 @@ import pytest
 
 from liveedit import cli
 from liveedit.pocket import assembly
+from tests.photographs import photo_folder
 
 VERBS = [[], ["demo"], ["train"], ["bench"], ["bench", "run"], ["pocket"], ["pocket", "build"]]
 
@@ -192,3 +193,34 @@ def test_a_suite_is_run_whole_or_refused_before_a_model_is_loaded(
     assert run(arguments, monkeypatch) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_photo_edit_is_measured_and_reported(bench, tmp_path, monkeypatch, capsys) -> None:
+    photos = photo_folder(tmp_path / "photos")
+    (photos / "drum" / "0.jpg").write_bytes(b"none")
+    some = ["--dataset", "photo-edit", "--images", str(photos), "--edits", "6"]
+    assert run([*bench, *some, "--json"], monkeypatch) == 0
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    assert "left out: drum/0.jpg" in printed.err
+    assert summary["dataset"] == "photo-edit"
+    assert {"candle", "drum", "fan"} <= set(summary["look_alikes"])
+    assert {"rel", "m_gen", "ri", "ci"} <= set(summary["runs"]["6"]["metrics"])
+    out = tmp_path / "report"
+    assert run(["bench", "report", str(tmp_path / "out"), "--out", str(out)], monkeypatch) == 0
+    assert (out / "index.html").exists() or list(out.glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--dataset", "photo-edit"], "--images"),
+        (["--dataset", "photo-edit", "--images", ".", "--annotations", "x"], "--annotations"),
+        (["--dataset", "e-vqa", "--images", "."], "--annotations"),
+        (["--images", "."], "--images"),
+    ],
+)
+def test_a_dataset_needs_its_files(options, named, tmp_path, monkeypatch, capsys) -> None:
+    arguments = ["bench", "run", "--model", "nowhere", "--out", str(tmp_path / "out"), *options]
+    assert run(arguments, monkeypatch) == 2
+    assert named in capsys.readouterr().err

@@ -1,28 +1,25 @@
-"""``liveedit data``: check the public datasets and leaks between them; write emoji-edit."""
+"""``liveedit data``: look at corrections of any source, and at leaks between them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from liveedit.cli.common import JSON
+from liveedit.cli.data_check import check
+from liveedit.cli.data_show import Part, show
 
 if TYPE_CHECKING:
     from liveedit.data.annotations.audit import Audit
-    from liveedit.data.annotations.check import CheckReport
-    from liveedit.data.annotations.datasets import Dataset
 
 app = typer.Typer(
-    help="Check the public datasets, and what training and evaluation share; write emoji-edit.",
+    help="Check and show corrections of any source, and what training and evaluation share.",
     no_args_is_help=True,
 )
-_SHOWN = 20  # lines of one kind; --json has them all
 _LABELS = {
     "shared_pictures": "corrected picture, corrected in training, too",
     "shared_pictures_in_any_role": "any picture, in any role",
@@ -33,29 +30,8 @@ _LABELS = {
 }
 
 
-@app.command()
-def check(
-    dataset: str = typer.Argument(help="e-vqa, e-ic or vlkeb."),
-    annotations: Path = typer.Option(..., "--annotations", help="The JSON file."),
-    images: Path = typer.Option(..., "--images", help="The folder that holds the pictures."),
-    as_json: bool = JSON,
-) -> None:
-    """Look at every row of a file and every picture it names; exit status 1 if any is bad."""
-    from liveedit.data.annotations.check import check_dataset
-    from liveedit.data.annotations.datasets import EMOJI_EDIT, dataset_named
-
-    if dataset.casefold() == EMOJI_EDIT:
-        raise typer.BadParameter(
-            f"{EMOJI_EDIT} is drawn from installed packages, so there are no files to check"
-        )
-    chosen = dataset_named(dataset)
-    report = check_dataset(chosen, annotations, images)
-    if as_json:
-        print(json.dumps({**asdict(report), "clean": report.clean}))
-    else:
-        _show_check(report, chosen, annotations, images)
-    if not report.clean:
-        raise typer.Exit(1)
+app.command("check")(check)
+app.command("show")(show)
 
 
 @app.command("audit")
@@ -105,18 +81,10 @@ def audit_(
             print(f"{written} rows that share nothing with training written to {write}")
 
 
-class _Part(StrEnum):
-    """Splits of emoji-edit."""
-
-    train = "train"
-    validation = "validation"
-    evaluation = "evaluation"
-
-
 @app.command("write")
 def write_(
     out: Path = typer.Option(..., "--out", help="Folder for the files and pictures."),
-    split: _Part = typer.Option(_Part.evaluation, help="Which corrections."),
+    split: Part = typer.Option(Part.evaluation, help="Which corrections."),
     limit: int | None = typer.Option(None, min=1, help="Only the first so many."),
     as_json: bool = JSON,
 ) -> None:
@@ -138,37 +106,6 @@ def _refuse_to_overwrite(write: Path | None, sources: Sequence[str]) -> None:
     for source in sources:
         if write and write.exists() and Path(source).exists() and write.samefile(source):
             raise typer.BadParameter(f"{write} is what is audited", param_hint="--write")
-
-
-def _show_check(report: CheckReport, dataset: Dataset, annotations: Path, images: Path) -> None:
-    print(f"{dataset.name}: {annotations}")
-    published = "" if report.published_rows is None else f" of {report.published_rows} published"
-    print(f"rows: {report.rows}{published}, {len(report.rejected)} of them not usable")
-    _show_some([str(row) for row in report.rejected])
-    print(
-        f"pictures: {report.pictures} in {images}, "
-        f"{len(report.missing)} missing, {len(report.unreadable)} not to be opened"
-    )
-    for pictures in (report.missing, report.unreadable):
-        _show_some([f"{bad.path} {bad.problem} (row {bad.rows[0]})" for bad in pictures])
-    if report.clean:
-        print("clean")
-        return
-    if not report.right_count:
-        print(f"{annotations.name} was published with {report.published_rows} rows: get it anew")
-    print(f"expected below {images}:")
-    for path, what in dataset.layout:
-        print(f"  {path}  ({what})")
-    print("published at:")
-    for what, address in dataset.sources:
-        print(f"  {what}: {address}")
-
-
-def _show_some(lines: Sequence[str]) -> None:
-    for line in lines[:_SHOWN]:
-        print(f"  {line}")
-    if len(lines) > _SHOWN:
-        print(f"  and {len(lines) - _SHOWN} more; --json lists all")
 
 
 def _show_audit(found: Audit, train: str, evaluation: str) -> None:

@@ -51,6 +51,9 @@ def train(
     corrections: int | None = typer.Option(
         None, min=20, help="Corrections to draw, of drawings and of each folder."
     ),
+    text_corrections: int | None = typer.Option(
+        None, min=16, help="Text-only corrections to draw (ours)."
+    ),
     router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
     generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
     steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
@@ -84,7 +87,10 @@ def train(
         _prepare(method, out, model, edit_layer, placed(device, dtype))
         return
     published = recipe is Recipe.published
-    ours_only = {"--router-steps": router_steps, "--generator-steps": generator_steps}
+    ours_only = {
+        "--router-steps": router_steps, "--generator-steps": generator_steps,
+        "--text-corrections": text_corrections,
+    }  # fmt: skip
     theirs_only = {
         "--steps": steps,
         "--variant": variant if variant is not Variant.full else None,
@@ -132,6 +138,8 @@ def train(
         for part, count in (("router", router_steps), ("generator", generator_steps)):
             if count is not None:
                 changes[part] = getattr(ours, part).model_copy(update={"steps": count})
+        if text_corrections is not None:
+            changes["text_corrections"] = text_corrections
         ours = ours.model_copy(update=changes)
         folder = train_editor(backbone, out, ours, data=taught, states=states, states_limit=limit)
     if processes().is_main_process:

@@ -80,7 +80,7 @@ def stated_cases(rows: Sequence[CorrectionRow], split: Split) -> StatedCases:
     drawing = _Drawing(pictured, split)
     cases = [drawing.case(number) for number in range(len(pictured))]
     left_out = tuple(row.line for row in rows if not row.images)
-    return StatedCases(cases=cases, derived=drawing.derived, left_out=left_out)
+    return StatedCases(cases=cases, derived=dict(drawing.derived), left_out=left_out)
 
 
 def divided(

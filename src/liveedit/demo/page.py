@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,6 +9,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from liveedit.correction.data_url import data_url
 from liveedit.demo.rows import DemoRow
 
 # pixels of the longer side: twice what the page gives them, for dense screens
@@ -160,13 +159,7 @@ def _tallies(cards: Sequence[Card]) -> list[tuple[str, int, int]]:
 
 
 def _picture(image: Image.Image, longest: int, *, alt: str) -> Picture:
-    """Encode a picture, scaled down where its longer side passes ``longest`` pixels."""
-    small = image.convert("RGB")
-    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    encoded = io.BytesIO()
-    small.save(encoded, format="WEBP", quality=82, method=6)
-    content = base64.b64encode(encoded.getvalue()).decode("ascii")
-    return Picture(url=f"data:image/webp;base64,{content}", alt=alt)
+    return Picture(url=data_url(image, longest), alt=alt)
 
 
 def _duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ from liveedit.training.routing_losses import FIRES
 _BATCH = 64
 MARGINS = torch.linspace(-8, 8, 65)
 PROMPT_MARGINS = torch.linspace(-3, 3, 13)
-PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, math.inf)
+PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 1e6)  # the last: never by its pixels
 _COARSE = 4  # of the margins every fourth is tried with all of these
 SUBJECT_MARGINS = torch.linspace(-6, 6, 25)
 CROWDINGS = torch.linspace(0, 1, 21)

@@ -9,19 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 from liveedit.backbones.base import Backbone
-from liveedit.data.annotations.datasets import EMOJI_EDIT, recognise
-from liveedit.data.annotations.reading import load_rows, usable_rows
-from liveedit.data.annotations.stated import stated_rows
-from liveedit.data.annotations.templates import apply_template
-from liveedit.data.corrections_file import CorrectionRow, read_corrections
+from liveedit.data.annotations.datasets import EMOJI_EDIT
 from liveedit.data.emoji_edit.corrections import EditCase, validation_set
 from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
 from liveedit.data.emoji_edit.neighbours import neighbouring_cases, neighbouring_texts
-from liveedit.data.importing import refuse_bad
 from liveedit.data.photo_edit.corrections import PhotoCase, photo_set, photo_training_cases
 from liveedit.data.photo_edit.folder import read_photo_folder
 from liveedit.data.photo_edit.look_alikes import nearest_classes
+from liveedit.data.sources import corrections_of, unknown
 from liveedit.data.stated_cases import divided, stated_cases
 from liveedit.errors import BadAnnotations
 
@@ -68,29 +64,6 @@ def photographs(backbone: Backbone, root: Path, corrections: int, validation: in
     some = list(islice(photo_training_cases(folder, near=near), corrections))
     held = photo_set(folder, "validation", near=near, limit=validation)
     return TrainingData(cases=some, held=held)
-
-
-def corrections_of(file: Path, images: Path | None) -> list[CorrectionRow]:
-    """Rows of a public benchmark's file, in the paper's affixes, or of a corrections file.
-
-    Args:
-        file: JSON list of E-VQA, E-IC or VLKEB; or JSON lines, a JSON array or CSV of corrections.
-        images: Folder of pictures; that of the file by default.
-
-    Raises:
-        BadAnnotations: A row of a benchmark cannot be used.
-        BadImport: A line of a corrections file cannot be read.
-    """
-    if file.suffix.casefold() == ".json":
-        rows = load_rows(file)
-        if isinstance(rows[0], dict) and "alt" in rows[0]:
-            dataset = recognise(rows, file)
-            usable = usable_rows(rows, dataset, file)
-            affixed = [apply_template(row, dataset.template) for row in usable]
-            return stated_rows(affixed, file.parent if images is None else images)
-    good, bad = read_corrections(file, images)
-    refuse_bad(bad)
-    return good
 
 
 def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
@@ -145,10 +118,7 @@ def training_data(
         elif path.is_file():
             parts.append(stated(path, images, validation))
         else:
-            raise BadAnnotations(
-                f"there is no {source}; give {EMOJI_EDIT}, a file of corrections, or a folder of "
-                "photographs by class"
-            )
+            raise unknown(source)
     return TrainingData(
         cases=_joined(parts, lambda one: one.cases), held=_joined(parts, lambda one: one.held)
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from liveedit.benchmark.metrics import HOP_VIEW_OF, TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.report.probe import Fired, Probe
 from liveedit.benchmark.suite import Suite
+from liveedit.correction.data_url import data_url
 from liveedit.data.views import Case, question_of, views_of
 from liveedit.errors import LiveEditError
 
@@ -80,17 +77,8 @@ class Album:
             self.problem = str(error)
             _logger.warning("no picture: %s", error)
             return None
-        return None if image is None else data_url(image)
+        return None if image is None else data_url(image, _SIDE)
 
 
 def _at(cases: Sequence[Case], position: int) -> Case | None:
     return cases[position] if position < len(cases) else None
-
-
-def data_url(image: Image.Image) -> str:
-    """A picture as a page carries it, scaled down."""
-    small = image.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    encoded = io.BytesIO()
-    small.save(encoded, format="WEBP", quality=80, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(encoded.getvalue()).decode('ascii')}"

@@ -1,0 +1,104 @@
+"""Training on drawings, photographs and files, alone and together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from liveedit.data.annotations.datasets import E_VQA
+from liveedit.data.photo_edit.photo import Photo
+from liveedit.data.sources import corrections_of
+from liveedit.errors import BadAnnotations, BadImport
+from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.training.data import training_data
+from liveedit.training.editor import EditorTraining, train_editor
+from liveedit.training.loop import LoopConfig
+from liveedit.training.published import EDITOR, PublishedTraining, train_published
+from tests.data.annotations.samples import e_vqa_row, make_pictures, write
+from tests.photographs import corrections_file, photo_folder
+
+STEPS = LoopConfig(steps=2, learning_rate=1e-3, warmup=1)
+OURS = EditorTraining(
+    editor=EditorConfig(width=32, heads=2, vectors=2), text_corrections=24,
+    router=STEPS, router_batch=8, text_batch=8,
+    generator=STEPS, generator_batch=4, generator_text_batch=2,
+)  # fmt: skip
+PUBLISHED = PublishedTraining(
+    editor=EDITOR.model_copy(update={"width": 32, "heads": 2, "vectors": 2}),
+    loop=STEPS, batch=3, routing_batch=5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path | None]]:
+    root = tmp_path_factory.mktemp("sources")
+    rows = [e_vqa_row(number) for number in range(24)]
+    return {
+        "drawings": ("emoji-edit", None),
+        "photographs": (str(photo_folder(root / "photos")), None),
+        "own": (str(corrections_file(root / "own", 24)), None),
+        "e-vqa": (
+            str(write(root / "some.json", rows)),
+            make_pictures(root / "images", rows),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["drawings", "photographs", "own", "e-vqa"])
+def test_an_editor_is_trained_on_each(name: str, sources, backbone, tmp_path: Path) -> None:
+    source, images = sources[name]
+    data = training_data(backbone, [source], images, corrections=20, validation=6)
+    assert not {case.scene for case in data.cases} & {case.scene for case in data.held}
+    folder = train_editor(backbone, tmp_path, OURS, data=data)
+    load_editor(folder, backbone.fingerprint())
+    found = json.loads((tmp_path / "calibration.json").read_text())
+    assert str(len(data.held)) in found["fired"]
+
+
+def test_the_published_recipe_takes_them_too(sources, backbone, tmp_path: Path) -> None:
+    source, images = sources["e-vqa"]
+    data = training_data(backbone, [source], images, corrections=20, validation=6)
+    folder = train_published(backbone, tmp_path, PUBLISHED, data=data)
+    load_editor(folder, backbone.fingerprint())
+
+
+def test_several_together(sources, backbone) -> None:
+    given = [sources[name][0] for name in ("drawings", "photographs", "own")]
+    data = training_data(backbone, given, None, corrections=20, validation=4)
+    pictures = [isinstance(case.scene, Photo) for case in data.cases]
+    assert pictures.count(False) == 20
+    assert len(data.held) == 4 + 4 + 2
+
+
+def test_a_benchmarks_questions_are_in_the_papers_affixes(sources) -> None:
+    file, images = sources["e-vqa"]
+    row = corrections_of(Path(file), images)[0]
+    assert row.prompt == E_VQA.template.correction.replace("{}", e_vqa_row(0)["src"])
+    assert row.locality_image is not None
+    assert row.rephrasings
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "told"),
+    [
+        (0, BadAnnotations, "too few pictures"),
+        (4, BadAnnotations, "too few pictures"),
+    ],
+)
+def test_too_few_corrections(tmp_path: Path, backbone, rows, error, told) -> None:
+    file = corrections_file(tmp_path, rows)
+    with pytest.raises(error, match=told):
+        training_data(backbone, [str(file)], None, corrections=20, validation=4)
+
+
+def test_bad_lines_are_named(tmp_path: Path, backbone) -> None:
+    file = corrections_file(tmp_path, 6)
+    (tmp_path / "3.png").unlink()
+    with pytest.raises(BadImport, match=r"line 4: there is no picture"):
+        training_data(backbone, [str(file)], None, corrections=20, validation=4)
+
+
+def test_what_is_not_there(backbone) -> None:
+    with pytest.raises(BadAnnotations, match="there is no nothing"):
+        training_data(backbone, ["nothing"], None, corrections=20, validation=4)
