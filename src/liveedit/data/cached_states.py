@@ -193,6 +193,7 @@ def cache_views(
             needed = paths[index].stat().st_size * len(cases) // count
             if needed > limit:
                 raise CacheTooSmall(needed=needed, limit=limit)
+            bar.set_postfix(disk=f"{needed / 1e9:.1f} GB")
             bar.update(count)
     every_process()
     if processes().is_main_process:

@@ -62,6 +62,7 @@ EDITOR = EditorConfig(
     subject_filter=False,
     picture_filter=False,
     context_gain=0.0,
+    by_line=False,
 )
 # what each of the published ablations changes, in the editor's settings or in a loss's weight
 VARIANTS: dict[str, dict[str, bool | float]] = {

@@ -21,7 +21,7 @@ from liveedit.saving.fingerprint import check_fingerprint
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
 # switches that came later: off in checkpoints without them, whose digests stay what they were
-_SINCE = ("subject_filter", "picture_filter", "context_gain")
+_SINCE = ("subject_filter", "picture_filter", "context_gain", "by_line")
 
 
 def save_editor(

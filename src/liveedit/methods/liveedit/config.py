@@ -35,6 +35,7 @@ class EditorConfig(Config):
         picture_filter: The very picture of an expert passes by its pixels, however it was saved.
         context_gain: By how much more an expert is added for every doubling of a prompt's length,
             beyond 64 tokens.
+        by_line: A message of several lines is routed by its first and last one, too.
     """
 
     width: int = 384
@@ -55,6 +56,7 @@ class EditorConfig(Config):
     subject_filter: bool = True
     picture_filter: bool = True
     context_gain: float = 0.5
+    by_line: bool = True
 
 
 class LiveEditConfig(Config):

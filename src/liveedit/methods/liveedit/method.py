@@ -24,11 +24,12 @@ from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, sav
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.edit import make_edits
 from liveedit.methods.liveedit.features import QueryPictures, RoutingFeatures
+from liveedit.methods.liveedit.messages import Lines, lines_of
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
 from liveedit.methods.liveedit.residual import RoutedExperts, edited_layer
-from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in
-from liveedit.methods.liveedit.tensors import keys_of, layout_of
+from liveedit.methods.liveedit.selection import choose_experts, fetch_from, route_in, route_messages
+from liveedit.methods.liveedit.tensors import layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.states import StateMethod
@@ -172,8 +173,19 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         )
         if length is not None:
             features = replace(features, length=length)
-        near = pool.near(keys_of(features))
-        return self.route_features(features, near), near
+        return route_messages(self.network.router, features, pool, self._lines(questions, pool))
+
+    def _lines(self, questions: Questions, pool: Pool) -> Lines | None:
+        """Lines of the messages that have several, as if they had been asked alone."""
+        if not self.network.config.by_line or not pool.eligible.any():
+            return None
+        found = lines_of(questions)
+        if found is None:
+            return None
+        lines, owners = found
+        query = self.backbone.query(lines.pictures, lines.prompts)
+        features = self.features(self.backbone.states(query), query.spans)
+        return Lines(features=features, owner=torch.tensor(owners, device=features.sees.device))
 
     @contextmanager
     def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
@@ -185,7 +197,9 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             histories=questions.histories,
         )
         if questions.histories is None:
-            with self.applied(query, pool, questions.pictures):
+            with torch.no_grad():
+                lines = self._lines(questions, pool)
+            with self.applied(query, pool, questions.pictures, lines):
                 yield query
             return
         # what precedes a question changes the states that would be routed by: the question decides
@@ -198,7 +212,11 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             yield query
 
     def applied(
-        self, query: Query, pool: Pool, pictures: Sequence[Pictures] | None = None
+        self,
+        query: Query,
+        pool: Pool,
+        pictures: Sequence[Pictures] | None = None,
+        lines: Lines | None = None,
     ) -> AbstractContextManager[None]:
         """The same for a query that is tokenised already.
 
@@ -206,6 +224,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             query: A batch.
             pool: The edits.
             pictures: Those of the rows, by which of look-alikes the very picture wins.
+            lines: Of the messages that have several.
         """
 
         def choose(representation: Representation) -> RoutedExperts | None:
@@ -215,7 +234,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             left = pool
             while left.eligible.any():
                 try:
-                    return choose_experts(self.network.router, features, left)
+                    return choose_experts(self.network.router, features, left, lines)
                 except DamagedEdit as error:
                     left = left.without(error.edit_id)
             return None

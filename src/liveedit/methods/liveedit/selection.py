@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
+from liveedit.methods.liveedit.messages import Lines
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
 from liveedit.methods.liveedit.routing import Router
@@ -42,15 +44,43 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
     return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 
 
-def choose_experts(router: Router, queries: RoutingFeatures, pool: Pool) -> RoutedExperts | None:
+def route_messages(
+    router: Router, queries: RoutingFeatures, pool: Pool, lines: Lines | None
+) -> tuple[Route, Pool]:
+    """Route a batch, messages of several lines by those, too.
+
+    Args:
+        router: Decides.
+        queries: Input-side features; with pictures, of look-alikes the very picture wins.
+        pool: The edits.
+        lines: Of the messages that have several.
+
+    Returns:
+        Scores, and the part of the pool that their columns stand for.
+    """
+    if lines is None:
+        near = pool.near(keys_of(queries))
+        return route_in(router, queries, near), near
+    rows = lines.rows(len(queries.sees))
+    both = lines.behind(queries)
+    if queries.pictures is not None:
+        both = replace(both, pictures=queries.pictures.take(rows.tolist()))
+    near = pool.of_queries(rows).near(keys_of(both))
+    route = lines.decide(route_in(router, both, near))
+    return route, near.of_queries(rows[: len(queries.sees)])
+
+
+def choose_experts(
+    router: Router, queries: RoutingFeatures, pool: Pool, lines: Lines | None = None
+) -> RoutedExperts | None:
     """What each query is routed to; None if none is routed to anything.
 
     Raises:
         DamagedEdit: A store cannot give an expert back as it was written; it leaves that edit out
             of the next pool.
     """
-    near = pool.near(keys_of(queries))
-    return fetch_from(route_in(router, queries, near).weights, near)
+    route, near = route_messages(router, queries, pool, lines)
+    return fetch_from(route.weights, near)
 
 
 def fetch_from(weights: Float[Tensor, "batch edits"], pool: Pool) -> RoutedExperts | None:
