@@ -10,7 +10,20 @@ import sys
 import typer
 
 from liveedit import __version__
-from liveedit.cli import ask, bench, data, demo, doctor, edit, methods, pocket, store, train
+from liveedit.cli import (
+    ask,
+    bench,
+    data,
+    demo,
+    doctor,
+    edit,
+    keys,
+    methods,
+    pocket,
+    serve,
+    store,
+    train,
+)  # fmt: skip
 from liveedit.errors import ConflictingEdit, LiveEditError, TargetNotReached
 
 app = typer.Typer(
@@ -24,9 +37,11 @@ app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("ask")(ask.ask)
 app.command("methods")(methods.methods)
+app.command("serve")(serve.serve)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(edit.app, name="edit")
+app.add_typer(keys.app, name="keys")
 app.add_typer(pocket.app, name="pocket")
 app.add_typer(store.app, name="store")
 

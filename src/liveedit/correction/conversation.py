@@ -110,11 +110,11 @@ def _parts(number: int, content: object, pictures: list[Image.Image]) -> Iterato
             source = next((part[key] for key in ("image", "path", "url") if key in part), None)
             if source is None:
                 raise BadConversation(f"a picture of message {number} says not where it is")
-            pictures.append(_picture(source))
+            pictures.append(read_picture(source))
             yield {"type": "image"}
         elif kind == "image_url":
             url = part.get("image_url")
-            pictures.append(_picture(url.get("url") if isinstance(url, Mapping) else url))
+            pictures.append(read_picture(url.get("url") if isinstance(url, Mapping) else url))
             yield {"type": "image"}
         else:
             raise BadConversation(
@@ -123,7 +123,12 @@ def _parts(number: int, content: object, pictures: list[Image.Image]) -> Iterato
             )
 
 
-def _picture(source: Any) -> Image.Image:
+def read_picture(source: Any) -> Image.Image:
+    """A picture as a part of a message gives it: what ``open_image`` takes, or a data URL.
+
+    Raises:
+        BadImage: It cannot be opened.
+    """
     if source is None:
         raise BadImage("a part of type image_url has no url; give a data URL or a path")
     found = _DATA_URL.match(source) if isinstance(source, str) else None

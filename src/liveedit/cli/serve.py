@@ -1,0 +1,61 @@
+"""``liveedit serve``: answer over HTTP, and be corrected meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, METHOD, MODEL, STORE, Dtype, load
+
+
+def serve(
+    model: str = MODEL,
+    store: str = STORE,
+    editor: Path | None = EDITOR,
+    method: str = METHOD,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
+    host: str = typer.Option("127.0.0.1", help="Address to listen at; 0.0.0.0 for all."),
+    port: int = typer.Option(8000, min=0, max=65535, help="Port."),
+    keys: Path | None = typer.Option(
+        None, "--keys", help="File of API keys (liveedit keys); needed beyond this machine."
+    ),
+    host_name: list[str] = typer.Option(
+        [], "--host-name", help="Name that the server is called by; may be given several times."
+    ),
+    batch: int = typer.Option(16, min=1, help="Answers that are decoded together."),
+    waiting: int = typer.Option(256, min=1, help="Requests that may wait."),
+    seconds: float = typer.Option(120.0, min=1.0, help="Longest time for a request."),
+) -> None:
+    """Serve OpenAI's chat interface and /v1/edits: an edit holds from the next request on."""
+    local = host in ("127.0.0.1", "::1", "localhost")
+    if not local and keys is None:
+        raise typer.BadParameter(
+            f"whoever reaches {host} could correct the model; give --keys, or listen at 127.0.0.1",
+            param_hint="--keys",
+        )
+    uvicorn = _uvicorn()
+    from liveedit.serve.app import create_app
+    from liveedit.serve.config import ServeConfig
+
+    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+    config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds)
+    app = create_app(edited, names=[model], keys=keys, hosts=host_name, config=config)
+    uvicorn.run(
+        app, host=host, port=port, access_log=False, server_header=False,
+        timeout_graceful_shutdown=int(seconds), log_level="warning",
+    )  # fmt: skip
+
+
+def _uvicorn() -> Any:
+    from liveedit.errors import MissingExtra
+
+    try:
+        import fastapi  # noqa: F401
+        import limits  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra(str(error.name), extra="serve") from None
+    return uvicorn

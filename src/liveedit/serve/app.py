@@ -1,0 +1,153 @@
+"""The application: routes, errors, limits, and what is told about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from liveedit import __version__
+from liveedit.editor import EditedModel
+from liveedit.errors import LiveEditError
+from liveedit.serve import chat, edits
+from liveedit.serve.access import Access
+from liveedit.serve.batching import Batcher
+from liveedit.serve.config import ServeConfig
+from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
+from liveedit.serve.gate import Gate
+from liveedit.serve.keys import KeyFile
+from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.store.sql import SqlStore
+
+_log = logging.getLogger("liveedit.serve")
+_FOLLOW = 0.5  # seconds between looks at what other processes have written to the store
+
+
+def create_app(
+    model: EditedModel,
+    *,
+    names: Sequence[str] = (),
+    keys: Path | None = None,
+    hosts: Collection[str] = (),
+    config: ServeConfig | None = None,
+) -> FastAPI:
+    """A server for a model.
+
+    Args:
+        model: What answers and is corrected; its store should be a lasting one.
+        names: What requests may call it; the backbone's name by default.
+        keys: File of API keys; without one everybody may do everything.
+        hosts: Names that the server may be called by, beside localhost and addresses.
+        config: Limits.
+    """
+    config = config or ServeConfig()
+    server = Server(
+        model=model,
+        names=tuple(names) or (model.backbone.name,),
+        batcher=Batcher(model, config),
+        access=Access(
+            None if keys is None else KeyFile(keys),
+            hosts=hosts,
+            requests_a_minute=config.requests_a_minute,
+        ),
+        config=config,
+        started=time.time(),
+        keys=keys,
+    )
+    app = FastAPI(title="liveedit", version=__version__, openapi_url=None,
+                  lifespan=_lifespan)  # fmt: skip
+    app.state.server, app.state.remembered = server, edits.Remembered()
+    app.include_router(chat.router)
+    app.include_router(edits.router)
+    app.add_api_route("/v1/models", _models)
+    app.add_api_route("/openapi.json", _schema)
+    app.add_api_route("/health", _health)
+    app.middleware("http")(_logged)
+    app.add_middleware(Gate, access=server.access, most=config.body, open_to_all=["/health"])
+    for kind, handler in (
+        (Refused, on_refused),
+        (LiveEditError, on_liveedit),
+        (RequestValidationError, on_invalid),
+        (HTTPException, on_http),
+    ):
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    server: Server = app.state.server
+    follower = asyncio.create_task(_follow(server))
+    try:
+        yield
+    finally:
+        follower.cancel()
+        await asyncio.to_thread(server.batcher.close, seconds=server.config.seconds)
+
+
+async def _follow(server: Server) -> None:
+    """Take up what other processes write to the same store."""
+    store = server.model.store
+    while isinstance(store, SqlStore):
+        await asyncio.sleep(_FOLLOW)
+        try:
+            await asyncio.to_thread(store.follow)
+        except LiveEditError as error:
+            _log.error("the store cannot be followed: %s", error)
+
+
+async def _models(request: Request) -> dict[str, Any]:
+    """What can be asked."""
+    server = server_of(request)
+    caller_of(request).require("ask")
+    created = int(server.started)
+    return {
+        "object": "list",
+        "data": [
+            {"id": name, "object": "model", "created": created, "owned_by": "liveedit"}
+            for name in server.names
+        ],
+    }
+
+
+async def _schema(request: Request) -> dict[str, Any]:
+    """All routes, as OpenAPI describes them."""
+    caller_of(request).require("ask")
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
+
+
+async def _health(request: Request) -> dict[str, Any]:
+    """Whether the server is there; says nothing about what it holds."""
+    return {"status": "ok", "waiting": server_of(request).batcher.waiting}
+
+
+async def _logged(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """One line of JSON for each request, without what was asked or shown."""
+    began = time.perf_counter()
+    try:
+        response = await answer(request)
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.url.path)
+        message = "something went wrong; the log says what"
+        response = JSONResponse(Refused(500, message).body, 500)
+    row = {
+        "method": request.method,
+        "path": request.url.path,
+        "status": response.status_code,
+        "ms": round(1000 * (time.perf_counter() - began), 1),
+        "address": request.client.host if request.client else "",
+    }
+    _log.info("%s", json.dumps(row))
+    return response

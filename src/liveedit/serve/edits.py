@@ -1,0 +1,260 @@
+"""``/v1/edits``: corrections while the model answers; ``/v1/revisions``: what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from liveedit.correction import Correction
+from liveedit.correction.conversation import read_picture
+from liveedit.editor.inputs import correction_of
+from liveedit.errors import LiveEditError, UnknownEdit
+from liveedit.methods.outcome import EditOutcome
+from liveedit.serve.access import Caller
+from liveedit.serve.failures import Refused, refusal_of
+from liveedit.serve.schema import EditRequest, ReasonRequest, as_conversation, data_url
+from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.store.records import Entry
+from liveedit.store.sql import SqlStore
+
+router = APIRouter()
+_T = TypeVar("_T")
+_KEPT = 1000  # answers to requests with an idempotency key
+_MOST = 200  # edits of a page
+
+
+class Remembered:
+    """Answers to requests that may be sent again, by who sent them and their key."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, str], tuple[str, dict[str, Any]]] = OrderedDict()
+
+    def find(self, who: str, key: str, digest: str) -> dict[str, Any] | None:
+        """The answer of before.
+
+        Raises:
+            Refused: The key was used for another request.
+        """
+        if (who, key) not in self._answers:
+            return None
+        known, answer = self._answers[who, key]
+        if known != digest:
+            raise Refused(
+                409, "this Idempotency-Key was used for another request", code="idempotency_key"
+            )
+        return answer
+
+    def keep(self, who: str, key: str, digest: str, answer: dict[str, Any]) -> None:
+        """Remember an answer; the oldest is forgotten."""
+        self._answers[who, key] = digest, answer
+        while len(self._answers) > _KEPT:
+            self._answers.popitem(last=False)
+
+
+@router.post("/v1/edits", status_code=201, response_model=None)
+async def create(wanted: EditRequest, request: Request) -> Response:
+    """Correct an answer; it holds from the next request on."""
+    server = server_of(request)
+    caller = caller_of(request).require("edit")
+    namespace = caller.namespace("edit", wanted.namespace)
+    remembered: Remembered = request.app.state.remembered
+    key = request.headers.get("idempotency-key")
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    if key and (before := remembered.find(caller.key.name, key, digest)):
+        return JSONResponse(before, 201)
+    made = await _corrected(server, caller, wanted, namespace, preview=False)
+    answer = outcome_json(made) | {"revision": server.model.store.revision}
+    if key:
+        remembered.keep(caller.key.name, key, digest, answer)
+    return JSONResponse(answer, 201)
+
+
+@router.post("/v1/edits:preview")
+async def preview(wanted: EditRequest, request: Request) -> dict[str, Any]:
+    """What would come of a correction; nothing is written."""
+    server = server_of(request)
+    caller = caller_of(request).require("edit")
+    namespace = caller.namespace("edit", wanted.namespace)
+    return outcome_json(await _corrected(server, caller, wanted, namespace, preview=True))
+
+
+@router.get("/v1/edits")
+async def listed(
+    request: Request,
+    namespace: str | None = None,
+    search: str = Query("", max_length=200),
+    state: str = Query("", pattern="^(|in force|superseded|revoked)$"),
+    after: int = Query(0, ge=0, description="How many come before: the last page's `next`."),
+    limit: int = Query(50, ge=1, le=_MOST),
+) -> dict[str, Any]:
+    """Edits of a namespace, the oldest first, page by page."""
+    server = server_of(request)
+    space = caller_of(request).require("ask").namespace("ask", namespace)
+    log = _sql(server).log
+    entries = await asyncio.to_thread(log.entries, namespace=space, text=search or None)
+    found = [entry for entry in entries if not state or entry.state == state]
+    page = found[after : after + limit]
+    more = len(found) > after + limit
+    return {
+        "object": "list",
+        "data": [_entry(entry) for entry in page],
+        "has_more": more,
+        "next": after + limit if more else None,
+        "total": len(found),
+    }
+
+
+@router.get("/v1/edits/{edit_id}")
+async def one(edit_id: str, request: Request) -> dict[str, Any]:
+    """One edit, with what was done about it."""
+    server = server_of(request)
+    caller = caller_of(request).require("ask")
+    entry = await asyncio.to_thread(_entry_of, server, caller, edit_id)
+    return _entry(entry)
+
+
+@router.delete("/v1/edits/{edit_id}")
+async def revoke(
+    edit_id: str, request: Request, body: ReasonRequest | None = None
+) -> dict[str, Any]:
+    """Take an edit back."""
+    return await _changed(edit_id, request, body, revoking=True)
+
+
+@router.post("/v1/edits/{edit_id}:restore")
+async def restore(
+    edit_id: str, request: Request, body: ReasonRequest | None = None
+) -> dict[str, Any]:
+    """Take a revocation back."""
+    return await _changed(edit_id, request, body, revoking=False)
+
+
+@router.get("/v1/revisions")
+async def revisions(request: Request, after: int = Query(0, ge=0)) -> dict[str, Any]:
+    """What was done, by whom and why; for keys with all rights."""
+    server = server_of(request)
+    caller_of(request).require("admin")
+    log = _sql(server).log
+    rows = await asyncio.to_thread(log.history, after=after)
+    return {
+        "object": "list",
+        "data": [
+            {
+                "revision": row.revision, "kind": row.kind, "edits": list(row.edits),
+                "author": row.author, "reason": row.reason, "created": row.created.isoformat(),
+            }
+            for row in rows
+        ],
+        "newest": server.model.store.revision,
+    }  # fmt: skip
+
+
+def outcome_json(made: EditOutcome) -> dict[str, Any]:
+    """An edit, whether its target is reached, and earlier ones about the same or the like."""
+    return {
+        "object": "edit",
+        **made.edit.as_json(),
+        "reached": made.reached,
+        "answer": made.answer,
+        "steps": made.steps,
+        "conflicts": [
+            {
+                "id": found.edit.id, "kind": found.kind, "similarity": round(found.similarity, 4),
+                "prompt": found.edit.prompt, "target": found.edit.target,
+            }
+            for found in made.conflicts
+        ],
+    }  # fmt: skip
+
+
+async def _corrected(
+    server: Server, caller: Caller, wanted: EditRequest, namespace: str, *, preview: bool
+) -> EditOutcome:
+    correction = await asyncio.to_thread(_correction, wanted, server)
+
+    def make() -> EditOutcome:
+        (made,) = server.model.edit_many(
+            [correction],
+            namespaces=[namespace],
+            author=caller.key.name,
+            reason=wanted.reason,
+            supersede=wanted.supersede,
+            keep=wanted.keep,
+            preview=preview,
+        )
+        return made
+
+    return await _between(server, make)
+
+
+async def _changed(
+    edit_id: str, request: Request, body: ReasonRequest | None, *, revoking: bool
+) -> dict[str, Any]:
+    server = server_of(request)
+    caller = caller_of(request).require("edit")
+    entry = await asyncio.to_thread(_entry_of, server, caller, edit_id)
+    caller.namespace("edit", entry.edit.namespace)
+    reason = body.reason if body else ""
+    change = server.model.revoke if revoking else server.model.restore
+    await _between(server, lambda: change(edit_id, author=caller.key.name, reason=reason))
+    return _entry(await asyncio.to_thread(_entry_of, server, caller, edit_id))
+
+
+async def _between(server: Server, task: Callable[[], _T]) -> _T:
+    """Between two batches of answers, so that no answer sees half of it.
+
+    Raises:
+        Refused: It cannot be done.
+    """
+    try:
+        return await asyncio.wrap_future(server.batcher.between(task))
+    except LiveEditError as error:
+        raise refusal_of(error) from error
+
+
+def _correction(wanted: EditRequest, server: Server) -> Correction:
+    if (wanted.prompt is None) == (wanted.messages is None):
+        raise Refused(400, "give either prompt (and images) or messages", param="prompt")
+    if len(wanted.images) > server.config.pictures:
+        raise Refused(400, f"more than {server.config.pictures} pictures", param="images")
+    try:
+        if wanted.messages is not None:
+            if wanted.images:
+                raise Refused(400, "a conversation shows its own pictures", param="images")
+            talk = as_conversation(wanted.messages)
+            return correction_of(talk, wanted.target, wanted.rephrasings)
+        pictures = [read_picture(data_url(url)) for url in wanted.images]
+        assert wanted.prompt is not None
+        return Correction.checked(
+            pictures or None, wanted.prompt, wanted.target, wanted.rephrasings
+        )
+    except ValueError as error:
+        raise Refused(400, str(error), param="images") from error
+    except LiveEditError as error:
+        raise refusal_of(error) from error
+
+
+def _sql(server: Server) -> SqlStore:
+    store = server.model.store
+    if not isinstance(store, SqlStore):
+        raise Refused(400, "the server has no lasting store; start it with --store")
+    return store
+
+
+def _entry_of(server: Server, caller: Caller, edit_id: str) -> Entry:
+    """An edit, if its namespace is one that the caller may look at: of others nothing is known."""
+    for entry in _sql(server).log.entries(ids=[edit_id]):
+        if caller.key.may("ask", entry.edit.namespace):
+            return entry
+    raise refusal_of(UnknownEdit(edit_id))
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {"object": "edit", **entry.as_json()}

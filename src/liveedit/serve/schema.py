@@ -1,0 +1,141 @@
+"""What requests may hold: the part of OpenAI's chat interface that has a meaning here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from liveedit.methods.outcome import Supersede
+
+_Text = Annotated[str, Field(max_length=200_000)]
+_Stop = Annotated[str, Field(min_length=1, max_length=200)]
+_IMAGE = "data:image/"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ImageUrl(BaseModel):
+    """Where a picture is: in the request itself, as a data URL."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    url: str
+
+
+class Part(BaseModel):
+    """A part of a message."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    type: Literal["text", "image_url"]
+    text: _Text | None = None
+    image_url: ImageUrl | None = None
+
+
+class Message(BaseModel):
+    """A message of a conversation."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    role: Literal["system", "developer", "user", "assistant"]
+    content: _Text | list[Part]
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells beside the answer."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """``POST /v1/chat/completions``; fields of OpenAI's that have no meaning here are passed over.
+
+    Beyond OpenAI's: ``namespace``, ``revision`` and ``edits``.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    model: str = ""
+    messages: list[Message] = Field(min_length=1, max_length=1000)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    n: int = Field(default=1, ge=1)
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=4)] | None = None
+    seed: int | None = None
+    logprobs: bool = False
+    top_logprobs: int = Field(default=0, ge=0, le=20)
+    namespace: str | None = None
+    revision: int | None = Field(default=None, ge=0)
+    edits: bool = True
+
+
+class EditRequest(_Strict):
+    """``POST /v1/edits`` and ``/v1/edits:preview``."""
+
+    prompt: _Text | None = None
+    images: list[str] = []
+    messages: list[Message] | None = None
+    target: _Text
+    rephrasings: list[_Text] = Field(default=[], max_length=32)
+    reason: str = Field(default="", max_length=2000)
+    namespace: str | None = None
+    supersede: Supersede | None = None
+    keep: bool = False
+
+
+class ReasonRequest(_Strict):
+    """Why an edit is revoked or restored."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+def pictures_in(messages: list[Message]) -> int:
+    """How many pictures a conversation shows."""
+    return sum(
+        part.type == "image_url"
+        for message in messages
+        if not isinstance(message.content, str)
+        for part in message.content
+    )
+
+
+def as_conversation(messages: list[Message]) -> list[dict[str, Any]]:
+    """Messages as a model takes them.
+
+    Raises:
+        ValueError: A picture is not in the request: nothing is fetched, no file of ours is read.
+    """
+    return [
+        {
+            "role": "system" if message.role == "developer" else message.role,
+            "content": message.content
+            if isinstance(message.content, str)
+            else [_part(part) for part in message.content],
+        }
+        for message in messages
+    ]
+
+
+def data_url(url: str) -> str:
+    """A picture's address, if it is the picture itself.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not url.lstrip()[: len(_IMAGE)].casefold() == _IMAGE:
+        raise ValueError(
+            "pictures are given as data URLs (data:image/png;base64,...); addresses are not fetched"
+        )
+    return url
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if part.type == "text":
+        return {"type": "text", "text": part.text or ""}
+    if part.image_url is None:
+        raise ValueError("a part of type image_url has no image_url")
+    return {"type": "image_url", "image_url": {"url": data_url(part.image_url.url)}}

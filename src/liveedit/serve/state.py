@@ -1,0 +1,47 @@
+"""What the routes of a server share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from fastapi import Request
+
+from liveedit.editor import EditedModel
+from liveedit.serve.access import Access, Caller
+from liveedit.serve.batching import Batcher
+from liveedit.serve.config import ServeConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A model, and what looks after it.
+
+    Args:
+        model: What answers and is corrected.
+        names: What it is called; the first is told.
+        batcher: Answers in batches.
+        access: Who may do what.
+        config: Limits.
+        started: When, by ``time.time``.
+        keys: File of the keys, for those who look after them.
+    """
+
+    model: EditedModel
+    names: tuple[str, ...]
+    batcher: Batcher
+    access: Access
+    config: ServeConfig
+    started: float
+    keys: Path | None = None
+
+
+def server_of(request: Request) -> Server:
+    """The server that a request came to."""
+    return cast("Server", request.app.state.server)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent a request."""
+    return cast("Caller", request.scope["liveedit.caller"])
