@@ -22,6 +22,9 @@ def serve(
     keys: Path | None = typer.Option(
         None, "--keys", help="File of API keys (liveedit keys); needed beyond this machine."
     ),
+    reviews: Path | None = typer.Option(
+        None, "--reviews", help="File of the answers that users mark as wrong; else in memory."
+    ),
     host_name: list[str] = typer.Option(
         [], "--host-name", help="Name that the server is called by; may be given several times."
     ),
@@ -42,7 +45,9 @@ def serve(
 
     edited = load(model, editor, store, method=method, device=device, dtype=dtype)
     config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds)
-    app = create_app(edited, names=[model], keys=keys, hosts=host_name, config=config)
+    app = create_app(
+        edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config
+    )
     uvicorn.run(
         app, host=host, port=port, access_log=False, server_header=False,
         timeout_graceful_shutdown=int(seconds), log_level="warning",
@@ -55,6 +60,7 @@ def _uvicorn() -> Any:
     try:
         import fastapi  # noqa: F401
         import limits  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn
     except ImportError as error:
         raise MissingExtra(str(error.name), extra="serve") from None

@@ -15,6 +15,7 @@ from limits.strategies import MovingWindowRateLimiter
 from liveedit.serve.failures import Refused
 from liveedit.serve.keys import Key, KeyFile, Scope
 
+COOKIE = "liveedit_key"  # how the page keeps a key
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _EVERYTHING = Key(
     name="", digest="", scopes=("admin",), namespaces=("*",), created=datetime.now(UTC).isoformat()
@@ -103,12 +104,15 @@ class Access:
         name = _host(host)
         if name not in self._hosts and not _is_address(name):
             raise Refused(403, f"{name!r} is none of this server's names", code="unknown_host")
-        if origin is not None and origin != "null" and _host(origin) not in {name, *self._hosts}:
+        if origin is not None and _host(origin) not in {name, *self._hosts}:
             raise Refused(403, f"pages of {origin!r} may not ask here", code="unknown_origin")
 
 
 def _token(request: Request) -> str:
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    given = request.headers.get("authorization")
+    if given is None:
+        return request.cookies.get(COOKIE, "")
+    kind, _, token = given.partition(" ")
     return token.strip() if kind.casefold() == "bearer" else ""
 
 

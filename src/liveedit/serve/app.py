@@ -27,10 +27,14 @@ from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
 from liveedit.serve.gate import Gate
 from liveedit.serve.keys import KeyFile
+from liveedit.serve.page import routes
+from liveedit.serve.recent import Recent
+from liveedit.serve.reviews import Reviews
 from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.sql import SqlStore
 
 _log = logging.getLogger("liveedit.serve")
+_OPEN = ("/health", "/login", "/static/htmx.min.js", "/static/page.js", "/static/page.css")
 _FOLLOW = 0.5  # seconds between looks at what other processes have written to the store
 
 
@@ -39,6 +43,7 @@ def create_app(
     *,
     names: Sequence[str] = (),
     keys: Path | None = None,
+    reviews: Path | None = None,
     hosts: Collection[str] = (),
     config: ServeConfig | None = None,
 ) -> FastAPI:
@@ -48,6 +53,7 @@ def create_app(
         model: What answers and is corrected; its store should be a lasting one.
         names: What requests may call it; the backbone's name by default.
         keys: File of API keys; without one everybody may do everything.
+        reviews: File of the answers that users mark as wrong; in memory without one.
         hosts: Names that the server may be called by, beside localhost and addresses.
         config: Limits.
     """
@@ -63,18 +69,20 @@ def create_app(
         ),
         config=config,
         started=time.time(),
-        keys=keys,
+        reviews=Reviews(reviews),
+        recent=Recent(),
     )
     app = FastAPI(title="liveedit", version=__version__, openapi_url=None,
                   lifespan=_lifespan)  # fmt: skip
     app.state.server, app.state.remembered = server, edits.Remembered()
     app.include_router(chat.router)
     app.include_router(edits.router)
+    app.include_router(routes.router)
     app.add_api_route("/v1/models", _models)
     app.add_api_route("/openapi.json", _schema)
     app.add_api_route("/health", _health)
     app.middleware("http")(_logged)
-    app.add_middleware(Gate, access=server.access, most=config.body, open_to_all=["/health"])
+    app.add_middleware(Gate, access=server.access, most=config.body, open_to_all=_OPEN)
     for kind, handler in (
         (Refused, on_refused),
         (LiveEditError, on_liveedit),

@@ -97,7 +97,7 @@ async def listed(
     """Edits of a namespace, the oldest first, page by page."""
     server = server_of(request)
     space = caller_of(request).require("ask").namespace("ask", namespace)
-    log = _sql(server).log
+    log = sql_store(server).log
     entries = await asyncio.to_thread(log.entries, namespace=space, text=search or None)
     found = [entry for entry in entries if not state or entry.state == state]
     page = found[after : after + limit]
@@ -116,7 +116,7 @@ async def one(edit_id: str, request: Request) -> dict[str, Any]:
     """One edit, with what was done about it."""
     server = server_of(request)
     caller = caller_of(request).require("ask")
-    entry = await asyncio.to_thread(_entry_of, server, caller, edit_id)
+    entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
     return _entry(entry)
 
 
@@ -141,7 +141,7 @@ async def revisions(request: Request, after: int = Query(0, ge=0)) -> dict[str, 
     """What was done, by whom and why; for keys with all rights."""
     server = server_of(request)
     caller_of(request).require("admin")
-    log = _sql(server).log
+    log = sql_store(server).log
     rows = await asyncio.to_thread(log.history, after=after)
     return {
         "object": "list",
@@ -199,12 +199,12 @@ async def _changed(
 ) -> dict[str, Any]:
     server = server_of(request)
     caller = caller_of(request).require("edit")
-    entry = await asyncio.to_thread(_entry_of, server, caller, edit_id)
+    entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
     caller.namespace("edit", entry.edit.namespace)
     reason = body.reason if body else ""
     change = server.model.revoke if revoking else server.model.restore
     await _between(server, lambda: change(edit_id, author=caller.key.name, reason=reason))
-    return _entry(await asyncio.to_thread(_entry_of, server, caller, edit_id))
+    return _entry(await asyncio.to_thread(entry_of, server, caller, edit_id))
 
 
 async def _between(server: Server, task: Callable[[], _T]) -> _T:
@@ -241,16 +241,21 @@ def _correction(wanted: EditRequest, server: Server) -> Correction:
         raise refusal_of(error) from error
 
 
-def _sql(server: Server) -> SqlStore:
+def sql_store(server: Server) -> SqlStore:
+    """The lasting store of a server.
+
+    Raises:
+        Refused: It has none.
+    """
     store = server.model.store
     if not isinstance(store, SqlStore):
         raise Refused(400, "the server has no lasting store; start it with --store")
     return store
 
 
-def _entry_of(server: Server, caller: Caller, edit_id: str) -> Entry:
+def entry_of(server: Server, caller: Caller, edit_id: str) -> Entry:
     """An edit, if its namespace is one that the caller may look at: of others nothing is known."""
-    for entry in _sql(server).log.entries(ids=[edit_id]):
+    for entry in sql_store(server).log.entries(ids=[edit_id]):
         if caller.key.may("ask", entry.edit.namespace):
             return entry
     raise refusal_of(UnknownEdit(edit_id))

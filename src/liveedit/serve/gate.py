@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 
 from fastapi import Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liveedit.serve.access import Access
@@ -42,7 +43,10 @@ class Gate:
             if not length.isdigit() or int(length) > self._most:
                 raise self._too_long
         except Refused as error:
-            await _send_refusal(error, send)
+            if error.status == 401 and scope["path"] == "/":
+                await RedirectResponse("/login", 303)(scope, receive, send)
+            else:
+                await _send_refusal(error, send)
             return
         await self._app(scope, *self._limited(receive, send))
 

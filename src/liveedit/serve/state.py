@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from fastapi import Request
@@ -12,6 +11,8 @@ from liveedit.editor import EditedModel
 from liveedit.serve.access import Access, Caller
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
+from liveedit.serve.recent import Recent
+from liveedit.serve.reviews import Reviews
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,8 @@ class Server:
         access: Who may do what.
         config: Limits.
         started: When, by ``time.time``.
-        keys: File of the keys, for those who look after them.
+        reviews: Answers that were marked as wrong.
+        recent: Questions that were asked lately.
     """
 
     model: EditedModel
@@ -34,7 +36,8 @@ class Server:
     access: Access
     config: ServeConfig
     started: float
-    keys: Path | None = None
+    reviews: Reviews
+    recent: Recent
 
 
 def server_of(request: Request) -> Server:
