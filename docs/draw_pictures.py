@@ -17,11 +17,12 @@ WIDTH, MARGIN, GAP = 480, 16, 12
 # What is in each room, in a few words.
 ROOMS = {
     "cli": "the command liveedit, one file a verb",
-    "demo": "liveedit demo and its page",
-    "pocket": "the small VLM, shipped",
+    "serve": "the HTTP server",
+    "demo": "liveedit demo",
+    "pocket": "the small VLM",
     "benchmark": "protocol, metrics, reports",
     "training": "trainers, losses, calibration",
-    "data": "emoji-edit, public datasets, your own files",
+    "data": "drawings, datasets, your own files",
     "editor": "EditedModel: edit, ask, explain, revoke",
     "methods": "the contract, and a folder for each method",
     "store": "edits and their revisions",
