@@ -268,17 +268,6 @@ def test_groups_are_drawn_together_and_once() -> None:
             assert int(group[0]) % 4 == 0
 
 
-def test_some_are_drawn_without_their_neighbours() -> None:
-    torch.manual_seed(0)
-    chosen = draw_groups(400, 24, 4, alone=0.5)
-    assert len(set(chosen.tolist())) == 24
-    together, alone = chosen[:12], chosen[12:]
-    for group in together.split(4):
-        assert (group - group[0]).tolist() == [0, 1, 2, 3]
-    assert len({int(one) // 4 for one in alone} | {int(one) // 4 for one in together}) == 12 + 3
-    assert len({int(one) % 4 for one in alone}) > 1
-
-
 def test_without_strict_cases_none_is_drawn() -> None:
     torch.manual_seed(0)
     edit_side, query_side = draw_views(50, strict=False)

@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from liveedit.correction.borders import without_borders
+
 _GLANCE = 16  # pixels a side at which most pictures are seen to be different
 _COARSE, _FINE = 32, 64  # at which they are laid over each other, and compared
 _BLOCK = 4  # of these, in which the lightness may differ by no more than
@@ -24,6 +26,7 @@ _CUTS = np.arange(0.01, 0.111, 0.01)  # off each side, of either picture
 _AROUND = np.arange(-0.008, 0.0081, 0.002)
 _BETTER = 0.6  # a cut must explain so much more than none
 _ASPECT = 0.03  # shapes that differ by less are the same, but for rounding
+_BORDERED_ASPECT = 0.08  # the same, of what is left within a border
 _GAINS = np.arange(1.0, 1.42, 0.03, dtype=np.float32)
 _FAR = 30.0  # levels at a glance, in one of a few lights, with which nothing else can help
 _FEW_GAINS = _GAINS[::4]
@@ -59,6 +62,30 @@ def same_picture(one: Image.Image, other: Image.Image) -> bool:
         other: Another, or its thumbnail.
     """
     one, other = one.convert("RGB"), other.convert("RGB")
+    return _laid_over(one, other) or any(
+        _laid_over(first, second) for first, second in _without_borders(one, other)
+    )
+
+
+def _without_borders(
+    one: Image.Image, other: Image.Image
+) -> Iterator[tuple[Image.Image, Image.Image]]:
+    """One of the two without borders that may have been put around the other.
+
+    Never both: of one thing at two places on a plain ground the same would be left.
+    """
+    for some, whole, swapped in ((one, other, False), (other, one, True)):
+        for inner in without_borders(some):
+            if abs(_shape(inner) / _shape(whole) - 1) < _BORDERED_ASPECT:
+                yield (whole, inner) if swapped else (inner, whole)
+
+
+def _shape(picture: Image.Image) -> float:
+    return picture.width / picture.height
+
+
+def _laid_over(one: Image.Image, other: Image.Image) -> bool:
+    """Whether one is the other, with the same part cut off each side."""
     if _far(one, other):
         return False
 
@@ -106,7 +133,7 @@ def _cuts(one: Image.Image, other: Image.Image) -> Iterator[_Overlay]:
     for share in _CUTS:
         yield _Overlay(one=(share, share))
         yield _Overlay(other=(share, share))
-    wider = (one.width / one.height) / (other.width / other.height)
+    wider = _shape(one) / _shape(other)
     if abs(wider - 1) > _ASPECT:
         bars = ((1 - 1 / wider) / 2, 0.0) if wider > 1 else (0.0, (1 - wider) / 2)
         yield _Overlay(one=bars)

@@ -44,7 +44,6 @@ logger = logging.getLogger(__name__)
 
 Extract = Callable[[Representation], RoutingFeatures]
 
-_ALONE = 0.5  # of a batch with pictures: negatives that are no neighbours
 _ROWS = 12  # views whose features are extracted together
 
 ROUTING_LOSSES = (
@@ -85,7 +84,7 @@ class EditorTraining(Config):
     corrections: int = 4480
     text_corrections: int = 5120
     validation: int = VALIDATION_SIZE
-    router: LoopConfig = LoopConfig(steps=2400, learning_rate=1e-3)
+    router: LoopConfig = LoopConfig(steps=1400, learning_rate=1e-3)
     router_batch: int = 96
     text_batch: int = 48
     generator: LoopConfig = LoopConfig(steps=200, learning_rate=5e-4)
@@ -194,7 +193,7 @@ def router_losses(
     Each process extracts the features of its part; the losses compare all with all.
     """
     network.train()
-    chosen = draw_groups(len(views), batch, GROUP, alone=_ALONE)
+    chosen = draw_groups(len(views), batch, GROUP)
     edit_side, query_side = draw_views(len(chosen), strict=strict)
     queries, edits = _features(backbone, network, views, chosen, edit_side, query_side)
     relation = meanings.relation(chosen, query_side).to(queries.sees.device)

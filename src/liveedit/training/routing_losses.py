@@ -290,21 +290,16 @@ def _nce(
     return (scores.logsumexp(1) - positive).mean()
 
 
-def draw_groups(count: int, batch: int, group: int, *, alone: float = 0.0) -> Int[Tensor, " batch"]:
+def draw_groups(count: int, batch: int, group: int) -> Int[Tensor, " batch"]:
     """Some corrections, those of a group together.
 
     Args:
         count: How many there are, group behind group.
         batch: How many to draw.
         group: How many neighbours a group has.
-        alone: Share of them that are drawn without their neighbours, so that more groups are met.
     """
-    order = torch.randperm(max(count // group, 1))
-    singles = round(alone * batch)
-    groups = max((batch - singles) // group, 1)
-    together = (order[:groups, None] * group + torch.arange(group)).flatten()
-    rest = order[groups : groups + singles] * group
-    chosen = torch.cat([together, rest + torch.randint(0, group, rest.shape)])
+    order = torch.randperm(max(count // group, 1))[: max(batch // group, 1)]
+    chosen = (order[:, None] * group + torch.arange(group)).flatten()
     return chosen[chosen < count]
 
 

@@ -80,11 +80,11 @@ class LiveEditConfig(Config):
     """
 
     supersede: Supersede = "same"
-    same_question: float = Field(default=0.6, ge=0.0, le=1.0)
-    same_text: float = Field(default=0.99, ge=0.0, le=1.0)
-    same_subject: float = Field(default=0.8, ge=0.0, le=1.0)
-    alike: float = Field(default=0.85, ge=0.0, le=1.0)
-    alike_text: float = Field(default=0.8, ge=0.0, le=1.0)
+    same_question: float = Field(default=0.55, ge=0.0, le=1.0)
+    same_text: float = Field(default=0.8, ge=0.0, le=1.0)
+    same_subject: float = Field(default=0.75, ge=0.0, le=1.0)
+    alike: float = Field(default=0.7, ge=0.0, le=1.0)
+    alike_text: float = Field(default=0.6, ge=0.0, le=1.0)
     refine_steps: int = Field(default=60, ge=0)
     refine_rate: float = Field(default=0.2, gt=0.0)
     refine_margin: float = Field(default=1.0, ge=0.0)
