@@ -81,7 +81,7 @@ class LiveEditConfig(Config):
 
     supersede: Supersede = "same"
     same_question: float = Field(default=0.55, ge=0.0, le=1.0)
-    same_text: float = Field(default=0.8, ge=0.0, le=1.0)
+    same_text: float = Field(default=0.95, ge=0.0, le=1.0)
     same_subject: float = Field(default=0.75, ge=0.0, le=1.0)
     alike: float = Field(default=0.7, ge=0.0, le=1.0)
     alike_text: float = Field(default=0.6, ge=0.0, le=1.0)
