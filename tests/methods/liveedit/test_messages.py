@@ -2,13 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from liveedit.backbones.query import Questions
 from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.messages import Lines, lines_of
 from liveedit.methods.route import Route
 
-PICTURES = ["first", None, "third"]
+PICTURES = [Image.new("RGB", (8, 8)), None, Image.new("RGB", (9, 9))]
 
 
 def asked(*prompts: str) -> Questions:
@@ -37,7 +38,7 @@ def test_lines_are_about_the_pictures_of_their_message() -> None:
     assert found is not None
     lines, owners = found
     assert list(lines.prompts) == ["a", "b", "c", "d"]
-    assert list(lines.pictures) == [None, None, "third", "third"]
+    assert list(lines.pictures) == [None, None, PICTURES[2], PICTURES[2]]
     assert owners == [1, 1, 2, 2]
     assert lines_of(asked("one", "two")) is None
 
