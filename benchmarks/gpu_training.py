@@ -45,7 +45,7 @@ def read(backbone: Backbone, plan: Plan) -> Taught:
     cases = list(islice(training_cases(), plan.cached))
     shown = [VIEWS[name](case) for case in cases for name in TAUGHT]
     scenes = {
-        scene: picture(scene.scene if isinstance(scene, Resaved) else scene, plan.picture)
+        scene: picture(scene.picture if isinstance(scene, Resaved) else scene, plan.picture)
         for scene, _ in shown
     }
     pictures, questions = [scenes[scene] for scene, _ in shown], [asked for _, asked in shown]
