@@ -75,3 +75,17 @@ def run(tiny_folder: Path, editor: Path, folder: Path, loaded, monkeypatch, caps
         return json.loads(printed.out) if as_json else printed.out
 
     return run
+
+
+@pytest.fixture
+def run_data(monkeypatch, capsys: pytest.CaptureFixture[str]):
+    """Run ``liveedit data`` in this process; gives exit status, standard output and error."""
+
+    def _run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["liveedit", "data", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return _run

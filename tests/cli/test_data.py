@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from liveedit import cli
 from liveedit.data.annotations import emoji
 from liveedit.data.annotations.audit import LEAKS
 from tests.data.annotations.samples import (
@@ -20,17 +19,9 @@ from tests.data.annotations.samples import (
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run ``liveedit data`` in this process; gives exit status, standard output and error."""
-
-    def _run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["liveedit", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return _run
+def run(run_data):
+    """Run ``liveedit data``."""
+    return run_data
 
 
 def one_sentence(error: str) -> str:

@@ -2,29 +2,19 @@
 
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from liveedit import cli
 from tests.data.annotations.samples import e_vqa_row, make_pictures, write
 from tests.photographs import corrections_file, photo_folder
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run ``liveedit data`` in this process; gives exit status, standard output and error."""
-
-    def _run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["liveedit", "data", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return _run
+def run(run_data):
+    """Run ``liveedit data``."""
+    return run_data
 
 
 def test_clean_corrections(tmp_path: Path, run) -> None:

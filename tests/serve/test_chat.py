@@ -72,6 +72,7 @@ def test_a_stream_says_what_the_whole_says(client, openai_client, model, picture
             texts[choice.index] += choice.delta.content or ""
             if choice.finish_reason:
                 ends[choice.index] = choice.finish_reason
+    assert {event.system_fingerprint for event in events} == {"revision-1"}
     assert texts == [choice.message.content for choice in whole.choices]
     assert texts[0] == "a violet, or so they say, from the Alps"
     assert ends == {0: "stop", 1: "stop"}

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from liveedit.data.chance import any_of
 from liveedit.data.corrections_file import CorrectionRow
 from liveedit.data.emoji_edit.corrections import Question, Split, draw_scene, names_of
 from liveedit.data.emoji_edit.facts import Fact, facts_of
@@ -156,7 +157,7 @@ class _Drawing:
         if row.text_locality:
             return Fact(split=self.split, question=row.text_locality, rephrase="", answer="")
         self.derived[TEXT] += 1
-        return _any(facts_of(self.split), random)
+        return any_of(facts_of(self.split), random)
 
     def _unrelated(
         self, row: CorrectionRow, shown: Photo, random: np.random.Generator
@@ -194,7 +195,7 @@ class _Drawing:
         found = _first(self.questions, lambda text: (file, _bare(text)) not in self.asked, random)
         if found is not None and (file is not None or random.random() < 0.5):
             return found
-        return _any(_GENERAL, random)
+        return any_of(_GENERAL, random)
 
 
 def _first(
@@ -204,10 +205,6 @@ def _first(
     start = int(random.integers(len(choices)))
     around = (choices[(start + at) % len(choices)] for at in range(min(len(choices), _LOOKED_AT)))
     return next(filter(fits, around), None)
-
-
-def _any(choices: Sequence[_T], random: np.random.Generator) -> _T:
-    return choices[int(random.integers(len(choices)))]
 
 
 def _shown(row: CorrectionRow) -> Photo:

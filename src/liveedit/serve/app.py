@@ -27,14 +27,14 @@ from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
 from liveedit.serve.gate import Gate
 from liveedit.serve.keys import KeyFile
-from liveedit.serve.page import routes
+from liveedit.serve.page import entrance, routes
 from liveedit.serve.recent import Recent
 from liveedit.serve.reviews import Reviews
 from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.sql import SqlStore
 
 _log = logging.getLogger("liveedit.serve")
-_OPEN = ("/health", "/login", "/static/htmx.min.js", "/static/page.js", "/static/page.css")
+_OPEN = ("/health", *entrance.OPEN)
 _FOLLOW = 0.5  # seconds between looks at what other processes have written to the store
 
 
@@ -77,6 +77,7 @@ def create_app(
     app.state.server, app.state.remembered = server, edits.Remembered()
     app.include_router(chat.router)
     app.include_router(edits.router)
+    app.include_router(entrance.router)
     app.include_router(routes.router)
     app.add_api_route("/v1/models", _models)
     app.add_api_route("/openapi.json", _schema)

@@ -154,10 +154,12 @@ async def _news(
 async def _stream(
     reply: _Reply, news: asyncio.Queue[tuple[int, Said]], request: Request
 ) -> AsyncIterator[str]:
-    for at in range(len(reply.jobs)):
-        yield reply.event(at, {"role": "assistant", "content": ""}, None)
+    begun: set[int] = set()
     try:
         async for at, said in _news(reply.jobs, news, request):
+            if at not in begun:  # before, it is not known as of which revision it is answered
+                begun.add(at)
+                yield reply.event(at, {"role": "assistant", "content": ""}, None)
             if said.text:
                 yield reply.event(at, {"content": said.text}, None)
             if said.finish:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from liveedit.data.chance import any_of
 from liveedit.data.emoji_edit.as_typed import as_typed
 from liveedit.data.emoji_edit.corrections import (
     CONTAINED,
@@ -101,12 +102,8 @@ def _different(scene: Scene, count: int, random: np.random.Generator) -> list[Fa
 
 def _family(scene: Scene, random: np.random.Generator) -> Family:
     if len(scene.concepts) == 1 and random.random() < _SHARE_OF_RELATIONS:
-        return _any(picture_relations(), random)
-    return _any([one for one in FAMILIES if len(scene.concepts) in one.counts], random)
-
-
-def _any(families: Sequence[Family], random: np.random.Generator) -> Family:
-    return families[int(random.integers(len(families)))]
+        return any_of(picture_relations(), random)
+    return any_of([one for one in FAMILIES if len(scene.concepts) in one.counts], random)
 
 
 def _almost(names: tuple[str, ...], scene: Scene, random: np.random.Generator) -> Scene:

@@ -11,10 +11,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
+from liveedit.data.chance import any_of
 from liveedit.data.emoji_edit.corrections import Question, Split, freely, two_phrasings
 from liveedit.data.emoji_edit.facts import Fact, facts_of
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME, Family
@@ -33,7 +33,6 @@ _SHARES = {"evaluation": 0.35, "validation": 0.15}  # of the classes; training h
 _SEEDS: Mapping[Split, int] = {"train": 51, "validation": 52, "evaluation": 53}
 
 Near = Mapping[str, Sequence[str]]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +177,10 @@ class _Drawing:
             target=self.target(family, thing, random),
             truth=thing if family.name == "name" else None,
             rephrase=rephrase,
-            fact=_any(facts_of(self.split), random),
+            fact=any_of(facts_of(self.split), random),
             other_scene=self.photo(other, random),
             other_question=two_phrasings(self.split, other_family, "", random)[0],
-            strict_scene=self.photo(_any(others, random), random),
+            strict_scene=self.photo(any_of(others, random), random),
             strict_question=two_phrasings(self.split, strict, "", random)[0],
             again=freely(self.split, family, "", random),
         )
@@ -191,7 +190,7 @@ class _Drawing:
         random = np.random.default_rng((_SEEDS[self.split], number))
         families = (*FAMILIES, *picture_relations())
         facts = [families[at] for at in random.permutation(len(families))[: GROUP - 1]]
-        photo = self.photo(_any(self.things, random), random)
+        photo = self.photo(any_of(self.things, random), random)
         alike = self.photo(self.like(photo.thing, random), random)
         members = [*((photo, fact) for fact in facts), (alike, facts[0])]
         for place, (shown, family) in enumerate(members):
@@ -216,7 +215,7 @@ class _Drawing:
             target=self.target(family, shown.thing, random),
             truth=shown.thing if family.name == "name" else None,
             rephrase=ask(family, loosely=True),
-            fact=_any(facts_of("train"), random),
+            fact=any_of(facts_of("train"), random),
             other_scene=self.photo(_other(self.things, shown.thing, random), random),
             other_question=ask(another(), loosely=False),
             strict_scene=self.photo(self.like(shown.thing, random), random),
@@ -233,7 +232,7 @@ class _Drawing:
 
     def like(self, thing: str, random: np.random.Generator) -> str:
         """A class that looks like another."""
-        return _any(self.near[thing] or [o for o in self.things if o != thing], random)
+        return any_of(self.near[thing] or [o for o in self.things if o != thing], random)
 
     def target(self, family: Family, thing: str, random: np.random.Generator) -> str:
         """A wrong name, or a made-up fact."""
@@ -242,9 +241,5 @@ class _Drawing:
         return invented(family.answer_type, random)
 
 
-def _any(choices: Sequence[_T], random: np.random.Generator) -> _T:
-    return choices[int(random.integers(len(choices)))]
-
-
 def _other(choices: Sequence[str], known: str, random: np.random.Generator) -> str:
-    return _any([one for one in choices if one != known], random)
+    return any_of([one for one in choices if one != known], random)

@@ -5,48 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
-from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from fastapi.responses import HTMLResponse
 from PIL import Image
 from starlette.responses import Response
 
 from liveedit.correction import Correction, checked_text, open_image, pictures_identity
 from liveedit.correction.data_url import data_url
-from liveedit.errors import LiveEditError, TargetNotReached
+from liveedit.errors import LiveEditError
 from liveedit.methods.outcome import EditOutcome, Supersede
-from liveedit.serve.access import COOKIE, Caller
+from liveedit.serve.access import Caller
 from liveedit.serve.edits import entry_of, sql_store
-from liveedit.serve.failures import Refused, refusal_of
+from liveedit.serve.failures import Refused
 from liveedit.serve.jobs import Job, Said
+from liveedit.serve.page.pieces import HEADERS, Text, ToldInWords, piece
 from liveedit.serve.recent import Asked
 from liveedit.serve.state import Server, caller_of, server_of
 
-router = APIRouter(include_in_schema=False)
-_environment = Environment(
-    loader=PackageLoader("liveedit.serve.page"), autoescape=True, undefined=StrictUndefined,
-    trim_blocks=True, lstrip_blocks=True,
-)  # fmt: skip
-_STATIC = {
-    "htmx.min.js": "text/javascript", "page.js": "text/javascript", "page.css": "text/css",
-}  # fmt: skip
-_SHOWN = 320  # pixels of a picture's longer side
+router = APIRouter(include_in_schema=False, route_class=ToldInWords)
 _PAGE = 25  # edits at a time
 _TRIED = 6  # questions about the same picture that a correction is tried on
 _TOKENS = 128  # longest answer on the page
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 Picture = Annotated[UploadFile | None, File()]
-Text = Annotated[str, Form(max_length=20_000)]
 
 
 @router.get("/")
@@ -54,45 +36,7 @@ async def index(request: Request, namespace: str | None = None) -> Response:
     """The whole page."""
     caller = caller_of(request)
     space = caller.namespace("ask", namespace)
-    return _page("index", request, namespace=space, **_rights(caller, space))
-
-
-@router.get("/login")
-async def login(request: Request) -> Response:
-    """Where a key is given."""
-    return _page("login", request, problem="")
-
-
-@router.post("/login")
-async def logged_in(request: Request, key: Text) -> Response:
-    """Keep a key in a cookie that no script can read and no other page can use."""
-    keys = server_of(request).access.keys
-    if keys is not None and keys.find(key.strip()) is None:
-        return _page("login", request, 401, problem="There is no such key.")
-    response = RedirectResponse("/", 303)
-    response.set_cookie(
-        COOKIE, key.strip(), httponly=True, samesite="strict", max_age=12 * 3600,
-        secure=request.url.scheme == "https",
-    )  # fmt: skip
-    return response
-
-
-@router.post("/logout")
-async def logged_out() -> Response:
-    """Forget the key."""
-    response = RedirectResponse("/login", 303)
-    response.delete_cookie(COOKIE)
-    return response
-
-
-@router.get("/static/{name}")
-async def static(name: str) -> Response:
-    """Script and style, which come with the package."""
-    if name not in _STATIC:
-        raise Refused(404, f"there is no {name}")
-    data = files(__package__).joinpath("static", name).read_bytes()
-    headers = {"Cache-Control": "max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return Response(data, media_type=_STATIC[name], headers=headers)
+    return piece("index", request, namespace=space, **_rights(caller, space))
 
 
 @router.post("/page/ask")
@@ -102,17 +46,14 @@ async def ask(
     """Answer, and say which edits fired."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("ask", namespace)
-    try:
-        shown = await _opened(picture)
-        job = await answered(server, shown, question, space)
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
+    shown = await _opened(picture)
+    job = await answered(server, shown, question, space)
     identity = pictures_identity(shown)
     server.recent.add(
         Asked(namespace=space, image=identity, pictures=shown, prompt=job.prompt, answer=job.text)
     )
     fired = await asyncio.to_thread(_fired, server, caller, job)
-    return _page(
+    return piece(
         "answer", request, answer=job.text, fired=fired, revision=job.seen_revision,
         question=job.prompt, namespace=space, **_rights(caller, space),
     )  # fmt: skip
@@ -129,17 +70,14 @@ async def compare(
     """The answer now and as of an earlier revision, side by side."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("ask", namespace)
-    try:
-        shown = await _opened(picture)
-        newest = server.model.store.revision
-        if revision > newest:
-            raise Refused(404, f"The newest revision is {newest}.")
-        before, now = [
-            await answered(server, shown, question, space, revision=at) for at in (revision, newest)
-        ]
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
-    return _page("compare", request, before=before, now=now, revision=revision, newest=newest)
+    shown = await _opened(picture)
+    newest = server.model.store.revision
+    if revision > newest:
+        raise Refused(404, f"The newest revision is {newest}.")
+    before, now = [
+        await answered(server, shown, question, space, revision=at) for at in (revision, newest)
+    ]
+    return piece("compare", request, before=before, now=now, revision=revision, newest=newest)
 
 
 @router.post("/page/preview")
@@ -155,16 +93,13 @@ async def preview(
     """What a correction would change: earlier edits, and questions about the same picture."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("edit", namespace)
-    try:
-        correction = Correction.checked(await _opened(picture), question, target)
-        recent = server.recent.about(space, pictures_identity(correction.image), most=_TRIED)
-        others = [one for one in recent if one.prompt != correction.prompt]
-        made, answers = await asyncio.wrap_future(
-            server.batcher.between(lambda: _tried(server, correction, others, space, supersede))
-        )
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
-    return _page(
+    correction = Correction.checked(await _opened(picture), question, target)
+    recent = server.recent.about(space, pictures_identity(correction.image), most=_TRIED)
+    others = [one for one in recent if one.prompt != correction.prompt]
+    made, answers = await asyncio.wrap_future(
+        server.batcher.between(lambda: _tried(server, correction, others, space, supersede))
+    )
+    return piece(
         "preview", request, made=made, others=list(zip(others, answers, strict=True)),
         target=correction.target, reason=reason, supersede=supersede, namespace=space,
     )  # fmt: skip
@@ -184,20 +119,17 @@ async def write(
     """Put a correction in force."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("edit", namespace)
-    try:
-        correction = Correction.checked(await _opened(picture), question, target)
+    correction = Correction.checked(await _opened(picture), question, target)
 
-        def make() -> EditOutcome:
-            (made,) = server.model.edit_many(
-                [correction], namespaces=[space], author=caller.key.name, reason=reason,
-                supersede=supersede, keep=keep,
-            )  # fmt: skip
-            return made
+    def make() -> EditOutcome:
+        (made,) = server.model.edit_many(
+            [correction], namespaces=[space], author=caller.key.name, reason=reason,
+            supersede=supersede, keep=keep,
+        )  # fmt: skip
+        return made
 
-        made = await asyncio.wrap_future(server.batcher.between(make))
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
-    response = _page("written", request, made=made)
+    made = await asyncio.wrap_future(server.batcher.between(make))
+    response = piece("written", request, made=made)
     response.headers["HX-Trigger"] = "edits-changed"
     return response
 
@@ -209,14 +141,11 @@ async def edits(
     """A table of edits."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("ask", namespace)
-    try:
-        log = sql_store(server).log
-        found = await asyncio.to_thread(log.entries, namespace=space, text=search or None)
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
+    log = sql_store(server).log
+    found = await asyncio.to_thread(log.entries, namespace=space, text=search or None)
     found = [one for one in reversed(found) if not state or one.state == state]
     after = max(after, 0)
-    return _page(
+    return piece(
         "edits", request, entries=found[after : after + _PAGE], total=len(found), after=after,
         more=len(found) > after + _PAGE, page=_PAGE, search=search, state=state, namespace=space,
         **_rights(caller, space),
@@ -229,17 +158,14 @@ async def change(request: Request, edit_id: str, change: str, reason: Text = "")
     server, caller = server_of(request), caller_of(request)
     if change not in ("revoke", "restore"):
         raise Refused(404, f"there is no {change}")
-    try:
-        entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
-        caller.namespace("edit", entry.edit.namespace)
-        act = server.model.revoke if change == "revoke" else server.model.restore
-        await asyncio.wrap_future(
-            server.batcher.between(lambda: act(edit_id, author=caller.key.name, reason=reason))
-        )
-        entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
-    except (LiveEditError, Refused) as error:
-        return _problem(request, error)
-    return _page("row", request, entry=entry, **_rights(caller, entry.edit.namespace))
+    entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
+    caller.namespace("edit", entry.edit.namespace)
+    act = server.model.revoke if change == "revoke" else server.model.restore
+    await asyncio.wrap_future(
+        server.batcher.between(lambda: act(edit_id, author=caller.key.name, reason=reason))
+    )
+    entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
+    return piece("row", request, entry=entry, **_rights(caller, entry.edit.namespace))
 
 
 @router.get("/page/thumbnail/{edit_id}")
@@ -252,7 +178,7 @@ async def thumbnail(request: Request, edit_id: str) -> Response:
         found = await asyncio.to_thread(server.model.store.thumbnail, entry.edit.image)
     if found is None:
         raise Refused(404, "there is no picture")
-    return Response(found, media_type=_kind(found), headers=_HEADERS)
+    return Response(found, media_type=_kind(found), headers=HEADERS)
 
 
 @router.post("/page/wrong")
@@ -267,17 +193,14 @@ async def wrong(
     """Mark an answer as wrong, for somebody who may correct it."""
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("ask", namespace)
-    try:
-        prompt = checked_text(question, "prompt")
-        shown = await _opened(picture)
-    except LiveEditError as error:
-        return _problem(request, error)
+    prompt = checked_text(question, "prompt")
+    shown = await _opened(picture)
     small = None if shown is None else data_url(shown, 768).encode()
     number = server.reviews.add(
         namespace=space, prompt=prompt, answer=answer, note=note, author=caller.key.name,
         picture=small,
     )  # fmt: skip
-    response = _page("marked", request, number=number)
+    response = piece("marked", request, number=number)
     response.headers["HX-Trigger"] = "reviews-changed"
     return response
 
@@ -293,7 +216,7 @@ async def reviews(request: Request, namespace: str = "") -> Response:
         for one in waiting
         if one.pictured
     }
-    return _page("reviews", request, waiting=waiting, pictures=pictures, namespace=space)
+    return piece("reviews", request, waiting=waiting, pictures=pictures, namespace=space)
 
 
 @router.post("/page/reviews/{number}/done")
@@ -303,7 +226,7 @@ async def done(request: Request, number: int, namespace: Text = "") -> Response:
     space = caller.namespace("edit", namespace)
     if not server.reviews.finish(number, space, caller.key.name):
         raise Refused(404, f"there is no {number} in the queue")
-    return HTMLResponse("", headers=_HEADERS)
+    return HTMLResponse("", headers=HEADERS)
 
 
 class _Answer:
@@ -404,15 +327,3 @@ def _kind(data: bytes) -> str:
     return "image/webp" if data[8:12] == b"WEBP" else "image/png" if data[:4] == b"\x89PNG" else (
         "image/jpeg"
     )  # fmt: skip
-
-
-def _problem(request: Request, error: LiveEditError | Refused) -> Response:
-    refused = error if isinstance(error, Refused) else refusal_of(error)
-    answer = error.outcomes[0].answer if isinstance(error, TargetNotReached) else None
-    return _page("problem", request, refused.status, message=refused.message, answer=answer)
-
-
-def _page(name: str, request: Request, status: int = 200, **told: Any) -> Response:
-    server = server_of(request)
-    text = _environment.get_template(f"{name}.html.j2").render(model=server.names[0], **told)
-    return HTMLResponse(text, status, headers=_HEADERS)
