@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot, OtherMethod, TextOnlyCorrection
@@ -54,11 +55,23 @@ def test_an_edit_concerns_its_question_until_it_is_revoked(model, pictures) -> N
     assert "lynx" in model.backbone.tokenizer.decode(ids_of(model, pictures))
 
 
+def test_who_answers_tells_which_edits_do(model, pictures) -> None:
+    edit = model.edit(pictures[0], ASKED, "a lynx", keep=True)
+    told = []
+    asked = Questions(pictures=pictures[:2], prompts=[ASKED, "Where?"])
+    pool = model.store.pool()
+    with model.method.apply(asked, pool, lambda *found: told.append(found)):
+        pass
+    ((route, near),) = told
+    expected, _ = model.method.route(asked, pool)
+    assert near.ids == [edit.id]
+    assert torch.equal(route.weights, expected.weights)
+    assert route.weights.tolist() == [[1.0], [0.0]]
+
+
 def test_without_a_concern_logits_are_bit_identical(model, pictures) -> None:
     model.edit(pictures[0], ASKED, "a lynx", keep=True)
     query = model.backbone.query([pictures[1]], ["Where?"])
-    from liveedit.backbones.query import Questions
-
     with torch.no_grad():
         base = model.backbone.logits(query)
         asked = Questions(pictures=[pictures[1]], prompts=["Where?"])

@@ -132,6 +132,16 @@ def test_too_many_requests(model) -> None:
     assert found[-1].headers["retry-after"] == "5"
 
 
+def test_keys_are_not_tried_without_end(keyed, tmp_path, model) -> None:
+    app = create_app(model, keys=tmp_path / "keys.json", config=ServeConfig(requests_a_minute=3))
+    with TestClient(app, base_url="http://localhost") as client:
+        tried = [client.post("/login", data={"key": f"le-{at}"}) for at in range(5)]
+        assert [one.status_code for one in tried] == [401, 401, 401, 429, 429]
+        assert client.get("/login").status_code == 200, "the form is shown all the same"
+        good = bearer(keyed[1]["reader"])
+        assert client.get("/v1/models", headers=good).status_code == 200
+
+
 def test_requests_that_are_too_long(model) -> None:
     app = create_app(model, config=ServeConfig(body=2000, max_tokens=2))
     long = {"messages": asked("x" * 3000)}

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from liveedit.backbones.query import Questions
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused
@@ -85,6 +86,58 @@ def test_namespaces_take_turns(batcher) -> None:
     free.set()
     assert all(one.done.wait(60) for one in (*many, *few))
     assert "quiet" in order[:4], "it waits for one batch, not for three"
+
+
+def test_edits_and_answers_take_turns(batcher) -> None:
+    free = held(batcher)
+    order: list[str] = []
+    edits = [batcher.between(lambda: order.append("edit")) for _ in range(6)]
+    seeded = [Wanted(sampling=Sampling(temperature=1.0, seed=at)) for at in range(3)]
+    for one in seeded:  # each is a batch of its own
+        tell = one.job.tell
+        one.job.tell = lambda said, tell=tell: (said.finish and order.append("answer"), tell(said))
+    batcher.submit(*(one.job for one in seeded))
+    free.set()
+    assert all(one.done.wait(60) for one in seeded)
+    for one in edits:
+        one.result(60)
+    assert order == ["answer", "edit"] * 3 + ["edit"] * 3
+
+
+def test_the_queue_of_edits_is_bounded_and_has_an_end(model) -> None:
+    batcher = Batcher(model, ServeConfig(edits_waiting=2, seconds=0.2))
+    free = held(batcher)
+    done: list[int] = []
+    waiting = [batcher.between(lambda: done.append(1)) for _ in range(2)]
+    with pytest.raises(Refused) as refused:
+        batcher.between(lambda: None)
+    assert (refused.value.status, refused.value.retry_after) == (429, 1)
+    assert waiting[0].cancel(), "who goes away in time is not waited for"
+    time.sleep(0.3)
+    free.set()
+    with pytest.raises(Refused, match="in time") as late:
+        waiting[1].result(60)
+    assert late.value.status == 503
+    assert batcher.between(lambda: 3).result(60) == 3
+    assert not done
+    batcher.close(seconds=30)
+
+
+def test_which_edits_fire_is_found_in_the_pass_that_answers(batcher, model, pictures) -> None:
+    made = model.edit(pictures[0], "What is this?", "a violet")
+    prefills: list[int] = []
+    layer = model.backbone.model.get_decoder().layers[0]
+    hook = layer.register_forward_hook(lambda _, __, output: prefills.append(output.shape[1]))
+    asked = Wanted(pictures=[pictures[0]], max_tokens=8)
+    batcher.submit(asked.job)
+    assert asked.text == "a violet"
+    hook.remove()
+    assert sum(length > 1 for length in prefills) == 1
+    route, pool = model.method.route(
+        Questions(pictures=[[pictures[0]]], prompts=["What is this?"]), model.store.pool()
+    )
+    assert pool.ids[0] == made.id
+    assert asked.job.fired == {made.id: pytest.approx(route.weights[0, 0].item(), abs=1e-4)}
 
 
 def test_the_queue_is_bounded(batcher) -> None:

@@ -1,5 +1,7 @@
 """Corrections over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.serve.conftest import asked, url_of
@@ -57,6 +59,28 @@ def test_the_same_request_twice_is_one_edit(client, pictures) -> None:
     other = client.post("/v1/edits", headers=same["headers"], json=correction(pictures, "a rose"))
     assert other.status_code == 409
     assert client.get("/v1/edits").json()["total"] == 1
+
+
+def test_the_same_request_at_the_same_time_is_one_edit(client, model, pictures) -> None:
+    same = {"headers": {"Idempotency-Key": "one"}, "json": correction(pictures)}
+    with ThreadPoolExecutor(8) as threads:
+        found = [one.result() for one in
+                 [threads.submit(client.post, "/v1/edits", **same) for _ in range(8)]]  # fmt: skip
+    assert {one.status_code for one in found} == {201}
+    assert len({one.json()["id"] for one in found}) == 1
+    assert model.store.revision == 1
+    assert client.get("/v1/edits").json()["total"] == 1
+
+
+def test_what_failed_may_be_tried_again_by_the_same_key(client, model, pictures) -> None:
+    headers = {"Idempotency-Key": "one"}
+    refused = correction(pictures, "x " * 3000)
+    for _ in range(2):
+        assert client.post("/v1/edits", headers=headers, json=refused).status_code == 400
+    assert client.post("/v1/edits", headers=headers, json=correction(pictures)).status_code == 201
+    long = {"Idempotency-Key": "k" * 256}
+    assert client.post("/v1/edits", headers=long, json=correction(pictures)).status_code == 400
+    assert model.store.revision == 1
 
 
 def test_pages_search_and_states(client, pictures) -> None:

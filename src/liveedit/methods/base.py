@@ -11,11 +11,11 @@ installed package offers it under the entry point ``liveedit.methods``. See CONT
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 
@@ -30,6 +30,8 @@ from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
+
+TellRoute: TypeAlias = Callable[[Route, Pool], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +199,9 @@ class Method(ABC):
         """
 
     @abstractmethod
-    def apply(self, questions: Questions, pool: Pool) -> AbstractContextManager[Query]:
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> AbstractContextManager[Query]:
         """Within this context the backbone answers a batch with the edits that concern it.
 
         Leaving it restores the backbone exactly. A row that no edit concerns gets bit-identical
@@ -206,6 +210,8 @@ class Method(ABC):
         Args:
             questions: A batch; with targets for teacher forcing.
             pool: The edits, eligible for each question or for all.
+            tell: Is given what :meth:`route` returns as soon as it is known, at the latest when the
+                question has been read; not where there is nothing to be routed to.
 
         Returns:
             What the backbone is to be given, once.

@@ -90,6 +90,14 @@ class Access:
             )
         return Caller(key=key, address=address)
 
+    def stranger(self, request: Request) -> None:
+        """Somebody who needs no key to try one.
+
+        Raises:
+            Refused: They try too often.
+        """
+        self._count(f"address {request.client.host if request.client else ''}")
+
     def _count(self, who: str) -> None:
         if not self._limiter.hit(self._rate, who):
             raise Refused(429, "too many requests in a minute", code="rate_limit", retry_after=5)

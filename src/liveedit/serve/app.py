@@ -26,6 +26,7 @@ from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
 from liveedit.serve.gate import Gate
+from liveedit.serve.idempotency import Remembered
 from liveedit.serve.keys import KeyFile
 from liveedit.serve.page import entrance, routes
 from liveedit.serve.recent import Recent
@@ -74,7 +75,7 @@ def create_app(
     )
     app = FastAPI(title="liveedit", version=__version__, openapi_url=None,
                   lifespan=_lifespan)  # fmt: skip
-    app.state.server, app.state.remembered = server, edits.Remembered()
+    app.state.server, app.state.remembered = server, Remembered()
     app.include_router(chat.router)
     app.include_router(edits.router)
     app.include_router(entrance.router)

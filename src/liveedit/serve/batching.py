@@ -1,4 +1,4 @@
-"""Waiting requests are answered together, by one thread; edits are made between batches."""
+"""Waiting requests are answered together, by one thread; edits have their turn between batches."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import replace
 from threading import Condition, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
-from transformers import StoppingCriteriaList
-
-from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
 from liveedit.errors import LiveEditError
+from liveedit.serve.answering import answer
 from liveedit.serve.config import ServeConfig
-from liveedit.serve.decoding import Telling
 from liveedit.serve.failures import Refused
 from liveedit.serve.jobs import Job, Said
-from liveedit.store.pool import Pool, count_kinds
+from liveedit.serve.tasks import Task
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -32,7 +27,8 @@ _LENGTHS = 4  # prompts of one batch differ by at most this factor: padding cost
 class Batcher:
     """Decodes jobs in batches on a thread of its own.
 
-    Namespaces take turns where more wait than fit into a batch.
+    Namespaces take turns where more wait than fit into a batch, and so do edits and batches where
+    both wait.
 
     Args:
         model: What answers.
@@ -42,7 +38,7 @@ class Batcher:
     def __init__(self, model: EditedModel, config: ServeConfig) -> None:
         self.model, self.config = model, config
         self._jobs: deque[Job] = deque()
-        self._tasks: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._tasks: deque[Task] = deque()
         self._changed = Condition()
         self._closing = False
         self.batches = self.decoded = 0
@@ -73,14 +69,19 @@ class Batcher:
         """Run something between two batches.
 
         Raises:
-            Refused: The server is closing.
+            Refused: Too much waits already, or the server is closing; as the future's exception
+                where its turn comes too late.
         """
-        future: Future[_T] = Future()
+        made: Task = Task(run=task, deadline=time.monotonic() + self.config.seconds)
         with self._changed:
             self._refuse_if_closing()
-            self._tasks.append((task, future))
+            if len(self._tasks) >= self.config.edits_waiting:
+                raise Refused(
+                    429, "too many edits wait; try again soon", code="overloaded", retry_after=1
+                )
+            self._tasks.append(made)
             self._changed.notify()
-        return future
+        return made.future
 
     def close(self, *, seconds: float) -> None:
         """Finish what has been taken on; what takes longer is given up."""
@@ -98,16 +99,19 @@ class Batcher:
             raise Refused(503, "the server is closing; ask another one", code="closing")
 
     def _run(self) -> None:
+        after_task = False
         while True:
             with self._changed:
                 while not (self._jobs or self._tasks or self._closing):
                     self._changed.wait()
                 if not (self._jobs or self._tasks):
                     return
-                task = self._tasks.popleft() if self._tasks else None
-                lone = task is None and len(self._jobs) == 1
+                batch_next = bool(self._jobs) and (after_task or not self._tasks)
+                task = None if batch_next else self._tasks.popleft()
+                lone = len(self._jobs) == 1 and not self._tasks
+            after_task = task is not None
             if task is not None:
-                _fulfil(*task)
+                task.fulfil()
                 continue
             if lone:
                 time.sleep(_LINGER)
@@ -163,87 +167,3 @@ def _fail(jobs: list[Job], error: Exception) -> None:
     for job in jobs:
         job.error = error
         job.tell(Said(text="", finish="stop"))
-
-
-def _fulfil(task: Callable[[], Any], future: Future[Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(task())
-    except BaseException as error:
-        future.set_exception(error)
-
-
-@torch.no_grad()
-def answer(model: EditedModel, jobs: list[Job]) -> None:
-    """Answer a batch; each job is told what it is given as it is decoded.
-
-    Args:
-        model: What answers.
-        jobs: Of one revision and one way of choosing tokens.
-    """
-    pool = _pool_for(model, jobs)
-    asked = Questions(
-        pictures=[job.pictures for job in jobs],
-        prompts=[job.prompt for job in jobs],
-        histories=[job.history for job in jobs] if any(job.history for job in jobs) else None,
-    )
-    _tell_fired(model, jobs, asked, pool)
-    backbone, sampling = model.backbone, jobs[0].sampling
-    if sampling.seed is not None:
-        torch.manual_seed(sampling.seed)
-    with model.method.apply(asked, pool) as query:
-        start = query.input_ids.shape[1]
-        telling = Telling(jobs, backbone.tokenizer, start=start, ends=set(backbone.ends))
-        options = {
-            **sampling.options,
-            "max_new_tokens": max(job.max_tokens for job in jobs),
-            "stopping_criteria": StoppingCriteriaList([telling]),
-        }
-        if sampling.logprobs:
-            options |= {"return_dict_in_generate": True, "output_logits": True}
-        for job, length in zip(jobs, query.attention_mask.sum(1).tolist(), strict=True):
-            job.prompt_tokens = length
-        output = backbone.generate_output(query, options)
-    if sampling.logprobs:  # which are told with the end of the answer
-        _keep_logprobs(model, jobs, output, start)
-        telling.end()
-
-
-def _pool_for(model: EditedModel, jobs: list[Job]) -> Pool:
-    """The edits of each job's namespace, none where they are disabled."""
-    spaces = [job.namespace for job in jobs]
-    pool = model.store.pool(None, namespaces=spaces, revision=jobs[0].revision)
-    if any(job.disabled for job in jobs):
-        eligible = pool.eligible.expand(len(jobs), -1).clone()
-        eligible[[at for at, job in enumerate(jobs) if job.disabled]] = False
-        pool = replace(pool, eligible=eligible, crowd=count_kinds(eligible, pool.keys.sees))
-    return pool
-
-
-def _tell_fired(model: EditedModel, jobs: list[Job], asked: Questions, pool: Pool) -> None:
-    for job in jobs:
-        job.seen_revision = pool.revision
-    if not pool.eligible.any():
-        return
-    route, near = model.method.route(asked.alone, pool)
-    for job, weights in zip(jobs, route.weights, strict=True):
-        used = weights.nonzero().flatten().tolist()
-        job.fired = {near.ids[at]: round(weights[at].item(), 4) for at in used}
-
-
-def _keep_logprobs(model: EditedModel, jobs: list[Job], output: Any, start: int) -> None:
-    decode = model.backbone.tokenizer.decode
-    for row, job in enumerate(jobs):
-        for at in range(min(job.tokens, len(output.logits))):
-            scores = output.logits[at][row].float().log_softmax(-1)
-            top = scores.topk(20)
-            token = int(output.sequences[row, start + at])
-            job.logprobs.append(
-                {
-                    "token": decode([token]),
-                    "logprob": scores[token].item(),
-                    "top": [(decode([one]), value) for one, value in
-                            zip(top.indices.tolist(), top.values.tolist(), strict=True)],
-                }
-            )  # fmt: skip

@@ -12,7 +12,8 @@ class ServeConfig(Config):
 
     Args:
         batch: Answers that are decoded together.
-        waiting: Requests that may wait; more are refused with 429.
+        waiting: Answers that may wait; more are refused with 429.
+        edits_waiting: Edits, previews and revocations that may wait; more are refused with 429.
         seconds: Longest time for a request, waiting included.
         max_tokens: Longest answer a request may ask for, and what it gets by default.
         choices: Most answers to one question (``n``).
@@ -23,6 +24,7 @@ class ServeConfig(Config):
 
     batch: int = Field(default=16, ge=1)
     waiting: int = Field(default=256, ge=1)
+    edits_waiting: int = Field(default=64, ge=1)
     seconds: float = Field(default=120.0, gt=0)
     max_tokens: int = Field(default=512, ge=1)
     choices: int = Field(default=4, ge=1)

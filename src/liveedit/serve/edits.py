@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from liveedit.errors import LiveEditError, UnknownEdit
 from liveedit.methods.outcome import EditOutcome
 from liveedit.serve.access import Caller
 from liveedit.serve.failures import Refused, refusal_of
+from liveedit.serve.idempotency import Remembered
 from liveedit.serve.schema import EditRequest, ReasonRequest, as_conversation, data_url
 from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.records import Entry
@@ -26,36 +26,7 @@ from liveedit.store.sql import SqlStore
 
 router = APIRouter()
 _T = TypeVar("_T")
-_KEPT = 1000  # answers to requests with an idempotency key
 _MOST = 200  # edits of a page
-
-
-class Remembered:
-    """Answers to requests that may be sent again, by who sent them and their key."""
-
-    def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str], tuple[str, dict[str, Any]]] = OrderedDict()
-
-    def find(self, who: str, key: str, digest: str) -> dict[str, Any] | None:
-        """The answer of before.
-
-        Raises:
-            Refused: The key was used for another request.
-        """
-        if (who, key) not in self._answers:
-            return None
-        known, answer = self._answers[who, key]
-        if known != digest:
-            raise Refused(
-                409, "this Idempotency-Key was used for another request", code="idempotency_key"
-            )
-        return answer
-
-    def keep(self, who: str, key: str, digest: str, answer: dict[str, Any]) -> None:
-        """Remember an answer; the oldest is forgotten."""
-        self._answers[who, key] = digest, answer
-        while len(self._answers) > _KEPT:
-            self._answers.popitem(last=False)
 
 
 @router.post("/v1/edits", status_code=201, response_model=None)
@@ -65,15 +36,16 @@ async def create(wanted: EditRequest, request: Request) -> Response:
     caller = caller_of(request).require("edit")
     namespace = caller.namespace("edit", wanted.namespace)
     remembered: Remembered = request.app.state.remembered
+
+    async def make() -> dict[str, Any]:
+        made = await _corrected(server, caller, wanted, namespace, preview=False)
+        return outcome_json(made) | {"revision": server.model.store.revision}
+
     key = request.headers.get("idempotency-key")
+    if not key:
+        return JSONResponse(await make(), 201)
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
-    if key and (before := remembered.find(caller.key.name, key, digest)):
-        return JSONResponse(before, 201)
-    made = await _corrected(server, caller, wanted, namespace, preview=False)
-    answer = outcome_json(made) | {"revision": server.model.store.revision}
-    if key:
-        remembered.keep(caller.key.name, key, digest, answer)
-    return JSONResponse(answer, 201)
+    return JSONResponse(await remembered.once(caller.key.name, key, digest, make), 201)
 
 
 @router.post("/v1/edits:preview")

@@ -40,6 +40,8 @@ class Gate:
             self._access.check_host(request)
             if scope["path"] not in self._open:
                 scope["liveedit.caller"] = self._access.caller(request)
+            elif scope["method"] == "POST":  # a key is tried
+                self._access.stranger(request)
             if not length.isdigit() or int(length) > self._most:
                 raise self._too_long
         except Refused as error:

@@ -19,7 +19,7 @@ from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.correction.images import Pictures
 from liveedit.errors import BadCheckpoint, DamagedEdit
-from liveedit.methods.base import Abilities
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.edit import make_edits
@@ -188,7 +188,9 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         return Lines(features=features, owner=torch.tensor(owners, device=features.sees.device))
 
     @contextmanager
-    def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> Iterator[Query]:
         """Add the experts that are routed to, from the prefill's own states."""
         query = self.backbone.query(
             questions.pictures,
@@ -199,7 +201,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         if questions.histories is None:
             with torch.no_grad():
                 lines = self._lines(questions, pool)
-            with self.applied(query, pool, questions.pictures, lines):
+            with self.applied(query, pool, questions.pictures, lines, tell):
                 yield query
             return
         # what precedes a question changes the states that would be routed by: the question decides
@@ -208,6 +210,8 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         asked = self.backbone.query(alone.pictures, alone.prompts)
         with torch.no_grad():
             route, near = self._route(asked, alone, pool, query.spans.prompt.sum(1))
+        if tell is not None:
+            tell(route, near)
         with self.changing(query, self.change(route, near)):
             yield query
 
@@ -217,6 +221,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         pool: Pool,
         pictures: Sequence[Pictures] | None = None,
         lines: Lines | None = None,
+        tell: TellRoute | None = None,
     ) -> AbstractContextManager[None]:
         """The same for a query that is tokenised already.
 
@@ -225,6 +230,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             pool: The edits.
             pictures: Those of the rows, by which of look-alikes the very picture wins.
             lines: Of the messages that have several.
+            tell: Is given the route.
         """
 
         def choose(representation: Representation) -> RoutedExperts | None:
@@ -234,7 +240,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             left = pool
             while left.eligible.any():
                 try:
-                    return choose_experts(self.network.router, features, left, lines)
+                    return choose_experts(self.network.router, features, left, lines, tell)
                 except DamagedEdit as error:
                     left = left.without(error.edit_id)
             return None

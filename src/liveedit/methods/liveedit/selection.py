@@ -8,6 +8,7 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
+from liveedit.methods.base import TellRoute
 from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
 from liveedit.methods.liveedit.messages import Lines
@@ -71,16 +72,30 @@ def route_messages(
 
 
 def choose_experts(
-    router: Router, queries: RoutingFeatures, pool: Pool, lines: Lines | None = None
+    router: Router,
+    queries: RoutingFeatures,
+    pool: Pool,
+    lines: Lines | None = None,
+    tell: TellRoute | None = None,
 ) -> RoutedExperts | None:
     """What each query is routed to; None if none is routed to anything.
+
+    Args:
+        router: Decides.
+        queries: Input-side features.
+        pool: The edits.
+        lines: Of the messages that have several.
+        tell: Is given the route once its experts are there.
 
     Raises:
         DamagedEdit: A store cannot give an expert back as it was written; it leaves that edit out
             of the next pool.
     """
     route, near = route_messages(router, queries, pool, lines)
-    return fetch_from(route.weights, near)
+    experts = fetch_from(route.weights, near)
+    if tell is not None:
+        tell(route, near)
+    return experts
 
 
 def fetch_from(weights: Float[Tensor, "batch edits"], pool: Pool) -> RoutedExperts | None:

@@ -22,7 +22,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.base import Abilities, Method
+from liveedit.methods.base import Abilities, Method, TellRoute
 from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
@@ -165,9 +165,13 @@ class Retrieval(Method):
         return route, near
 
     @contextmanager
-    def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> Iterator[Query]:
         """Put what was found before each question."""
         route, near = self.route(questions, pool)
+        if tell is not None:
+            tell(route, near)
         names = [near.ids[int(row.argmax())] if row.any() else None for row in route.weights.cpu()]
         edits = near.edits_of(list(dict.fromkeys(name for name in names if name is not None)))
         prompts = [

@@ -13,7 +13,7 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.methods.base import Abilities, Method
+from liveedit.methods.base import Abilities, Method, TellRoute
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.store.base import Store
@@ -87,9 +87,13 @@ class Repeat(Method):
         return route, pool
 
     @contextmanager
-    def apply(self, questions: Questions, pool: Pool) -> Iterator[Query]:
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> Iterator[Query]:
         """Put the answer before the question."""
         route, near = self.route(questions, pool)
+        if tell is not None:
+            tell(route, near)
         prompts = list(questions.prompts)
         for row, column in route.weights.nonzero().tolist():
             edit = near.edits_of([near.ids[column]])[near.ids[column]]
