@@ -28,6 +28,20 @@ def photo_folder(root: Path, *, each: int = 2, things: tuple[str, ...] = THINGS)
     return root
 
 
+def corrections_table(file: Path, rows: int) -> Path:
+    """The same corrections in Parquet, their pictures within."""
+    from datasets import Dataset, Features, Image, Value
+
+    columns = {
+        "image": [picture(number) for number in range(rows)],
+        "prompt": [("Who made this?", "What colour is the lid?")[at % 2] for at in range(rows)],
+        "target": [f"answer {number}" for number in range(rows)],
+    }
+    kinds = {"image": Image(), "prompt": Value("string"), "target": Value("string")}
+    Dataset.from_dict(columns, features=Features(kinds)).to_parquet(file)
+    return file
+
+
 def corrections_file(root: Path, rows: int, **fields: object) -> Path:
     """JSON lines about as many pictures, two questions in turn."""
     root.mkdir(parents=True, exist_ok=True)

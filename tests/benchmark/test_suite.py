@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from liveedit.benchmark.run import run_benchmark
-from liveedit.benchmark.suite import emoji_suite, file_suite
+from liveedit.benchmark.suite import emoji_suite, file_suite, stated_suite, suite_of
 from liveedit.data.annotations.cases import FileCase
 from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
 from liveedit.data.views import digest, views_of
 from liveedit.errors import BadAnnotations
 from tests.data.annotations.samples import SHARED
+from tests.photographs import corrections_file, corrections_table
 
 COLOURS = ("red", "green", "blue", "white", "black", "orange", "purple", "brown")
 
@@ -71,6 +72,21 @@ def test_emoji_suites() -> None:
     assert [len(group.edited) for group in suite.groups(10)] == [10, 10, 5]
     assert all(len(group.texts) == 1 and not group.hops for group in suite.groups(10))
     assert list(emoji_suite("validation").pictured) == validation_set()
+
+
+@pytest.mark.parametrize("make", [corrections_file, corrections_table])
+def test_corrections_of_ones_own(tmp_path: Path, make, make_model, monkeypatch) -> None:
+    monkeypatch.setenv("LIVEEDIT_CACHE", str(tmp_path / "cache"))
+    file = make(tmp_path / "some.parquet", 6)  # of lines, the name of their folder
+    suite = stated_suite(file, None, limit=4)
+    assert [case.target for case in suite.pictured] == [f"answer {at}" for at in range(4)]
+    assert [len(group.edited) for group in suite.groups(3)] == [3, 1]
+    about = {"split": "the whole file", "annotations": str(file), "images": None}
+    summary = run_benchmark(
+        make_model(), tmp_path / "run", suite, edits=[2], about=about, generate=False
+    )
+    assert summary["runs"]["2"]["metrics"]["m_gen"]["n"] == 4
+    assert suite_of(summary).pictured == suite.pictured
 
 
 def test_questions_are_in_the_affixes_of_the_paper(write, images) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.annotations.samples import e_vqa_row, make_pictures, write
-from tests.photographs import corrections_file, photo_folder
+from tests.photographs import corrections_file, corrections_table, photo_folder
 
 
 @pytest.fixture
@@ -27,6 +27,14 @@ def test_clean_corrections(tmp_path: Path, run) -> None:
     found = json.loads(run("check", file, "--json")[1])
     assert found["clean"]
     assert found["counts"] == {"corrections": 6, "text-only": 0, "pictures": 6}
+
+
+def test_a_table(tmp_path: Path, run, monkeypatch) -> None:
+    monkeypatch.setenv("LIVEEDIT_CACHE", str(tmp_path / "cache"))
+    status, out, _ = run("check", corrections_table(tmp_path / "some.parquet", 6))
+    assert status == 0
+    assert "6 corrections, 0 text-only, 6 pictures" in out
+    assert out.endswith("clean\n")
 
 
 def test_bad_corrections_are_named_with_their_lines(tmp_path: Path, run) -> None:
@@ -98,6 +106,7 @@ def test_a_page_of_each_source(tmp_path: Path, run) -> None:
         "e-vqa": [write(tmp_path / "some.json", rows),
                   "--images", make_pictures(tmp_path / "images", rows)],
         "drawings": ["emoji-edit"],
+        "table": [corrections_table(tmp_path / "some.parquet", 4)],
     }  # fmt: skip
     for name, source in sources.items():
         page = tmp_path / f"{name}.html"

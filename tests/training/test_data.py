@@ -16,7 +16,7 @@ from liveedit.training.editor import EditorTraining, train_editor
 from liveedit.training.loop import LoopConfig
 from liveedit.training.published import EDITOR, PublishedTraining, train_published
 from tests.data.annotations.samples import e_vqa_row, make_pictures, write
-from tests.photographs import corrections_file, photo_folder
+from tests.photographs import corrections_file, corrections_table, photo_folder, picture
 
 STEPS = LoopConfig(steps=2, learning_rate=1e-3, warmup=1)
 OURS = EditorTraining(
@@ -31,13 +31,16 @@ PUBLISHED = PublishedTraining(
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Path | None]]:
+def sources(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[str, Path | None]]:
     root = tmp_path_factory.mktemp("sources")
     rows = [e_vqa_row(number) for number in range(24)]
     return {
         "drawings": ("emoji-edit", None),
         "photographs": (str(photo_folder(root / "photos")), None),
         "own": (str(corrections_file(root / "own", 24)), None),
+        "table": (str(corrections_table(root / "own.parquet", 24)), None),
         "e-vqa": (
             str(write(root / "some.json", rows)),
             make_pictures(root / "images", rows),
@@ -45,7 +48,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, Pa
     }
 
 
-@pytest.mark.parametrize("name", ["drawings", "photographs", "own", "e-vqa"])
+@pytest.mark.parametrize("name", ["drawings", "photographs", "own", "table", "e-vqa"])
 def test_an_editor_is_trained_on_each(name: str, sources, backbone, tmp_path: Path) -> None:
     source, images = sources[name]
     data = training_data(backbone, [source], images, corrections=20, validation=6)
@@ -97,6 +100,23 @@ def test_bad_lines_are_named(tmp_path: Path, backbone) -> None:
     (tmp_path / "3.png").unlink()
     with pytest.raises(BadImport, match=r"line 4: there is no picture"):
         training_data(backbone, [str(file)], None, corrections=20, validation=4)
+
+
+def test_a_picture_that_opens_only_in_part_is_named_with_its_row(tmp_path: Path, backbone) -> None:
+    file = corrections_file(tmp_path, 24)
+    picture(3).resize((200, 200)).save(tmp_path / "3.png", "JPEG")
+    whole = (tmp_path / "3.png").read_bytes()
+    (tmp_path / "3.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadAnnotations, match=r"row 4: .*3\.png cannot be opened"):
+        training_data(backbone, [str(file)], None, corrections=20, validation=4)
+
+
+def test_rows_without_a_picture_are_named(tmp_path: Path, backbone, caplog) -> None:
+    file = corrections_file(tmp_path, 24)
+    file.write_text(file.read_text() + '{"prompt": "Who?", "target": "me"}\n')
+    data = training_data(backbone, [str(file)], None, corrections=20, validation=4)
+    assert len(data.cases) + len(data.held) == 24
+    assert "1 rows without a picture are left out (25)" in caplog.text
 
 
 def test_what_is_not_there(backbone) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 
 from liveedit.benchmark.metrics import FACT_VIEW_OF, TEXT_VIEW_OF
 from liveedit.data.annotations.cases import FactCase, HopCase, file_cases, hop_cases
-from liveedit.data.annotations.datasets import EMOJI_EDIT, PHOTO_EDIT, dataset_named
+from liveedit.data.annotations.datasets import (
+    CORRECTIONS,
+    EMOJI_EDIT,
+    PHOTO_EDIT,
+    dataset_named,
+)
 from liveedit.data.annotations.reading import read_annotations
 from liveedit.data.annotations.templates import apply_template
 from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
@@ -18,6 +23,8 @@ from liveedit.data.emoji_edit.free_words import HeldBack
 from liveedit.data.emoji_edit.knowledge import text_evaluation_set, text_validation_set
 from liveedit.data.photo_edit.corrections import Near, photo_set
 from liveedit.data.photo_edit.folder import PhotoFolder, read_photo_folder
+from liveedit.data.sources import check_pictures, corrections_of
+from liveedit.data.stated_cases import stated_cases
 from liveedit.data.views import Case
 
 TEXT_SHARE = 0.1  # text-only corrections in force, of the number of those with a picture
@@ -154,6 +161,23 @@ def file_suite(name: str, annotations: Path, images: Path, limit: int | None = N
     )
 
 
+def stated_suite(file: Path, images: Path | None, limit: int | None = None) -> Suite:
+    """Corrections of one's own, what they lack derived; text-only ones are left out.
+
+    Args:
+        file: JSON lines, a JSON array, CSV or a dataset.
+        images: Folder of the pictures; that of the file by default.
+        limit: Only the first ones.
+
+    Raises:
+        BadAnnotations: They leave nothing to ask, or a picture does not open.
+        BadImport: A line cannot be read.
+    """
+    rows = [row for row in corrections_of(file, images) if row.images][:limit]
+    check_pictures(rows, file)
+    return Suite(name=CORRECTIONS, pictured=stated_cases(rows, "evaluation").cases, texts=())
+
+
 def suite_of(summary: Mapping[str, Any]) -> Suite:
     """The suite that a run was made on.
 
@@ -169,6 +193,9 @@ def suite_of(summary: Mapping[str, Any]) -> Suite:
     if summary["dataset"] == PHOTO_EDIT:
         folder = read_photo_folder(Path(summary["images"]), at_least=summary["photographs"])
         return photo_suite(folder, summary["split"], summary["look_alikes"], limit)
+    if summary["dataset"] == CORRECTIONS:
+        given = summary["images"]
+        return stated_suite(Path(summary["annotations"]), given and Path(given), limit)
     annotations, images = Path(summary["annotations"]), Path(summary["images"])
     return file_suite(summary["dataset"], annotations, images, limit)
 

@@ -25,6 +25,9 @@ app.command("report")(report)
 app.command("compare")(compare)
 
 
+_WHOLE = "the whole file"  # in the place of a split
+
+
 class Dataset(StrEnum):
     """Datasets that can be run."""
 
@@ -33,6 +36,7 @@ class Dataset(StrEnum):
     E_IC = "e-ic"
     VLKEB = "vlkeb"
     PHOTO_EDIT = "photo-edit"
+    CORRECTIONS = "corrections"
 
 
 class Split(StrEnum):
@@ -51,7 +55,9 @@ def _group() -> None:
 def run(
     out: Path = typer.Option(..., "--out", help="Folder for summary.json and records-N.jsonl."),
     dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
-    annotations: Path | None = typer.Option(None, help="JSON file of a public dataset."),
+    annotations: Path | None = typer.Option(
+        None, help="JSON file of a public dataset; for corrections, a file or dataset of them."
+    ),
     images: Path | None = typer.Option(
         None, help="Folder of its pictures; for photo-edit, of photographs by class."
     ),
@@ -103,11 +109,12 @@ def run(
         _run_suites(edited, out, split, chosen, as_json)
         return
     drawn = dataset is Dataset.EMOJI_EDIT
+    own = dataset is Dataset.CORRECTIONS
     for name, value, wanted in (
         ("--annotations", annotations, not drawn and dataset is not Dataset.PHOTO_EDIT),
         ("--images", images, not drawn),
     ):
-        if wanted and value is None:
+        if wanted and value is None and not (own and name == "--images"):
             raise typer.BadParameter(f"{dataset} needs it", param_hint=name)
         if not wanted and value is not None:
             raise typer.BadParameter(f"{dataset} has none to read", param_hint=name)
@@ -145,14 +152,17 @@ def _suite(
     limit: int | None,
 ) -> tuple[Suite, dict[str, Any]]:
     """What is run, and what its summary says of it, so that a report can open it again."""
-    from liveedit.benchmark.suite import emoji_suite, file_suite, photo_suite
+    from liveedit.benchmark.suite import emoji_suite, file_suite, photo_suite, stated_suite
     from liveedit.data.photo_edit.folder import read_photo_folder
     from liveedit.data.photo_edit.look_alikes import nearest_classes
 
+    if dataset is Dataset.CORRECTIONS and annotations is not None:
+        about = {"annotations": str(annotations), "images": images and str(images)}
+        return stated_suite(annotations, images, limit), {"split": _WHOLE, **about}
     if images is None:
         return emoji_suite(split.value, limit), {"split": split.value}
     if annotations is not None:
-        about = {"annotations": str(annotations), "images": str(images)}
+        about = {"split": _WHOLE, "annotations": str(annotations), "images": str(images)}
         return file_suite(dataset.value, annotations, images, limit), about
     folder = read_photo_folder(images, at_least=photographs)
     for bad in folder.bad:

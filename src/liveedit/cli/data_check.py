@@ -23,7 +23,8 @@ _SHOWN = 20  # lines of one kind; --json has them all
 def check(
     dataset: str = typer.Argument(
         metavar="SOURCE",
-        help="e-vqa, e-ic or vlkeb; or a file of corrections; or a folder of photographs by class.",
+        help="e-vqa, e-ic or vlkeb; or a file or dataset of corrections; or a folder of "
+        "photographs by class.",
     ),
     annotations: Path | None = typer.Option(
         None, "--annotations", help="The JSON file of a public dataset."
@@ -59,13 +60,15 @@ def check(
 
 
 def _check_own(path: Path, annotations: Path | None, images: Path | None, as_json: bool) -> None:
+    from liveedit.data.dataset_folder import is_dataset
     from liveedit.data.own_check import check_corrections, check_photographs
 
     if annotations is not None:
         raise typer.BadParameter("is for public datasets by name", param_hint="--annotations")
-    if path.is_dir() and images is not None:
+    photographs = path.is_dir() and not is_dataset(path)
+    if photographs and images is not None:
         raise typer.BadParameter(f"{path} is the folder of pictures itself", param_hint="--images")
-    found = check_photographs(path) if path.is_dir() else check_corrections(path, images)
+    found = check_photographs(path) if photographs else check_corrections(path, images)
     if as_json:
         print(json.dumps({**asdict(found), "clean": found.clean}))
     else:

@@ -18,8 +18,8 @@ class Part(StrEnum):
 
 def show(
     source: str = typer.Argument(
-        help="emoji-edit, a file of corrections (or of E-VQA, E-IC, VLKEB), or a folder of "
-        "photographs by class."
+        help="emoji-edit, a file of corrections (or of E-VQA, E-IC, VLKEB), a dataset, or a "
+        "folder of photographs by class."
     ),
     out: Path = typer.Option(Path("corrections.html"), "--out", help="The page."),
     images: Path | None = typer.Option(None, "--images", help="Folder of the pictures of a file."),

@@ -114,7 +114,9 @@ def add(
 
 @app.command("import")
 def import_(
-    file: Path = typer.Argument(help="JSONL or CSV file, or a folder that `export` wrote."),
+    file: Path = typer.Argument(
+        help="JSONL or CSV file, a dataset, or a folder that `export` wrote."
+    ),
     store: str = STORE,
     images: Path | None = typer.Option(None, help="Where paths of pictures start; at the file."),
     author: str = typer.Option("", help="Author of lines that name none."),
@@ -226,7 +228,7 @@ def show(
         if edit in one.edits and (as_of is None or one.revision <= as_of)
     ]
     if picture is not None:
-        data = log.picture(entry.edit.image) if entry.edit.image else None
+        data = log.thumbnail(entry.edit.image) if entry.edit.image else None
         if data is None:
             print(f"edit {edit} has no picture")
             raise typer.Exit(1)

@@ -42,7 +42,8 @@ def train(
         ["emoji-edit"],
         "--data",
         help="What to learn from: emoji-edit, a file of corrections (JSONL, CSV, or the JSON of "
-        "E-VQA, E-IC or VLKEB), or a folder of photographs by class. May be given several times.",
+        "E-VQA, E-IC or VLKEB), a dataset saved to disk, or a folder of photographs by class. May "
+        "be given several times.",
     ),
     images: Path | None = typer.Option(
         None, help="Folder of the pictures that files name.", show_default="that of each file"

@@ -1,4 +1,4 @@
-"""Corrections of a file: JSONL or CSV beside a folder of pictures."""
+"""Corrections of a file: JSONL or CSV beside a folder of pictures, or a dataset saved to disk."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liveedit.correction import checked_text
+from liveedit.data.dataset_folder import dataset_rows, is_dataset
 from liveedit.errors import BadImport, LiveEditError
 
 logger = logging.getLogger(__name__)
 
 _LISTS = ("images", "rephrasings", "other_images")
 _PROBES = ("concept", "text_locality", "locality_image", "locality_prompt")
-_FIELDS = ("image", "prompt", "target", *_LISTS, "author", "reason", "namespace", *_PROBES)
+_FIELDS = (
+    "image", "prompt", "target", *_LISTS, "author", "reason", "namespace", *_PROBES, "id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class CorrectionRow:
             is divided.
         text_locality: A question without a picture whose answer must stay as it is (T-Loc).
         locality_image, locality_prompt: An unrelated picture and question (M-Loc).
+        id: What its owner calls it; no two of a file share one.
     """
 
     line: int
@@ -54,6 +58,13 @@ class CorrectionRow:
     text_locality: str = ""
     locality_image: Path | None = None
     locality_prompt: str = ""
+    id: str = ""
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """All that it names."""
+        unrelated = (self.locality_image,) if self.locality_image else ()
+        return (*self.images, *self.other_images, *unrelated)
 
 
 def read_corrections(
@@ -70,8 +81,9 @@ def read_corrections(
         file: CSV with a header (commas, semicolons or tabs), JSON lines or a JSON array, in UTF-8,
             UTF-16 or Windows-1252; the fields are image (a path, or empty), or images (several),
             prompt, target, and where wanted rephrasings, author, reason and namespace, and for
-            training and measuring other_images, concept, text_locality, locality_image and
-            locality_prompt. In CSV several of one field stand with | between them.
+            training and measuring other_images, concept, text_locality, locality_image,
+            locality_prompt and id. In CSV several of one field stand with | between them. Or a
+            dataset with such columns, see :func:`liveedit.data.dataset_folder.is_dataset`.
         images: The folder that paths of pictures start from; that of the file by default.
         namespace: Where a line names none.
         author: Where a line names none.
@@ -80,15 +92,21 @@ def read_corrections(
     Raises:
         BadImport: The file cannot be read.
     """
-    folder = file.parent if images is None else images
+    table = is_dataset(file)
+    folder = images or (file if file.is_dir() else file.parent)
     good, bad = [], []
     default = {"author": author, "reason": reason, "namespace": namespace}
+    what = "row" if table else "line"
+    first_with: dict[str, int] = {}
     try:
-        for line, fields in _lines(file):
+        for line, fields in dataset_rows(file, _FIELDS) if table else _lines(file):
             try:
-                good.append(_stated(line, fields, folder, default))
+                row = _stated(line, fields, folder, default)
+                if row.id and first_with.setdefault(row.id, line) != line:
+                    raise ValueError(f"its id {row.id!r} is that of {what} {first_with[row.id]}")
+                good.append(row)
             except (LiveEditError, ValueError) as error:
-                bad.append(f"line {line}: {error}")
+                bad.append(f"{what} {line}: {error}")
     except (OSError, UnicodeError, csv.Error) as error:
         raise BadImport(f"{file} cannot be read ({error}); give a CSV or JSON file") from error
     return good, bad
@@ -153,6 +171,8 @@ def _stated(line: int, fields: object, folder: Path, default: dict[str, str]) ->
     if unknown:
         raise ValueError(f"has unknown fields {', '.join(unknown)}; known: {', '.join(_FIELDS)}")
     told = default | {name: value for name, value in fields.items() if value is not None}
+    if isinstance(told.get("id"), int):
+        told["id"] = str(told["id"])
     lists = {name: _listed(name, told.pop(name, ())) for name in _LISTS}
     for name, value in told.items():
         if not isinstance(value, str):

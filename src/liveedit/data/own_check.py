@@ -50,7 +50,7 @@ def check_corrections(file: Path, images: Path | None) -> OwnCheck:
     rows, bad = read_corrections(file, images)
     named: dict[Path, int] = {}
     for row in rows:
-        for path in _pictures(row):
+        for path in row.pictures:
             named.setdefault(path, row.line)
     for path, line in tqdm(named.items(), desc="pictures", unit="picture", leave=False):
         problem = picture_problem(path)
@@ -99,11 +99,6 @@ def check_photographs(root: Path) -> OwnCheck:
         bad=tuple(str(one) for one in folder.bad),
         notes=tuple(notes),
     )
-
-
-def _pictures(row: CorrectionRow) -> list[Path]:
-    more = [row.locality_image] if row.locality_image else []
-    return [*row.images, *row.other_images, *more]
 
 
 def _repeated(rows: list[CorrectionRow]) -> dict[tuple[tuple[Path, ...], str, str], int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from liveedit.backbones.base import Backbone
 from liveedit.data.annotations.datasets import EMOJI_EDIT
+from liveedit.data.dataset_folder import is_dataset
 from liveedit.data.emoji_edit.corrections import EditCase, validation_set
 from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
@@ -17,13 +18,14 @@ from liveedit.data.emoji_edit.neighbours import neighbouring_cases, neighbouring
 from liveedit.data.photo_edit.corrections import PhotoCase, photo_set, photo_training_cases
 from liveedit.data.photo_edit.folder import read_photo_folder
 from liveedit.data.photo_edit.look_alikes import nearest_classes
-from liveedit.data.sources import corrections_of, unknown
+from liveedit.data.sources import check_pictures, corrections_of, unknown
 from liveedit.data.stated_cases import divided, stated_cases
 from liveedit.errors import BadAnnotations
 
 logger = logging.getLogger(__name__)
 
 Pictured = EditCase | PhotoCase
+_SHOWN = 10  # rows that a warning names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +72,12 @@ def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
     """Corrections of a file, some of their pictures held back.
 
     Raises:
-        BadAnnotations: They are too few, or leave nothing to ask.
+        BadAnnotations: They are too few, leave nothing to ask, or a picture does not open.
         BadImport: A line cannot be read.
     """
-    rows, back = divided(corrections_of(file, images))
+    every = corrections_of(file, images)
+    check_pictures(every, file)
+    rows, back = divided(every)
     if not rows or not back:
         raise BadAnnotations(
             f"{file} has corrections about too few pictures to learn from some and choose settings "
@@ -82,8 +86,12 @@ def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
     learned, held = stated_cases(rows, "train"), stated_cases(back[:validation], "validation")
     for what, count in learned.derived.items():
         logger.info("%s: derived for %d of %d rows: %s", file.name, count, len(rows), what)
-    if learned.left_out:
-        logger.warning("%s: %d text-only rows are left out", file.name, len(learned.left_out))
+    left_out = [row.line for row in every if not row.images]
+    if left_out:
+        shown = ", ".join(map(str, left_out[:_SHOWN])) + (", ..." if left_out[_SHOWN:] else "")
+        logger.warning(
+            "%s: %d rows without a picture are left out (%s)", file.name, len(left_out), shown
+        )
     return TrainingData(cases=learned.cases, held=held.cases)
 
 
@@ -95,7 +103,7 @@ def training_data(
     corrections: int,
     validation: int,
 ) -> TrainingData:
-    """One after the other: ``emoji-edit``, folders of photographs, files of corrections.
+    """One after the other: ``emoji-edit``, folders of photographs, files and datasets.
 
     Args:
         backbone: The unedited model.
@@ -113,9 +121,9 @@ def training_data(
         path = Path(source)
         if source == EMOJI_EDIT:
             parts.append(drawings(corrections, validation))
-        elif path.is_dir():
+        elif path.is_dir() and not is_dataset(path):
             parts.append(photographs(backbone, path, corrections, validation))
-        elif path.is_file():
+        elif path.exists():
             parts.append(stated(path, images, validation))
         else:
             raise unknown(source)

@@ -15,6 +15,7 @@ from liveedit.errors import BadAnnotations, UnknownDataset
 
 EMOJI_EDIT = "emoji-edit"  # drawn, not read: see `emoji`
 PHOTO_EDIT = "photo-edit"  # from a folder of photographs by class: see `data.photo_edit`
+CORRECTIONS = "corrections"  # of one's own, from a file or a dataset: see `data.stated_cases`
 
 
 @dataclass(frozen=True, kw_only=True)
