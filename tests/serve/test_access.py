@@ -9,7 +9,7 @@ from liveedit.serve.config import ServeConfig
 from liveedit.serve.keys import KeyFile
 from tests.serve.conftest import asked
 
-OPEN = {"/health"}
+OPEN = {"/health", "/ready"}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ KEYS = typer.Option(Path("keys.json"), "--keys", envvar="LIVEEDIT_KEYS", help="F
 @app.command()
 def add(
     name: str = typer.Argument(help="Whose it is: the author of what is done with it."),
-    scope: str = typer.Option("ask", help="ask; edit (asking too); admin (everything)."),
+    scope: str = typer.Option("ask", help="ask; edit (asking too); metrics; admin (everything)."),
     namespace: list[str] = typer.Option(
         [""], "--namespace", help="Sets of edits it is for; * for all. May be given several times."
     ),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -31,6 +31,12 @@ def serve(
     batch: int = typer.Option(16, min=1, help="Answers that are decoded together."),
     waiting: int = typer.Option(256, min=1, help="Requests that may wait."),
     seconds: float = typer.Option(120.0, min=1.0, help="Longest time for a request."),
+    log_prompts: bool = typer.Option(
+        False, "--log-prompts", help="Write what is asked and answered into the log, too."
+    ),
+    telemetry: bool = typer.Option(
+        False, "--telemetry", help="Send OpenTelemetry's traces to where OTEL_* variables say."
+    ),
 ) -> None:
     """Serve OpenAI's chat interface and /v1/edits: an edit holds from the next request on."""
     local = host in ("127.0.0.1", "::1", "localhost")
@@ -39,29 +45,38 @@ def serve(
             f"whoever reaches {host} could correct the model; give --keys, or listen at 127.0.0.1",
             param_hint="--keys",
         )
-    uvicorn = _uvicorn()
+    _require("fastapi", "limits", "prometheus_client", "python_multipart", "uvicorn")
+    import uvicorn
+
     from liveedit.serve.app import create_app
     from liveedit.serve.config import ServeConfig
+    from liveedit.serve.logs import log_to_stderr
 
+    if telemetry:
+        _require("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", extra="telemetry")
     edited = load(model, editor, store, method=method, device=device, dtype=dtype)
-    config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds)
+    config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds, log_prompts=log_prompts)
     app = create_app(
-        edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config
-    )
+        edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,
+        telemetry=telemetry,
+    )  # fmt: skip
+    log_to_stderr(whole=log_prompts)
     uvicorn.run(
         app, host=host, port=port, access_log=False, server_header=False,
-        timeout_graceful_shutdown=int(seconds), log_level="warning",
+        timeout_graceful_shutdown=int(seconds), log_config=None,
     )  # fmt: skip
 
 
-def _uvicorn() -> Any:
+def _require(*modules: str, extra: str = "serve") -> None:
+    """Say what to install before anything is loaded.
+
+    Raises:
+        MissingExtra: One of the modules is not there.
+    """
     from liveedit.errors import MissingExtra
 
-    try:
-        import fastapi  # noqa: F401
-        import limits  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra(str(error.name), extra="serve") from None
-    return uvicorn
+    for name in modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise MissingExtra(str(error.name or name), extra=extra) from None

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from liveedit import __version__
 from liveedit.editor import EditedModel
 from liveedit.errors import LiveEditError
-from liveedit.serve import chat, edits
+from liveedit.serve import chat, edits, probes
 from liveedit.serve.access import Access
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
@@ -28,6 +25,8 @@ from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, o
 from liveedit.serve.gate import Gate
 from liveedit.serve.idempotency import Remembered
 from liveedit.serve.keys import KeyFile
+from liveedit.serve.metrics import Metrics
+from liveedit.serve.observed import Observed
 from liveedit.serve.page import entrance, routes
 from liveedit.serve.recent import Recent
 from liveedit.serve.reviews import Reviews
@@ -35,7 +34,7 @@ from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.sql import SqlStore
 
 _log = logging.getLogger("liveedit.serve")
-_OPEN = ("/health", *entrance.OPEN)
+_OPEN = (*probes.OPEN, *entrance.OPEN)
 _FOLLOW = 0.5  # seconds between looks at what other processes have written to the store
 
 
@@ -47,6 +46,7 @@ def create_app(
     reviews: Path | None = None,
     hosts: Collection[str] = (),
     config: ServeConfig | None = None,
+    telemetry: bool = False,
 ) -> FastAPI:
     """A server for a model.
 
@@ -57,12 +57,14 @@ def create_app(
         reviews: File of the answers that users mark as wrong; in memory without one.
         hosts: Names that the server may be called by, beside localhost and addresses.
         config: Limits.
+        telemetry: Send OpenTelemetry's traces to where its environment variables say.
     """
-    config = config or ServeConfig()
+    config, metrics = config or ServeConfig(), Metrics()
     server = Server(
         model=model,
         names=tuple(names) or (model.backbone.name,),
-        batcher=Batcher(model, config),
+        batcher=Batcher(model, config, metrics),
+        metrics=metrics,
         access=Access(
             None if keys is None else KeyFile(keys),
             hosts=hosts,
@@ -73,18 +75,20 @@ def create_app(
         reviews=Reviews(reviews),
         recent=Recent(),
     )
-    app = FastAPI(title="liveedit", version=__version__, openapi_url=None,
-                  lifespan=_lifespan)  # fmt: skip
+    app = FastAPI(
+        title="liveedit", version=__version__, openapi_url=None, lifespan=_lifespan,
+        telemetry={"logs": False, "auto_configure": telemetry},  # its logs would quote requests
+    )  # fmt: skip
     app.state.server, app.state.remembered = server, Remembered()
     app.include_router(chat.router)
     app.include_router(edits.router)
+    app.include_router(probes.router)
     app.include_router(entrance.router)
     app.include_router(routes.router)
     app.add_api_route("/v1/models", _models)
     app.add_api_route("/openapi.json", _schema)
-    app.add_api_route("/health", _health)
-    app.middleware("http")(_logged)
     app.add_middleware(Gate, access=server.access, most=config.body, open_to_all=_OPEN)
+    app.add_middleware(Observed, metrics=metrics)
     for kind, handler in (
         (Refused, on_refused),
         (LiveEditError, on_liveedit),
@@ -136,28 +140,3 @@ async def _schema(request: Request) -> dict[str, Any]:
     caller_of(request).require("ask")
     schema: dict[str, Any] = request.app.openapi()
     return schema
-
-
-async def _health(request: Request) -> dict[str, Any]:
-    """Whether the server is there; says nothing about what it holds."""
-    return {"status": "ok", "waiting": server_of(request).batcher.waiting}
-
-
-async def _logged(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """One line of JSON for each request, without what was asked or shown."""
-    began = time.perf_counter()
-    try:
-        response = await answer(request)
-    except Exception:
-        _log.exception("%s %s failed", request.method, request.url.path)
-        message = "something went wrong; the log says what"
-        response = JSONResponse(Refused(500, message).body, 500)
-    row = {
-        "method": request.method,
-        "path": request.url.path,
-        "status": response.status_code,
-        "ms": round(1000 * (time.perf_counter() - began), 1),
-        "address": request.client.host if request.client else "",
-    }
-    _log.info("%s", json.dumps(row))
-    return response

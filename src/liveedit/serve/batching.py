@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from threading import Condition, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from liveedit.editor import EditedModel
 from liveedit.errors import LiveEditError
@@ -16,7 +16,9 @@ from liveedit.serve.answering import answer
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused
 from liveedit.serve.jobs import Job, Said
+from liveedit.serve.metrics import Change, Metrics
 from liveedit.serve.tasks import Task
+from liveedit.serve.tracing import record
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -33,17 +35,35 @@ class Batcher:
     Args:
         model: What answers.
         config: Limits.
+        metrics: Told of everything that is done.
     """
 
-    def __init__(self, model: EditedModel, config: ServeConfig) -> None:
-        self.model, self.config = model, config
+    def __init__(
+        self, model: EditedModel, config: ServeConfig, metrics: Metrics | None = None
+    ) -> None:
+        self.model, self.config, self.metrics = model, config, metrics or Metrics()
         self._jobs: deque[Job] = deque()
-        self._tasks: deque[Task] = deque()
+        self._tasks: deque[Task[Any]] = deque()
         self._changed = Condition()
         self._closing = False
         self.batches = self.decoded = 0
         self._thread = Thread(target=self._run, name="answers", daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that answers is there."""
+        return self._thread.is_alive()
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing more is taken on."""
+        return self._closing
+
+    @property
+    def edits_waiting(self) -> int:
+        """Edits and the like that wait for their turn."""
+        return len(self._tasks)
 
     @property
     def waiting(self) -> int:
@@ -65,14 +85,19 @@ class Batcher:
             self._jobs.extend(jobs)
             self._changed.notify()
 
-    def between(self, task: Callable[[], _T]) -> Future[_T]:
+    def between(self, task: Callable[[], _T], change: Change = "add") -> Future[_T]:
         """Run something between two batches.
+
+        Args:
+            task: Does it.
+            change: What it is, for the metrics.
 
         Raises:
             Refused: Too much waits already, or the server is closing; as the future's exception
                 where its turn comes too late.
         """
-        made: Task = Task(run=task, deadline=time.monotonic() + self.config.seconds)
+        deadline = time.monotonic() + self.config.seconds
+        made = Task(run=task, change=change, deadline=deadline)
         with self._changed:
             self._refuse_if_closing()
             if len(self._tasks) >= self.config.edits_waiting:
@@ -111,7 +136,7 @@ class Batcher:
                 lone = len(self._jobs) == 1 and not self._tasks
             after_task = task is not None
             if task is not None:
-                task.fulfil()
+                self._do(task)
                 continue
             if lone:
                 time.sleep(_LINGER)
@@ -120,11 +145,18 @@ class Batcher:
             if batch:
                 self._answer(batch)
 
+    def _do(self, task: Task[Any]) -> None:
+        began = time.perf_counter()
+        if task.fulfil():
+            seconds = time.perf_counter() - began
+            self.metrics.change(task.change, seconds, task.future.exception())
+
     def _batch(self) -> Iterator[Job]:
         """The oldest job, and those that go with it: of each namespace in turn the oldest."""
         for job in [job for job in self._jobs if job.given_up]:
             self._jobs.remove(job)
-            job.tell(Said(text="", finish=job.given_up))
+            job.end(job.given_up or "cancelled")
+            self.metrics.answer(job)
         if not self._jobs:
             return
         first = self._jobs[0]
@@ -147,6 +179,8 @@ class Batcher:
                     del turns[space]
 
     def _answer(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            job.times.begun, job.times.read = time.perf_counter(), 0.0
         try:
             answer(self.model, jobs)
         except LiveEditError as error:
@@ -154,16 +188,19 @@ class Batcher:
                 for job in jobs:
                     self._answer([job])
                 return
-            _fail(jobs, error)
+            self._fail(jobs, error)
         except Exception as error:
             _log.exception("a batch failed")
-            _fail(jobs, error)
+            self._fail(jobs, error)
         else:
             self.batches += 1
             self.decoded += len(jobs)
+            self.metrics.batch(jobs)
+            for job in jobs:
+                record(job)
 
-
-def _fail(jobs: list[Job], error: Exception) -> None:
-    for job in jobs:
-        job.error = error
-        job.tell(Said(text="", finish="stop"))
+    def _fail(self, jobs: list[Job], error: Exception) -> None:
+        for job in jobs:
+            job.error = error
+            self.metrics.answer(job)
+            job.tell(Said(text="", finish="stop"))

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from secrets import token_hex
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -16,9 +15,12 @@ from starlette.responses import Response
 from liveedit.editor.inputs import open_conversations
 from liveedit.errors import LiveEditError
 from liveedit.serve.failures import Refused, refusal_of
-from liveedit.serve.jobs import Finish, Job, Said, Sampling
+from liveedit.serve.jobs import Job, Said, Sampling, facts_of
+from liveedit.serve.observed import tell
+from liveedit.serve.replies import Reply
 from liveedit.serve.schema import ChatRequest, as_conversation, pictures_in
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.tracing import current
 
 router = APIRouter()
 _POLL = 0.25  # seconds between looks at whether the client is still there
@@ -33,16 +35,18 @@ async def chat_completions(asked: ChatRequest, request: Request) -> Response:
     _check(asked, server)
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[tuple[int, Said]] = asyncio.Queue()
-    jobs = await asyncio.to_thread(_jobs, asked, namespace, server, loop, news)
+    jobs = await asyncio.to_thread(_jobs, asked, namespace, server, loop, news, current())
     server.batcher.submit(*jobs)
-    reply = _Reply(asked, jobs, server)
+    reply = Reply(asked, jobs, server)
     if asked.stream:
-        events = _stream(reply, news, request)
+        events = _stream(reply, news, request, server.config.log_prompts)
         return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
     texts, finished = [""] * len(jobs), [""] * len(jobs)
     async for at, said in _news(jobs, news, request):
         texts[at] += said.text
         finished[at] = said.finish or ""
+    if server.config.log_prompts:
+        tell(request.scope, prompt=jobs[0].prompt, answers=texts)
     return JSONResponse(reply.whole(texts, finished), headers=reply.headers)
 
 
@@ -71,6 +75,7 @@ def _jobs(
     server: Server,
     loop: asyncio.AbstractEventLoop,
     news: asyncio.Queue[tuple[int, Said]],
+    trace: object,
 ) -> list[Job]:
     """One for each choice.
 
@@ -111,6 +116,7 @@ def _jobs(
             stop=[asked.stop] if isinstance(asked.stop, str) else asked.stop or [],
             deadline=time.monotonic() + limits.seconds,
             tell=teller(at),
+            trace=trace,
         )
         for at in range(asked.n)
     ]
@@ -147,19 +153,22 @@ async def _news(
             left -= said.finish is not None
             yield at, said
     finally:
+        tell(request.scope, **facts_of(jobs))
         for job in jobs:
             job.cancelled.set()
 
 
 async def _stream(
-    reply: _Reply, news: asyncio.Queue[tuple[int, Said]], request: Request
+    reply: Reply, news: asyncio.Queue[tuple[int, Said]], request: Request, log_prompts: bool
 ) -> AsyncIterator[str]:
     begun: set[int] = set()
+    texts = [""] * len(reply.jobs)
     try:
         async for at, said in _news(reply.jobs, news, request):
             if at not in begun:  # before, it is not known as of which revision it is answered
                 begun.add(at)
                 yield reply.event(at, {"role": "assistant", "content": ""}, None)
+            texts[at] += said.text
             if said.text:
                 yield reply.event(at, {"content": said.text}, None)
             if said.finish:
@@ -167,92 +176,9 @@ async def _stream(
     except Refused as error:
         yield f"data: {json.dumps(error.body)}\n\n"
         return
+    if log_prompts:
+        tell(request.scope, prompt=reply.jobs[0].prompt, answers=texts)
     options = reply.asked.stream_options
     if options is not None and options.include_usage:
         yield f"data: {json.dumps({**reply.head, 'choices': [], 'usage': reply.usage})}\n\n"
     yield "data: [DONE]\n\n"
-
-
-class _Reply:
-    """The answers to one request, in OpenAI's form."""
-
-    def __init__(self, asked: ChatRequest, jobs: list[Job], server: Server) -> None:
-        self.asked, self.jobs = asked, jobs
-        self._kind = "chat.completion.chunk" if asked.stream else "chat.completion"
-        self._id, self._created = f"chatcmpl-{token_hex(12)}", int(time.time())
-        self._model = asked.model or server.names[0]
-
-    @property
-    def head(self) -> dict[str, Any]:
-        """What every object says."""
-        return {
-            "id": self._id,
-            "object": self._kind,
-            "created": self._created,
-            "model": self._model,
-            "system_fingerprint": f"revision-{self.jobs[0].seen_revision}",
-        }
-
-    @property
-    def usage(self) -> dict[str, int]:
-        """Tokens of the question, and of all answers."""
-        asked, said = self.jobs[0].prompt_tokens, sum(job.tokens for job in self.jobs)
-        return {
-            "prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said
-        }  # fmt: skip
-
-    @property
-    def edits(self) -> dict[str, Any]:
-        """Which edits answered, as of which revision."""
-        job = self.jobs[0]
-        return {"revision": job.seen_revision, "fired": dict(job.fired)}
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The same for those who read no body."""
-        return {"X-LiveEdit-Revision": str(self.jobs[0].seen_revision)}
-
-    def whole(self, texts: Sequence[str], finished: Sequence[str]) -> dict[str, Any]:
-        """All at once."""
-        choices = [
-            {
-                "index": at,
-                "message": {"role": "assistant", "content": text, "refusal": None},
-                "finish_reason": _reason(finish),
-                "logprobs": self._logprobs(at),
-            }
-            for at, (text, finish) in enumerate(zip(texts, finished, strict=True))
-        ]
-        return {**self.head, "choices": choices, "usage": self.usage, "liveedit": self.edits}
-
-    def event(self, at: int, delta: Mapping[str, Any], finish: Finish | None) -> str:
-        """A piece of a stream."""
-        choice = {
-            "index": at,
-            "delta": delta,
-            "finish_reason": None if finish is None else _reason(finish),
-            "logprobs": self._logprobs(at) if finish else None,
-        }
-        more = {"liveedit": self.edits} if finish else {}
-        return f"data: {json.dumps({**self.head, 'choices': [choice], **more})}\n\n"
-
-    def _logprobs(self, at: int) -> dict[str, Any] | None:
-        if not self.asked.logprobs:
-            return None
-        shown = self.asked.top_logprobs
-        content = [
-            {
-                **_token(one["token"], one["logprob"]),
-                "top_logprobs": [_token(token, value) for token, value in one["top"][:shown]],
-            }
-            for one in self.jobs[at].logprobs
-        ]
-        return {"content": content, "refusal": None}
-
-
-def _token(text: str, logprob: float) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": [*text.encode()]}
-
-
-def _reason(finish: str) -> str:
-    return "stop" if finish in ("stop", "") else "length"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ class Telling(StoppingCriteria):
     ) -> Bool[Tensor, " batch"]:
         """Which rows are done."""
         del scores, kwargs
+        for row in self._rows:
+            row.job.times.read = row.job.times.read or time.perf_counter()
         said = input_ids[:, self._start :].tolist()
         done = [row.update(ids) for row, ids in zip(self._rows, said, strict=True)]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
@@ -73,13 +76,15 @@ class _Row:
             new = sure[self._told :]
             self._told = max(self._told, len(sure))
             self._finish = finish
-            kept = finish is not None and self.job.sampling.logprobs
-            self.job.tell(Said(text=new, finish=None if kept else finish))
+            if finish is None or self.job.sampling.logprobs:  # whose end is told with them
+                self.job.tell(Said(text=new))
+            else:
+                self.job.end(finish, new)
         return self._finish is not None
 
     def end(self) -> None:
         """Tell the end."""
-        self.job.tell(Said(text="", finish=self._finish or "length"))
+        self.job.end(self._finish or "length")
 
     def _sure(self, text: str) -> int:
         kept = len(text.rstrip(_UNFINISHED).rstrip())

@@ -19,6 +19,7 @@ from liveedit.methods.outcome import EditOutcome
 from liveedit.serve.access import Caller
 from liveedit.serve.failures import Refused, refusal_of
 from liveedit.serve.idempotency import Remembered
+from liveedit.serve.metrics import Change
 from liveedit.serve.schema import EditRequest, ReasonRequest, as_conversation, data_url
 from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.records import Entry
@@ -163,7 +164,7 @@ async def _corrected(
         )
         return made
 
-    return await _between(server, make)
+    return await _between(server, make, "preview" if preview else "add")
 
 
 async def _changed(
@@ -175,18 +176,19 @@ async def _changed(
     caller.namespace("edit", entry.edit.namespace)
     reason = body.reason if body else ""
     change = server.model.revoke if revoking else server.model.restore
-    await _between(server, lambda: change(edit_id, author=caller.key.name, reason=reason))
+    kind: Change = "revoke" if revoking else "restore"
+    await _between(server, lambda: change(edit_id, author=caller.key.name, reason=reason), kind)
     return _entry(await asyncio.to_thread(entry_of, server, caller, edit_id))
 
 
-async def _between(server: Server, task: Callable[[], _T]) -> _T:
+async def _between(server: Server, task: Callable[[], _T], change: Change) -> _T:
     """Between two batches of answers, so that no answer sees half of it.
 
     Raises:
         Refused: It cannot be done.
     """
     try:
-        return await asyncio.wrap_future(server.batcher.between(task))
+        return await asyncio.wrap_future(server.batcher.between(task, change))
     except LiveEditError as error:
         raise refusal_of(error) from error
 

@@ -83,9 +83,10 @@ def refusal_of(error: LiveEditError) -> Refused:
     return Refused(status, message, code=_word(type(error).__name__))
 
 
-async def on_refused(_request: Request, error: Exception) -> JSONResponse:
+async def on_refused(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that was refused."""
     assert isinstance(error, Refused)
+    request.scope.get("liveedit.facts", {})["refused"] = error.code
     return JSONResponse(error.body, error.status, error.headers)
 
 

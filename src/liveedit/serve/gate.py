@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from liveedit.serve.access import Access
 from liveedit.serve.failures import Refused
+from liveedit.serve.observed import tell
 
 
 class Gate:
@@ -39,12 +40,14 @@ class Gate:
         try:
             self._access.check_host(request)
             if scope["path"] not in self._open:
-                scope["liveedit.caller"] = self._access.caller(request)
+                caller = scope["liveedit.caller"] = self._access.caller(request)
+                tell(scope, key=caller.key.name)
             elif scope["method"] == "POST":  # a key is tried
                 self._access.stranger(request)
             if not length.isdigit() or int(length) > self._most:
                 raise self._too_long
         except Refused as error:
+            tell(scope, refused=error.code)
             if error.status == 401 and scope["path"] == "/":
                 await RedirectResponse("/login", 303)(scope, receive, send)
             else:

@@ -53,6 +53,38 @@ class Said:
     finish: Finish | None = None
 
 
+@dataclass(kw_only=True)
+class Times:
+    """When what happened, by ``time.perf_counter``; 0 for what has not.
+
+    Args:
+        asked: It began to wait.
+        begun: Its batch began.
+        read: The first token was there.
+        ended: It was told its end.
+    """
+
+    asked: float = field(default_factory=time.perf_counter)
+    begun: float = 0.0
+    read: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def queue(self) -> float:
+        """Seconds that it waited."""
+        return (self.begun or time.perf_counter()) - self.asked
+
+    @property
+    def prefill(self) -> float:
+        """Seconds until the first token."""
+        return self.read - self.begun
+
+    @property
+    def decode(self) -> float:
+        """Seconds for the others."""
+        return self.ended - self.read
+
+
 @dataclass(kw_only=True, eq=False)
 class Job:
     """An answer that is wanted.
@@ -69,12 +101,15 @@ class Job:
         stop: Texts that end it, and are left out.
         deadline: When it is given up, by ``time.monotonic``.
         tell: Is called with what is new, from the thread that decodes.
+        trace: The span that it is part of.
 
     Attributes:
         cancelled: Set where nobody wants the answer any more.
         fired: Ids of the edits that were used, with their weights.
         seen_revision: Revision of the store that answered.
         prompt_tokens, tokens: How many there were.
+        finish: Why it ended, if it did.
+        times: When what happened.
         logprobs: For each token its text, its log-probability and those of the likeliest.
         error: What went wrong, where there is no answer.
     """
@@ -90,11 +125,14 @@ class Job:
     stop: Sequence[str] = ()
     deadline: float = float("inf")
     tell: Callable[[Said], None] = lambda _: None
+    trace: object = None
     cancelled: Event = field(default_factory=Event)
     fired: Mapping[str, float] = field(default_factory=dict)
     seen_revision: int = 0
     prompt_tokens: int = 0
     tokens: int = 0
+    finish: Finish | None = None
+    times: Times = field(default_factory=Times)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
 
@@ -105,6 +143,11 @@ class Job:
             return "cancelled"
         return "timeout" if time.monotonic() > self.deadline else None
 
+    def end(self, finish: Finish, text: str = "") -> None:
+        """Tell the last of an answer."""
+        self.finish, self.times.ended = finish, time.perf_counter()
+        self.tell(Said(text=text, finish=finish))
+
     def goes_with(self, other: Job) -> bool:
         """Whether both can be decoded in one batch."""
         return (
@@ -112,3 +155,21 @@ class Job:
             and self.sampling.seed is None
             and self.revision == other.revision
         )
+
+
+def facts_of(jobs: Sequence[Job]) -> dict[str, Any]:
+    """What a log may say of the answers to one request."""
+    job = jobs[0]
+    facts = {
+        "namespace": job.namespace,
+        "revision": job.seen_revision,
+        "fired": list(job.fired),
+        "finish": [one.finish for one in jobs],
+        "prompt_tokens": job.prompt_tokens,
+        "tokens": sum(one.tokens for one in jobs),
+        "queue_ms": round(1000 * job.times.queue, 1),
+    }
+    if job.times.read and job.times.ended:
+        facts["prefill_ms"] = round(1000 * job.times.prefill, 1)
+        facts["decode_ms"] = round(1000 * job.times.decode, 1)
+    return facts

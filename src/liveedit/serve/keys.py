@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from liveedit.errors import BadConfig
 from liveedit.saving.files import write_whole
 
-Scope = Literal["ask", "edit", "admin"]
+Scope = Literal["ask", "edit", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _PREFIX = "le-"
 _ANY = "*"  # all namespaces
@@ -28,7 +28,8 @@ class Key:
     Args:
         name: Whose it is: the author of what is done with it.
         digest: SHA-256 of the key, which is random enough to need no salt.
-        scopes: ``ask``, ``edit`` (asking too), ``admin`` (everything, in all namespaces).
+        scopes: ``ask``, ``edit`` (asking too), ``metrics`` (that alone), ``admin`` (everything, in
+            all namespaces).
         namespaces: Those it is for; ``*`` for all.
         created: When it was made, UTC.
         revoked: When it was revoked; empty while it is good.

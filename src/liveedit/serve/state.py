@@ -11,6 +11,7 @@ from liveedit.editor import EditedModel
 from liveedit.serve.access import Access, Caller
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
+from liveedit.serve.metrics import Metrics
 from liveedit.serve.recent import Recent
 from liveedit.serve.reviews import Reviews
 
@@ -23,6 +24,7 @@ class Server:
         model: What answers and is corrected.
         names: What it is called; the first is told.
         batcher: Answers in batches.
+        metrics: Counts and times.
         access: Who may do what.
         config: Limits.
         started: When, by ``time.time``.
@@ -33,6 +35,7 @@ class Server:
     model: EditedModel
     names: tuple[str, ...]
     batcher: Batcher
+    metrics: Metrics
     access: Access
     config: ServeConfig
     started: float

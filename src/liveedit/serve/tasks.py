@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from liveedit.serve.failures import Refused
+from liveedit.serve.metrics import Change
 
 T = TypeVar("T")
 
@@ -19,6 +20,7 @@ class Task(Generic[T]):
 
     Args:
         run: Does it.
+        change: What it is.
         deadline: When it is given up, by ``time.monotonic``.
 
     Attributes:
@@ -26,13 +28,14 @@ class Task(Generic[T]):
     """
 
     run: Callable[[], T]
+    change: Change = "add"
     deadline: float = float("inf")
     future: Future[T] = field(default_factory=Future)
 
-    def fulfil(self) -> None:
-        """Do it, unless nobody waits for it any more."""
+    def fulfil(self) -> bool:
+        """Do it, unless nobody waits for it any more; whether anybody did."""
         if not self.future.set_running_or_notify_cancel():
-            return
+            return False
         try:
             if time.monotonic() > self.deadline:
                 raise Refused(
@@ -42,3 +45,4 @@ class Task(Generic[T]):
             self.future.set_result(self.run())
         except BaseException as error:
             self.future.set_exception(error)
+        return True

@@ -19,10 +19,12 @@ from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.serve.access import Caller
 from liveedit.serve.edits import entry_of, sql_store
 from liveedit.serve.failures import Refused
-from liveedit.serve.jobs import Job, Said
+from liveedit.serve.jobs import Job, Said, facts_of
+from liveedit.serve.observed import tell
 from liveedit.serve.page.pieces import HEADERS, Text, ToldInWords, piece
 from liveedit.serve.recent import Asked
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.tracing import current
 
 router = APIRouter(include_in_schema=False, route_class=ToldInWords)
 _PAGE = 25  # edits at a time
@@ -47,7 +49,7 @@ async def ask(
     server, caller = server_of(request), caller_of(request)
     space = caller.namespace("ask", namespace)
     shown = await _opened(picture)
-    job = await answered(server, shown, question, space)
+    job = await answered(request, shown, question, space)
     identity = pictures_identity(shown)
     server.recent.add(
         Asked(namespace=space, image=identity, pictures=shown, prompt=job.prompt, answer=job.text)
@@ -75,7 +77,7 @@ async def compare(
     if revision > newest:
         raise Refused(404, f"The newest revision is {newest}.")
     before, now = [
-        await answered(server, shown, question, space, revision=at) for at in (revision, newest)
+        await answered(request, shown, question, space, revision=at) for at in (revision, newest)
     ]
     return piece("compare", request, before=before, now=now, revision=revision, newest=newest)
 
@@ -97,7 +99,9 @@ async def preview(
     recent = server.recent.about(space, pictures_identity(correction.image), most=_TRIED)
     others = [one for one in recent if one.prompt != correction.prompt]
     made, answers = await asyncio.wrap_future(
-        server.batcher.between(lambda: _tried(server, correction, others, space, supersede))
+        server.batcher.between(
+            lambda: _tried(server, correction, others, space, supersede), "preview"
+        )
     )
     return piece(
         "preview", request, made=made, others=list(zip(others, answers, strict=True)),
@@ -162,7 +166,10 @@ async def change(request: Request, edit_id: str, change: str, reason: Text = "")
     caller.namespace("edit", entry.edit.namespace)
     act = server.model.revoke if change == "revoke" else server.model.restore
     await asyncio.wrap_future(
-        server.batcher.between(lambda: act(edit_id, author=caller.key.name, reason=reason))
+        server.batcher.between(
+            lambda: act(edit_id, author=caller.key.name, reason=reason),
+            "revoke" if change == "revoke" else "restore",
+        )
     )
     entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
     return piece("row", request, entry=entry, **_rights(caller, entry.edit.namespace))
@@ -238,7 +245,7 @@ class _Answer:
 
 
 async def answered(
-    server: Server,
+    request: Request,
     shown: Image.Image | None,
     question: str,
     namespace: str,
@@ -250,7 +257,7 @@ async def answered(
     Raises:
         LiveEditError, Refused: There is no answer.
     """
-    loop = asyncio.get_running_loop()
+    server, loop = server_of(request), asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     texts: list[str] = []
 
@@ -259,7 +266,7 @@ async def answered(
         if said.finish and not ended.done():
             ended.set_result(None)
 
-    def tell(said: Said) -> None:
+    def told(said: Said) -> None:
         loop.call_soon_threadsafe(take, said)
 
     prompt = server.model.backbone.checked(checked_text(question, "prompt"))
@@ -271,12 +278,14 @@ async def answered(
         revision=revision,
         max_tokens=min(_TOKENS, server.config.max_tokens),
         deadline=time.monotonic() + server.config.seconds,
-        tell=tell,
+        tell=told,
+        trace=current(),
     )
     server.batcher.submit(job)
     try:
         await ended
     finally:
+        tell(request.scope, **facts_of([job]))
         job.cancelled.set()
     if job.error is not None:
         raise (
