@@ -191,7 +191,11 @@ def suite_of(summary: Mapping[str, Any]) -> Suite:
     if summary["dataset"] == EMOJI_EDIT:
         return emoji_suite(summary["split"], limit)
     if summary["dataset"] == PHOTO_EDIT:
-        folder = read_photo_folder(Path(summary["images"]), at_least=summary["photographs"])
+        folder = read_photo_folder(
+            Path(summary["images"]),
+            at_least=summary["photographs"],
+            single=summary.get("single", False),
+        )
         return photo_suite(folder, summary["split"], summary["look_alikes"], limit)
     if summary["dataset"] == CORRECTIONS:
         given = summary["images"]

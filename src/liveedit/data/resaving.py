@@ -32,7 +32,7 @@ class Resaved:
         if isinstance(self.how, int):
             return resaved_at_random(picture, np.random.default_rng((_SEED, self.how)))
         for name in self.how:
-            picture = RESAVED[name](picture)
+            picture = _CHANGES[name](picture)
         return picture
 
 
@@ -97,6 +97,10 @@ RESAVED: Mapping[str, Resaving] = MappingProxyType(
         "screenshot": _screenshot,
     }
 )
+
+
+MIRRORED = "mirrored"  # not the same any more: what was on the left is on the right
+_CHANGES: Mapping[str, Resaving] = MappingProxyType({**RESAVED, MIRRORED: ImageOps.mirror})
 
 
 def resaved_at_random(picture: Image.Image, random: np.random.Generator) -> Image.Image:

@@ -88,9 +88,14 @@ _VIEWS: Mapping[type, Mapping[str, View]] = MappingProxyType(
 )
 
 
+def seen(case: Case, name: str) -> tuple[Picture | None, str]:
+    """Picture, not opened yet, and question of a view."""
+    return _VIEWS[type(case)][name](case)
+
+
 def question_of(case: Case, name: str) -> str:
     """The question of a view."""
-    return _VIEWS[type(case)][name](case)[1]
+    return seen(case, name)[1]
 
 
 def views_of(case: Case, names: Sequence[str]) -> list[tuple[Image.Image | None, str]]:
@@ -99,10 +104,9 @@ def views_of(case: Case, names: Sequence[str]) -> list[tuple[Image.Image | None,
     Raises:
         BadImage: A file is missing or no picture.
     """
-    views = _VIEWS[type(case)]
-    seen = [views[name](case) for name in names]
-    pictures = {shown: _open(shown) for shown in {shown for shown, _ in seen} if shown}
-    return [(pictures[shown] if shown else None, question) for shown, question in seen]
+    views = [seen(case, name) for name in names]
+    pictures = {shown: open_view(shown) for shown in {shown for shown, _ in views} if shown}
+    return [(pictures[shown] if shown else None, question) for shown, question in views]
 
 
 def digest(cases: Sequence[Case], *more: object) -> str:
@@ -111,9 +115,14 @@ def digest(cases: Sequence[Case], *more: object) -> str:
     return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
 
 
-def _open(picture: Picture | Hashable) -> Image.Image:
+def open_view(picture: Picture | Hashable) -> Image.Image:
+    """The picture of a view, drawn or read, and changed as it says.
+
+    Raises:
+        BadImage: A file is missing or no picture.
+    """
     if isinstance(picture, Resaved):
-        return picture.of(_open(picture.picture))
+        return picture.of(open_view(picture.picture))
     if isinstance(picture, Scene):
         return render(picture)
     assert isinstance(picture, Photo | Path)

@@ -84,12 +84,13 @@ class Asked(BaseModel):
 
 
 class Trial(BaseModel):
-    """A trial of scope: what is in force, and what was asked, by label."""
+    """A trial of scope: what is in force, how much at a time, and what was asked, by label."""
 
     corrections: int
     reached: int
     superseded: int
     superseded_wanted: int
+    together: int | None = None
     questions: dict[str, Asked]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from liveedit.benchmark.scope.facts import about_one_picture, about_one_subject
 from liveedit.benchmark.scope.languages import in_other_languages
 from liveedit.benchmark.scope.pictures import contradictions, look_alikes, saved_anew
-from liveedit.benchmark.scope.trial import Trial, run_trial
+from liveedit.benchmark.scope.trial import Trial, joined, run_trial
 from liveedit.benchmark.scope.wordings import after_long_text, in_free_words, other_things_asked
 from liveedit.data.cached_states import weights_digest
 from liveedit.data.emoji_edit.free_words import HeldBack
@@ -38,21 +38,42 @@ SCOPE_FILE = "scope.json"
 def run_scope(
     model: EditedModel, folder: Path, split: HeldBack, names: Sequence[str]
 ) -> dict[str, Any]:
+    """Run some trials that are drawn; see :func:`run_trials`.
+
+    Args:
+        model: A model; each trial has a store of its own.
+        folder: Where the results go.
+        split: Whose words and concepts.
+        names: Of the trials.
+    """
+
+    def made(name: str) -> Callable[[], Iterable[Trial]]:
+        return lambda: [TRIALS[name](split)]
+
+    return run_trials(model, folder, {name: made(name) for name in names}, {"split": split})
+
+
+def run_trials(
+    model: EditedModel,
+    folder: Path,
+    trials: Mapping[str, Callable[[], Iterable[Trial]]],
+    told: Mapping[str, Any],
+) -> dict[str, Any]:
     """Run some trials; those that are in the folder already are not run again.
 
     Args:
         model: A model; each trial has a store of its own.
         folder: Where ``scope.json`` and, for every trial, ``scope-NAME.jsonl`` (a line for each
             question) go.
-        split: Whose words and concepts.
-        names: Of the trials.
+        trials: By name what makes them; of several the results are taken together.
+        told: What else the results depend on.
 
     Returns:
         What is known of all trials so far, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = {
-        "split": split,
+        **told,
         "method": model.method.name,
         "backbone": model.backbone.name,
         "digest": weights_digest(model.backbone),
@@ -63,11 +84,11 @@ def run_scope(
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if known.get("about") != json.loads(json.dumps(about)):
         known = {"about": about, "trials": {}}
-    for name in names:
+    for name, make in trials.items():
         if name in known["trials"]:
             continue
         began = time.perf_counter()
-        outcome = run_trial(model, TRIALS[name](split), title=name)
+        outcome = joined([run_trial(model, trial, title=name) for trial in make()])
         seconds = round(time.perf_counter() - began, 1)
         known["trials"][name] = {**outcome.as_json(), "seconds": seconds}
         lines = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from tqdm import tqdm
 from liveedit.benchmark.metrics import bootstrap, same_answer
 from liveedit.correction import Correction
 from liveedit.correction.images import Pictures
+from liveedit.data.emoji_edit.scene import Scene
+from liveedit.data.photo_edit.photo import Photo
+from liveedit.data.resaving import Resaved
+from liveedit.data.views import Picture, open_view
 from liveedit.editor import EditedModel
 
 _BATCH = 32
@@ -29,14 +34,14 @@ class Question:
     Args:
         label: What it is counted under.
         about: Number of what it is about; questions about the same are resampled together.
-        picture: What is seen, if anything.
+        picture: What is seen, if anything; one that is described is opened when it is asked about.
         prompt: What is asked.
         target: The right answer; None if the unedited model's own answer is wanted.
     """
 
     label: str
     about: int
-    picture: Pictures
+    picture: Pictures | Picture
     prompt: str
     target: str | None
 
@@ -88,6 +93,7 @@ class Outcome:
         in_force, superseded: How many edits are in force in the end, and how many are not.
         wanted: How many should be superseded.
         targets: Of all corrections.
+        together: How many edits are in force at a time, at most.
     """
 
     answered: list[Answered] = field(default_factory=list)
@@ -96,6 +102,7 @@ class Outcome:
     superseded: int
     wanted: int
     targets: frozenset[str]
+    together: int
 
     def as_json(self) -> dict[str, Any]:
         """Shares in per cent with their intervals (95%), by label."""
@@ -104,6 +111,7 @@ class Outcome:
             by_label[one.question.label].append(one)
         return {
             "corrections": self.in_force + self.superseded,
+            "together": self.together,
             "reached": self.reached,
             "in_force": self.in_force,
             "superseded": self.superseded,
@@ -163,12 +171,31 @@ def run_trial(model: EditedModel, trial: Trial, *, title: str) -> Outcome:
         in_force=in_force,
         superseded=len(outcomes) - in_force,
         wanted=trial.superseded,
+        together=in_force,
         targets=frozenset(one.target for some in trial.corrections for one in some),
     )
 
 
+def joined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of several groups that were in force one after the other."""
+    return Outcome(
+        answered=[one for outcome in outcomes for one in outcome.answered],
+        reached=sum(one.reached for one in outcomes),
+        in_force=sum(one.in_force for one in outcomes),
+        superseded=sum(one.superseded for one in outcomes),
+        wanted=sum(one.wanted for one in outcomes),
+        targets=frozenset().union(*(one.targets for one in outcomes)),
+        together=max(one.together for one in outcomes),
+    )
+
+
+def _opened(picture: Pictures | Picture) -> Pictures:
+    described = isinstance(picture, Scene | Photo | Resaved | Path)
+    return open_view(picture) if described else picture
+
+
 def _answers(model: EditedModel, some: Sequence[Question]) -> list[str]:
     found: list[str] = model.generate(
-        [one.picture for one in some], [one.prompt for one in some], max_new_tokens=_TOKENS
+        [_opened(one.picture) for one in some], [one.prompt for one in some], max_new_tokens=_TOKENS
     )
     return found

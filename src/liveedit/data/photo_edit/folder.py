@@ -53,7 +53,7 @@ class PhotoFolder:
         return tuple(name for name, files in self.classes.items() if len(files) == 1)
 
 
-def read_photo_folder(root: Path, *, at_least: int = 1) -> PhotoFolder:
+def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) -> PhotoFolder:
     """All photographs of a folder whose headers can be read.
 
     A class is a folder of pictures, its name the folder's with spaces for underscores. A folder
@@ -62,6 +62,7 @@ def read_photo_folder(root: Path, *, at_least: int = 1) -> PhotoFolder:
     Args:
         root: The folder.
         at_least: Classes with fewer photographs are left out.
+        single: Take the first photograph of each class alone.
 
     Raises:
         BadAnnotations: It is neither, or holds no picture that can be read.
@@ -87,7 +88,7 @@ def read_photo_folder(root: Path, *, at_least: int = 1) -> PhotoFolder:
             "with pictures in it, or pictures and a list (JSONL: file_name, label)"
         )
     files = {
-        name: tuple(sorted(classes[name]))
+        name: tuple(sorted(classes[name]))[: 1 if single else None]
         for name in sorted(classes)
         if len(classes[name]) >= at_least
     }

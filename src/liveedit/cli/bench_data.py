@@ -1,0 +1,112 @@
+"""What ``liveedit bench run`` is run on: datasets by name, with the options that each takes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from liveedit.backbones.base import Backbone
+    from liveedit.benchmark.suite import Suite
+    from liveedit.data.photo_edit.folder import PhotoFolder
+
+_WHOLE = "the whole file"  # in the place of a split
+
+
+class Dataset(StrEnum):
+    """Datasets that can be run."""
+
+    EMOJI_EDIT = "emoji-edit"
+    E_VQA = "e-vqa"
+    E_IC = "e-ic"
+    VLKEB = "vlkeb"
+    PHOTO_EDIT = "photo-edit"
+    CORRECTIONS = "corrections"
+
+
+class Split(StrEnum):
+    """Which fixed set of corrections."""
+
+    EVALUATION = "evaluation"
+    VALIDATION = "validation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What is asked for on the command line.
+
+    Args:
+        dataset: By name.
+        split: Of drawings and photographs.
+        annotations: File of a public dataset, or of corrections.
+        images: Folder of pictures, or of photographs by class.
+        photographs: Classes with fewer are left out.
+        single: One photograph of each class alone.
+        limit: Only the first corrections.
+    """
+
+    dataset: Dataset
+    split: Split
+    annotations: Path | None
+    images: Path | None
+    photographs: int
+    single: bool
+    limit: int | None
+
+    def check(self) -> None:
+        """See that each dataset has what it needs.
+
+        Raises:
+            BadParameter: It does not, or is given what it has no use for.
+        """
+        drawn, by_class = self.dataset is Dataset.EMOJI_EDIT, self.dataset is Dataset.PHOTO_EDIT
+        own = self.dataset is Dataset.CORRECTIONS
+        for name, value, wanted, must in (
+            ("--annotations", self.annotations, not drawn and not by_class, True),
+            ("--images", self.images, not drawn, not own),
+            ("--single", self.single or None, by_class, False),
+        ):
+            if wanted and must and value is None:
+                raise typer.BadParameter(f"{self.dataset} needs it", param_hint=name)
+            if not wanted and value is not None:
+                raise typer.BadParameter(f"{self.dataset} has none to read", param_hint=name)
+
+    def suite(self, backbone: Backbone) -> tuple[Suite, dict[str, Any], PhotoFolder | None]:
+        """What is run, what its summary says of it, and photographs by class if it has them.
+
+        A report opens the suite again by what the summary says.
+        """
+        from liveedit.benchmark.suite import emoji_suite, file_suite, photo_suite, stated_suite
+        from liveedit.data.photo_edit.folder import read_photo_folder
+        from liveedit.data.photo_edit.look_alikes import nearest_classes
+
+        if self.annotations is not None:
+            about = {
+                "split": _WHOLE,
+                "annotations": str(self.annotations),
+                "images": self.images and str(self.images),
+            }
+            if self.images is None or self.dataset is Dataset.CORRECTIONS:
+                return stated_suite(self.annotations, self.images, self.limit), about, None
+            suite = file_suite(self.dataset.value, self.annotations, self.images, self.limit)
+            return suite, about, None
+        if self.images is None:
+            about = {"split": self.split.value}
+            return emoji_suite(self.split.value, self.limit), about, None
+        folder = read_photo_folder(self.images, at_least=self.photographs, single=self.single)
+        for bad in folder.bad:
+            print(f"left out: {bad}", file=sys.stderr)
+        near = nearest_classes(backbone, folder)
+        about = {
+            "split": self.split.value,
+            "images": str(self.images),
+            "photographs": self.photographs,
+            "single": self.single,
+            "look_alikes": near,
+        }
+        return photo_suite(folder, self.split.value, near, self.limit), about, folder
