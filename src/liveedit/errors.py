@@ -17,6 +17,13 @@ class MissingExtra(LiveEditError):
         super().__init__(f"{package} is not installed; run: pip install 'liveedit-vlm[{extra}]'")
 
 
+class MissingPackage(LiveEditError):
+    """A package that quantised weights need, and that no extra of this package brings along."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install {package}")
+
+
 class MissingPart(LiveEditError):
     """A package that carries a part of the pocket VLM is not installed."""
 
@@ -283,6 +290,20 @@ class BackboneMismatch(LiveEditError):
             "load the backbone it was trained for, or train an editor with: liveedit train"
         )
         self.expected, self.found = expected, found
+
+
+class ModelChanged(LiveEditError):
+    """A model that no longer computes with the weights that its edits were made for."""
+
+    def __init__(self, problem: str, *, instead: str) -> None:
+        super().__init__(f"{problem}; {instead}")
+
+
+class ModelClosed(LiveEditError):
+    """An edited model that was closed, and has let go of the model that it wrapped."""
+
+    def __init__(self) -> None:
+        super().__init__("this edited model was closed; wrap or load the model again")
 
 
 class BadCheckpoint(LiveEditError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, ProcessorMixin
 from transformers.utils import ModelOutput
 
+from liveedit.backbones.adapters import Adapter, adapter_in_force
 from liveedit.backbones.chat import expanded
+from liveedit.backbones.evaluation_mode import hold_evaluation_mode, release_evaluation_mode
 from liveedit.backbones.generation import changes_scores, check_options, exclusive
 from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.prompts import PromptEncoder
+from liveedit.backbones.quantisation import quantised_by, rows_of
 from liveedit.backbones.query import (
     History,
     PaddingSide,
@@ -28,8 +32,9 @@ from liveedit.backbones.query import (
 )
 from liveedit.backbones.spans import Spans, find_spans
 from liveedit.backbones.upper_layers import upper_layers
+from liveedit.backbones.watch import ModelWatch
 from liveedit.correction.images import Pictures, as_sequence
-from liveedit.errors import ContextTooLong
+from liveedit.errors import ContextTooLong, ModelClosed
 from liveedit.saving.fingerprint import config_digest
 
 
@@ -37,7 +42,8 @@ class Backbone(PromptEncoder):
     """What all supported families share; a family's file says what differs.
 
     Args:
-        model: The loaded transformers model, never modified.
+        model: The loaded transformers model, never modified: it is in evaluation mode and has a
+            hook for as long as this object lives or until `close`, no longer.
         processor: Its processor.
         edit_layer: Index of the decoder layer whose output is read and edited.
         name: What to call it in reports and fingerprints.
@@ -46,6 +52,8 @@ class Backbone(PromptEncoder):
         editors: Folders of what it ships for editing methods, by the method's name.
         revision: Of its weights, see :func:`liveedit.saving.fingerprint.weights_revision`; None if
             not known.
+        adapter: What an adapter of PEFT adds to these weights, if it is merged into them; one that
+            is beside them is found.
     """
 
     family: ClassVar[str]
@@ -64,15 +72,37 @@ class Backbone(PromptEncoder):
         source: str | None = None,
         editors: Mapping[str, Path] | None = None,
         revision: str | None = None,
+        adapter: Adapter | None = None,
     ) -> None:
-        super().__init__(model.eval(), processor)
+        super().__init__(model, processor)
         self.edit_layer = edit_layer
         self.name = name
         self.source = source or name
         self.editors = dict(editors or {})
         self.revision = revision
         self.check_edit_layer()
+        self.adapter = adapter or adapter_in_force(model)
+        hold_evaluation_mode(model)
+        self._release = weakref.finalize(self, release_evaluation_mode, model)
+        self.watch = ModelWatch(model)
         self.hook = LayerHook(self.layer)
+
+    def close(self) -> None:
+        """Let go of the model: no hook, modules in training mode that were; a second time is fine.
+
+        What was made with this object is of no use any more.
+        """
+        self.hook.remove()
+        self._release()
+
+    def check_open(self) -> None:
+        """Make sure that it was not closed.
+
+        Raises:
+            ModelClosed: It was.
+        """
+        if not self._release.alive:
+            raise ModelClosed
 
     @classmethod
     def default_edit_layer(cls, layers: int) -> int:
@@ -146,7 +176,8 @@ class Backbone(PromptEncoder):
 
     def fingerprint(self) -> dict[str, object]:
         """What checkpoints must agree with, see :mod:`liveedit.saving.fingerprint`."""
-        return {
+        adapted = {} if self.adapter is None else {"adapter": self.adapter.digest}
+        return adapted | {
             "family": self.family,
             "backbone": self.name,
             "width": self.width,
@@ -161,11 +192,11 @@ class Backbone(PromptEncoder):
 
     @property
     def precision(self) -> str:
-        """The dtype's name, and how the weights are quantised if they are."""
-        quantised = getattr(self.model.config, "quantization_config", None)
-        method = getattr(quantised, "quant_method", None)
-        dtype = str(self.dtype).removeprefix("torch.")
-        return dtype if method is None else f"{dtype}, {getattr(method, 'value', method)}"
+        """The dtype of the edit layer's numbers, and how the weights are quantised if they are."""
+        floats = (one.dtype for one in self.layer.parameters() if one.is_floating_point())
+        method, dtype = quantised_by(self.model), str(next(floats, self.dtype))
+        dtype = dtype.removeprefix("torch.")
+        return dtype if method is None else f"{dtype}, {method}"
 
     @property
     def image_backend(self) -> str:
@@ -361,7 +392,7 @@ class Backbone(PromptEncoder):
     ) -> Float[Tensor, "batch length width"]:
         """Output embeddings of target tokens, unit root mean square; zero elsewhere."""
         head = self.model.get_output_embeddings().weight
-        embeddings = head[input_ids.to(head.device)].to(target.device).float()
+        embeddings = rows_of(head, input_ids).to(target.device).float()
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
         return (unit * target[..., None]).detach()
 

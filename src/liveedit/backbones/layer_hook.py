@@ -15,6 +15,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
+from liveedit.errors import ModelClosed
+
 Change = Callable[[Tensor], Tensor | None]
 
 
@@ -28,7 +30,11 @@ class LayerHook:
     def __init__(self, layer: nn.Module) -> None:
         self._change: ContextVar[Change | None] = ContextVar("change", default=None)
         handle = layer.register_forward_hook(_Hook(self._change))
-        weakref.finalize(self, handle.remove)
+        self._removal = weakref.finalize(self, handle.remove)
+
+    def remove(self) -> None:
+        """Take the hook off the layer, for good."""
+        self._removal()
 
     @contextmanager
     def changing(self, change: Change) -> Iterator[None]:
@@ -38,7 +44,12 @@ class LayerHook:
 
         Args:
             change: From the layer's output to what is passed on; None leaves it as it is.
+
+        Raises:
+            ModelClosed: The hook was removed.
         """
+        if not self._removal.alive:
+            raise ModelClosed
         token = self._change.set(change)
         try:
             yield

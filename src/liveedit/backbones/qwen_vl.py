@@ -12,7 +12,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDe
 from transformers.utils import ModelOutput
 
 from liveedit.backbones.base import Backbone
-from liveedit.backbones.query import Picture
+from liveedit.backbones.query import Picture, Query
 from liveedit.backbones.spans import Spans
 from liveedit.backbones.vision import flat
 
@@ -59,6 +59,17 @@ class Qwen2VLBackbone(Backbone):
         """Mask and positions as the decoder takes them."""
         positions = per_token["position_ids"].permute(2, 0, 1).to(hidden.device)
         return {"attention_mask": attention_mask.to(hidden.device), "position_ids": positions}
+
+    def generated_ids(
+        self, query: Query, options: Mapping[str, Any]
+    ) -> Int[Tensor, "sequences length"] | ModelOutput:
+        """By the model's own ``generate``; offsets of an answer of others are put back."""
+        inner = self.model.model
+        kept = inner.rope_deltas
+        try:
+            return super().generated_ids(query, options)
+        finally:
+            inner.rope_deltas = kept
 
 
 class Qwen25VLBackbone(Qwen2VLBackbone):

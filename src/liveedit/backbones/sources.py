@@ -28,11 +28,13 @@ class ModelSource:
     Args:
         build: Makes it, unless it is there, and gives the folder of the transformers model.
         editors: What it ships for editing methods: folders by the method's name.
+        place: Where it is, or will be once it is built; None if it cannot be said.
         prepare: What is done to a loaded one, such as a faster memory format.
     """
 
     build: Callable[[], Path]
     editors: Mapping[str, Path] = field(default_factory=dict)
+    place: Callable[[], Path] | None = None
     prepare: Callable[[PreTrainedModel], None] = _as_it_is
 
 
@@ -57,6 +59,21 @@ def model_source(name: str) -> ModelSource | None:
         else:
             found = source if plugin.name == name else found
     return found
+
+
+def source_at(folder: Path) -> ModelSource | None:
+    """The source whose model lies in this folder; None if it is of none."""
+    for name in sorted({plugin.name for plugin in entry_points(group=PLUGINS)}):
+        try:
+            source = model_source(name)
+        except BrokenPlugin as error:
+            _log.debug("%s", error)
+            continue
+        if source is not None and source.place is not None:
+            place = source.place()
+            if place.is_dir() and folder.is_dir() and place.samefile(folder):
+                return source
+    return None
 
 
 def _broken(plugin: EntryPoint, error: Exception) -> BrokenPlugin:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
-from liveedit.backbones.registry import load_backbone
-from liveedit.config import Config
 from liveedit.correction import Correction, ImageSource
 from liveedit.correction.conversation import Messages
 from liveedit.editor.explaining import explanations
@@ -25,23 +20,16 @@ from liveedit.editor.inputs import (
     open_conversations,
     open_questions,
     stated_correction,
-    store_for,
 )
+from liveedit.editor.lifetime import Lifetime
 from liveedit.editor.making import refuse_unreached, write_edits
-from liveedit.editor.pretrained import save_edited, saved_source
-from liveedit.editor.scopes import Scopes
 from liveedit.errors import MethodCannot
-from liveedit.methods.base import Method
 from liveedit.methods.outcome import EditOutcome, Supersede
-from liveedit.methods.registry import method_class
 from liveedit.methods.route import Explanation
-from liveedit.saving.hub import hub_folder, upload_folder
-from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.saved_edits import EDITS_FILE, load_edits
 
 
-class EditedModel(Scopes):
+class EditedModel(Lifetime):
     """A loaded backbone with an editing method and a store; no weight is ever changed for good.
 
     Without edits, and after the last one is revoked, all outputs are bit-identical to the
@@ -56,91 +44,6 @@ class EditedModel(Scopes):
         OtherMethod: The store's edits were made by another method; it is not touched.
         StoreError: The store cannot be used, or was made with another backbone or editor.
     """
-
-    def __init__(self, method: Method, store: Store | str | Path | None = None) -> None:
-        self.method = method
-        super().__init__(store_for(method, store))
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        model: str | Path = "pocket",
-        *,
-        method: str | None = None,
-        editor: str | Path | None = None,
-        store: Store | str | Path | None = None,
-        config: Config | None = None,
-        **loading: Any,
-    ) -> EditedModel:
-        """Load a backbone and an editing method for it, or an edited model that was saved.
-
-        Args:
-            model: ``pocket`` (built on first use), the folder of a transformers model, the id of
-                one on the hub, or what :meth:`save_pretrained` wrote.
-            method: Name of the editing method; that of a saved model, else ``liveedit``.
-            editor: What was trained or calibrated for the method and this backbone: the folder that
-                ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if there are any.
-                By default what the method ships for the backbone.
-            store: Where edits are kept, or the file or URL of a store, which is made if it is not
-                there; in memory by default. A store of its own does not take up saved edits.
-            config: How corrections are made; of the method's own class.
-            loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
-                dtype, quantization_config, edit_layer, revision.
-
-        Raises:
-            BadCheckpoint: There is no such model, or nothing that the method needs for it.
-            BackboneMismatch: The editor was trained for another backbone or layer.
-            UnknownFamily: The model is of no supported family.
-            UnknownMethod: There is no such method.
-            OtherMethod: The store's edits were made by another method; it is not touched.
-            StoreError: The store cannot be used, or was made with another backbone or editor.
-        """
-        saved = None if model == "pocket" else hub_folder(model, revision=loading.get("revision"))
-        source = None if saved is None else saved_source(saved)
-        if source is not None:
-            loading = {"edit_layer": source["edit_layer"], **loading, "revision": None}
-            model, editor = source["model"], editor or saved
-            method = method or source["method"]
-        chosen = method_class(method or "liveedit")
-        folder = None if editor is None else Path(editor)
-        edited = cls(chosen.load(load_backbone(model, **loading), folder, config), store)
-        if store is None and folder is not None and (folder / EDITS_FILE).is_file():
-            load_edits(folder, edited.store, edited.method.layout)
-        return edited
-
-    def save_pretrained(self, folder: str | Path, *, backbone: bool = False) -> Path:
-        """Write method and edits for :meth:`from_pretrained`.
-
-        Args:
-            folder: Made if missing.
-            backbone: With the backbone's own weights, which no edit ever changes; without them the
-                folder names where they came from.
-        """
-        save_edited(self.method, self.store, Path(folder), backbone=backbone)
-        return Path(folder)
-
-    def push_to_hub(
-        self, repo_id: str, *, private: bool = True, backbone: bool = False, **more: Any
-    ) -> str:
-        """Save the edited model and send it to the hub.
-
-        Args:
-            repo_id: ``owner/name``; made if missing.
-            private: Whether a new repository is: edits tell what people corrected.
-            backbone: See :meth:`save_pretrained`.
-            more: For ``HfApi.upload_folder`` (revision, commit_message, ...).
-
-        Returns:
-            Address of the commit.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, backbone=backbone)
-            return upload_folder(Path(folder), repo_id, private=private, **more)
-
-    @property
-    def backbone(self) -> Backbone:
-        """The model that is edited."""
-        return self.method.backbone
 
     def edit(
         self,
@@ -236,6 +139,7 @@ class EditedModel(Scopes):
                 :meth:`edit`.
         """
         self._refuse_past()
+        self._check_model()
         if keep and skip_unreached:
             raise ValueError("keep what is not reached or skip it: give one of the two")
         check_corrections(self.method, corrections)
@@ -373,6 +277,7 @@ class EditedModel(Scopes):
             prompt: A question.
             most: Only so many, the first.
         """
+        self._check_model()
         question = open_questions([image], [prompt])
         return explanations(self.method, question, self._pool(), self.store, most=most)
 
@@ -390,7 +295,9 @@ class EditedModel(Scopes):
     def _answering(self, questions: Questions) -> AbstractContextManager[Query]:
         """What the backbone is to be given, with the edits that concern it."""
         pool = self._pool()  # the query sees this revision, whatever is written meanwhile
+        self.backbone.check_open()
         if pool.eligible.any():
+            self._check_model()
             return self.method.apply(questions, pool)
         return nullcontext(
             self.backbone.query(

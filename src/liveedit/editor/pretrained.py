@@ -25,9 +25,17 @@ def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -
         folder: Made if missing.
         backbone: With the backbone's own weights and processor, which no edit ever changes; without
             them the folder names where they came from.
+
+    Raises:
+        BadCheckpoint: The backbone is to be saved, and has an adapter.
     """
     model, fingerprint = method.backbone, method.backbone.fingerprint()
     source = {"model": model.source, "edit_layer": model.edit_layer, "method": method.name}
+    if backbone and model.adapter is not None:
+        raise BadCheckpoint(
+            "the model has an adapter, and its weights cannot be saved with it; merge it "
+            "(merge_and_unload of peft) and wrap the merged model, or save without backbone=True"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if backbone:
         source["model"] = _INSIDE

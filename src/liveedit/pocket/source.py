@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from liveedit.backbones.sources import ModelSource
-from liveedit.pocket.assembly import build_pocket
+from liveedit.pocket.assembly import build_pocket, pocket_folder
 
 
 def _channels_last(model: PreTrainedModel) -> None:
@@ -25,5 +25,6 @@ def shipped_editor() -> Path:
 SOURCE = ModelSource(
     build=build_pocket,
     editors={"liveedit": shipped_editor()},
+    place=pocket_folder,
     prepare=_channels_last,
 )

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 _LENIENT = ("dtype", "processor")
 # says nothing of the model itself where the weights are known
 _NAME = "backbone"
+# an adapter of PEFT in force: other weights for a store; an editor verifies each edit, and goes on
+_ADAPTER = "adapter"
 _VOLATILE = (
     "transformers_version", "_name_or_path", "dtype", "torch_dtype", "quantization_config",
     "architectures", "use_cache",
@@ -27,7 +29,7 @@ _SAMPLES, _SAMPLE = 64, 4096  # of each file of weights
 def check_fingerprint(expected: Mapping[str, object], found: Mapping[str, object]) -> None:
     """Compare what a checkpoint was made for with a backbone, as far as both say.
 
-    Another dtype or another library that resizes pictures is only warned of.
+    Another dtype, another library that resizes pictures or another adapter is only warned of.
 
     Raises:
         BackboneMismatch: Anything else differs.
@@ -39,6 +41,13 @@ def check_fingerprint(expected: Mapping[str, object], found: Mapping[str, object
     }
     if "weights" in both:
         both.discard(_NAME)
+    both.discard(_ADAPTER)
+    if expected.get(_ADAPTER) != found.get(_ADAPTER):
+        logger.warning(
+            "the editor was made with %s, this model has %s: each edit is verified, but which "
+            "questions it concerns is judged less well than by an editor made for this model",
+            _adapter(expected), _adapter(found),
+        )  # fmt: skip
     differing = {name for name in both if expected[name] != found[name]}
     if differing - set(_LENIENT):
         raise BackboneMismatch(
@@ -50,6 +59,23 @@ def check_fingerprint(expected: Mapping[str, object], found: Mapping[str, object
             "the editor was made with %s %s, this model has %s: scores differ a little",
             name, expected[name], found[name],
         )  # fmt: skip
+
+
+def _adapter(fingerprint: Mapping[str, object]) -> str:
+    digest = fingerprint.get(_ADAPTER)
+    return "no adapter" if digest is None else f"the adapter {digest}"
+
+
+def other_numbers(expected: Mapping[str, object], found: Mapping[str, object]) -> tuple[str, ...]:
+    """What differs between two fingerprints of the same model, in other numbers.
+
+    Returns:
+        Names among dtype (precision, quantisation) and processor; empty if nothing differs, or if
+        anything else does.
+    """
+    names = expected.keys() | found.keys()
+    differing = sorted(name for name in names if expected.get(name) != found.get(name))
+    return tuple(differing) if set(differing) <= set(_LENIENT) else ()
 
 
 def config_digest(config: Any) -> str:

@@ -40,6 +40,27 @@ def hub_folder(model: str | Path, *, revision: str | None = None) -> Path:
         ) from error
 
 
+def cached_folder(model: str | Path, *, revision: str | None = None) -> Path | None:
+    """The folder of a model that is on this machine already; nothing is fetched.
+
+    Args:
+        model: A folder, or ``owner/name`` on the hub.
+        revision: On the hub.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    if str(model).count("/") != 1 or folder.is_absolute():
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(model), revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+
+
 def upload_folder(folder: Path, repo_id: str, *, private: bool, **more: Any) -> str:
     """Send a folder to the hub.
 
