@@ -31,6 +31,12 @@ def serve(
     batch: int = typer.Option(16, min=1, help="Answers that are decoded together."),
     waiting: int = typer.Option(256, min=1, help="Requests that may wait."),
     seconds: float = typer.Option(120.0, min=1.0, help="Longest time for a request."),
+    image_host: list[str] = typer.Option(
+        [], "--image-host", help="Host that pictures may be fetched from (https, or http://HOST)."
+    ),
+    private_image_hosts: bool = typer.Option(
+        False, "--private-image-hosts", help="Those hosts may be at private addresses."
+    ),
     log_prompts: bool = typer.Option(
         False, "--log-prompts", help="Write what is asked and answered into the log, too."
     ),
@@ -45,11 +51,12 @@ def serve(
             f"whoever reaches {host} could correct the model; give --keys, or listen at 127.0.0.1",
             param_hint="--keys",
         )
-    _require("fastapi", "limits", "prometheus_client", "python_multipart", "uvicorn")
+    _require("fastapi", "httpcore", "limits", "prometheus_client", "python_multipart", "uvicorn")
     import uvicorn
 
     from liveedit.serve.app import create_app
     from liveedit.serve.config import ServeConfig
+    from liveedit.serve.fetching import ImageHosts
     from liveedit.serve.logs import log_to_stderr
 
     if telemetry:
@@ -58,6 +65,7 @@ def serve(
     config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds, log_prompts=log_prompts)
     app = create_app(
         edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,
+        image_hosts=ImageHosts(image_host, private=private_image_hosts) if image_host else None,
         telemetry=telemetry,
     )  # fmt: skip
     log_to_stderr(whole=log_prompts)

@@ -17,11 +17,12 @@ from starlette.exceptions import HTTPException
 from liveedit import __version__
 from liveedit.editor import EditedModel
 from liveedit.errors import LiveEditError
-from liveedit.serve import chat, edits, probes
+from liveedit.serve import chat, edits, exchange, probes
 from liveedit.serve.access import Access
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
+from liveedit.serve.fetching import ImageHosts
 from liveedit.serve.gate import Gate
 from liveedit.serve.idempotency import Remembered
 from liveedit.serve.keys import KeyFile
@@ -46,6 +47,7 @@ def create_app(
     reviews: Path | None = None,
     hosts: Collection[str] = (),
     config: ServeConfig | None = None,
+    image_hosts: ImageHosts | None = None,
     telemetry: bool = False,
 ) -> FastAPI:
     """A server for a model.
@@ -57,6 +59,7 @@ def create_app(
         reviews: File of the answers that users mark as wrong; in memory without one.
         hosts: Names that the server may be called by, beside localhost and addresses.
         config: Limits.
+        image_hosts: Where pictures are fetched from; nowhere by default.
         telemetry: Send OpenTelemetry's traces to where its environment variables say.
     """
     config, metrics = config or ServeConfig(), Metrics()
@@ -74,6 +77,7 @@ def create_app(
         started=time.time(),
         reviews=Reviews(reviews),
         recent=Recent(),
+        image_hosts=image_hosts,
     )
     app = FastAPI(
         title="liveedit", version=__version__, openapi_url=None, lifespan=_lifespan,
@@ -82,12 +86,14 @@ def create_app(
     app.state.server, app.state.remembered = server, Remembered()
     app.include_router(chat.router)
     app.include_router(edits.router)
+    app.include_router(exchange.router)
     app.include_router(probes.router)
     app.include_router(entrance.router)
     app.include_router(routes.router)
     app.add_api_route("/v1/models", _models)
     app.add_api_route("/openapi.json", _schema)
-    app.add_middleware(Gate, access=server.access, most=config.body, open_to_all=_OPEN)
+    most = {"*": config.body, "/v1/import": config.import_body}
+    app.add_middleware(Gate, access=server.access, most=most, open_to_all=_OPEN)
     app.add_middleware(Observed, metrics=metrics)
     for kind, handler in (
         (Refused, on_refused),

@@ -83,7 +83,7 @@ def _jobs(
         Refused: The conversation cannot be read.
     """
     try:
-        opened = open_conversations([as_conversation(asked.messages)])
+        opened = open_conversations([as_conversation(asked.messages, server.fetch)])
         assert opened.histories is not None
         for text in (opened.prompts[0], *_texts(opened.histories[0])):
             server.model.backbone.checked(text)

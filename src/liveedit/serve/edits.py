@@ -20,7 +20,13 @@ from liveedit.serve.access import Caller
 from liveedit.serve.failures import Refused, refusal_of
 from liveedit.serve.idempotency import Remembered
 from liveedit.serve.metrics import Change
-from liveedit.serve.schema import EditRequest, ReasonRequest, as_conversation, data_url
+from liveedit.serve.schema import (
+    EditRequest,
+    ReasonRequest,
+    as_conversation,
+    picture_in,
+    pictures_in,
+)
 from liveedit.serve.state import Server, caller_of, server_of
 from liveedit.store.records import Entry
 from liveedit.store.sql import SqlStore
@@ -196,15 +202,16 @@ async def _between(server: Server, task: Callable[[], _T], change: Change) -> _T
 def _correction(wanted: EditRequest, server: Server) -> Correction:
     if (wanted.prompt is None) == (wanted.messages is None):
         raise Refused(400, "give either prompt (and images) or messages", param="prompt")
-    if len(wanted.images) > server.config.pictures:
+    shown = len(wanted.images) + pictures_in(wanted.messages or [])
+    if shown > server.config.pictures:
         raise Refused(400, f"more than {server.config.pictures} pictures", param="images")
     try:
         if wanted.messages is not None:
             if wanted.images:
                 raise Refused(400, "a conversation shows its own pictures", param="images")
-            talk = as_conversation(wanted.messages)
+            talk = as_conversation(wanted.messages, server.fetch)
             return correction_of(talk, wanted.target, wanted.rephrasings)
-        pictures = [read_picture(data_url(url)) for url in wanted.images]
+        pictures = [read_picture(picture_in(url, server.fetch)) for url in wanted.images]
         assert wanted.prompt is not None
         return Correction.checked(
             pictures or None, wanted.prompt, wanted.target, wanted.rephrasings

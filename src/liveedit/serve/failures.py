@@ -10,11 +10,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from liveedit.errors import (
+    BadImport,
     ConflictingEdit,
     LiveEditError,
+    OtherMethod,
     StoreBusy,
     StoreError,
     StoreFull,
+    StoreMismatch,
     StoreReadOnly,
     TargetNotReached,
     UnknownEdit,
@@ -25,6 +28,9 @@ _STATUS: tuple[tuple[type[LiveEditError], int], ...] = (
     (UnknownEdit, 404),
     (UnknownRevision, 404),
     (ConflictingEdit, 409),
+    (OtherMethod, 409),
+    (StoreMismatch, 409),
+    (BadImport, 400),
     (TargetNotReached, 422),
     (StoreBusy, 503),
     (StoreFull, 507),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from fastapi import Request
 from starlette.responses import RedirectResponse
@@ -20,12 +20,12 @@ class Gate:
     Args:
         app: What answers.
         access: Who is known.
-        most: Bytes of a body, whatever its headers say.
+        most: Bytes of a body, whatever its headers say, by path; ``*`` for all others.
         open_to_all: Paths that need no key.
     """
 
     def __init__(
-        self, app: ASGIApp, *, access: Access, most: int, open_to_all: Collection[str]
+        self, app: ASGIApp, *, access: Access, most: Mapping[str, int], open_to_all: Collection[str]
     ) -> None:
         self._app, self._access, self._most = app, access, most
         self._open = frozenset(open_to_all)
@@ -44,8 +44,9 @@ class Gate:
                 tell(scope, key=caller.key.name)
             elif scope["method"] == "POST":  # a key is tried
                 self._access.stranger(request)
-            if not length.isdigit() or int(length) > self._most:
-                raise self._too_long
+            most = self._most.get(scope["path"], self._most["*"])
+            if not length.isdigit() or int(length) > most:
+                raise _too_long(most)
         except Refused as error:
             tell(scope, refused=error.code)
             if error.status == 401 and scope["path"] == "/":
@@ -53,33 +54,34 @@ class Gate:
             else:
                 await _send_refusal(error, send)
             return
-        await self._app(scope, *self._limited(receive, send))
+        await self._app(scope, *_limited(receive, send, most))
 
-    @property
-    def _too_long(self) -> Refused:
-        return Refused(413, f"the request has more than {self._most} bytes", code="too_long")
 
-    def _limited(self, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """The same, but a body that turns out to be too long is answered with that."""
-        read, refused = 0, False
+def _too_long(most: int) -> Refused:
+    return Refused(413, f"the request has more than {most} bytes", code="too_long")
 
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._most:
-                raise self._too_long
-            return message
 
-        async def watched(message: Message) -> None:
-            nonlocal refused
-            if read <= self._most:
-                await send(message)
-            elif not refused:
-                refused = True
-                await _send_refusal(self._too_long, send)
+def _limited(receive: Receive, send: Send, most: int) -> tuple[Receive, Send]:
+    """The same, but a body that turns out to be too long is answered with that."""
+    read, refused = 0, False
 
-        return counted, watched
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise _too_long(most)
+        return message
+
+    async def watched(message: Message) -> None:
+        nonlocal refused
+        if read <= most:
+            await send(message)
+        elif not refused:
+            refused = True
+            await _send_refusal(_too_long(most), send)
+
+    return counted, watched
 
 
 async def _send_refusal(error: Refused, send: Send) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +12,7 @@ from liveedit.methods.outcome import Supersede
 _Text = Annotated[str, Field(max_length=200_000)]
 _Stop = Annotated[str, Field(min_length=1, max_length=200)]
 _IMAGE = "data:image/"
+Fetch: TypeAlias = Callable[[str], bytes]
 
 
 class _Strict(BaseModel):
@@ -103,39 +105,46 @@ def pictures_in(messages: list[Message]) -> int:
     )
 
 
-def as_conversation(messages: list[Message]) -> list[dict[str, Any]]:
+def as_conversation(messages: list[Message], fetch: Fetch | None) -> list[dict[str, Any]]:
     """Messages as a model takes them.
 
+    Args:
+        messages: A conversation.
+        fetch: Gets pictures that are not in the request itself; None for nothing but those.
+
     Raises:
-        ValueError: A picture is not in the request: nothing is fetched, no file of ours is read.
+        ValueError, BadImage: See :func:`picture_in`.
     """
     return [
         {
             "role": "system" if message.role == "developer" else message.role,
             "content": message.content
             if isinstance(message.content, str)
-            else [_part(part) for part in message.content],
+            else [_part(part, fetch) for part in message.content],
         }
         for message in messages
     ]
 
 
-def data_url(url: str) -> str:
-    """A picture's address, if it is the picture itself.
+def picture_in(url: str, fetch: Fetch | None) -> str | bytes:
+    """A picture's data URL, or what is at its address; no file of ours is read.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It is an address, and none is fetched.
+        BadImage: It cannot be fetched.
     """
-    if not url.lstrip()[: len(_IMAGE)].casefold() == _IMAGE:
+    if url.lstrip()[: len(_IMAGE)].casefold() == _IMAGE:
+        return url
+    if fetch is None:
         raise ValueError(
             "pictures are given as data URLs (data:image/png;base64,...); addresses are not fetched"
         )
-    return url
+    return fetch(url)
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part, fetch: Fetch | None) -> dict[str, Any]:
     if part.type == "text":
         return {"type": "text", "text": part.text or ""}
     if part.image_url is None:
         raise ValueError("a part of type image_url has no image_url")
-    return {"type": "image_url", "image_url": {"url": data_url(part.image_url.url)}}
+    return {"type": "image", "image": picture_in(part.image_url.url, fetch)}

@@ -11,9 +11,11 @@ from liveedit.editor import EditedModel
 from liveedit.serve.access import Access, Caller
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
+from liveedit.serve.fetching import ImageHosts
 from liveedit.serve.metrics import Metrics
 from liveedit.serve.recent import Recent
 from liveedit.serve.reviews import Reviews
+from liveedit.serve.schema import Fetch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Server:
         started: When, by ``time.time``.
         reviews: Answers that were marked as wrong.
         recent: Questions that were asked lately.
+        image_hosts: Where pictures are fetched from, if anywhere.
     """
 
     model: EditedModel
@@ -41,6 +44,12 @@ class Server:
     started: float
     reviews: Reviews
     recent: Recent
+    image_hosts: ImageHosts | None = None
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """Gets a picture from elsewhere, if that is allowed."""
+        return None if self.image_hosts is None else self.image_hosts.fetch
 
 
 def server_of(request: Request) -> Server:

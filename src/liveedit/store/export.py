@@ -134,13 +134,18 @@ def identity_of_export(folder: Path) -> Identity:
 
 
 def import_edits(
-    log: EditLog, folder: Path, *, progress: Callable[[int], object] = lambda edits: None
+    log: EditLog,
+    folder: Path,
+    *,
+    author: str = "",
+    progress: Callable[[int], object] = lambda edits: None,
 ) -> tuple[int, int]:
     """Take up the edits of a folder, so many at a time, each time as one revision.
 
     Args:
         log: Of a store for the same backbone and editor.
         folder: What :func:`export_edits` wrote.
+        author: Who imports; each edit keeps its own.
         progress: Told of the edits that were looked at.
 
     Returns:
@@ -164,7 +169,7 @@ def import_edits(
             if path.is_file():
                 pictures[str(image)] = path.read_bytes()
         if fresh:
-            log.append(fresh, pictures, reason=f"imported from {folder.name}")
+            log.append(fresh, pictures, author=author, reason=f"imported from {folder.name}")
         written += len(fresh)
         progress(len(some))
     return written, len(lines) - written
