@@ -24,6 +24,7 @@ from liveedit.data.emoji_edit.knowledge import text_evaluation_set, text_validat
 from liveedit.data.photo_edit.corrections import Near, photo_set
 from liveedit.data.photo_edit.folder import PhotoFolder, read_photo_folder
 from liveedit.data.sources import check_pictures, corrections_of
+from liveedit.data.stand_ins import StandIns, StoodIn, read_stand_ins, stand_ins_of
 from liveedit.data.stated_cases import stated_cases
 from liveedit.data.views import Case
 
@@ -63,6 +64,7 @@ class Suite:
             the correction they belong to.
         text_views: What each metric asks about a text-only one.
         hops: Portability questions.
+        stood_in: Which pictures are not there, and what is in their place.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Suite:
     texts: Sequence[Case]
     text_views: Mapping[str, str] = field(default_factory=lambda: TEXT_VIEW_OF)
     hops: Sequence[HopCase] = ()
+    stood_in: StoodIn | None = None
 
     def groups(self, edits: int) -> list[Group]:
         """Consecutive groups of N corrections, the tail included."""
@@ -133,7 +136,14 @@ def _texts(split: str) -> Sequence[Case]:
     return text_evaluation_set() if split == "evaluation" else text_validation_set()
 
 
-def file_suite(name: str, annotations: Path, images: Path, limit: int | None = None) -> Suite:
+def file_suite(
+    name: str,
+    annotations: Path,
+    images: Path,
+    limit: int | None = None,
+    *,
+    stand_ins: StandIns | None = None,
+) -> Suite:
     """A public benchmark, its questions in the affixes of the paper.
 
     Args:
@@ -141,6 +151,7 @@ def file_suite(name: str, annotations: Path, images: Path, limit: int | None = N
         annotations: JSON file as published.
         images: Folder of pictures.
         limit: Only the first rows.
+        stand_ins: Photographs in the place of pictures that are not there.
 
     Raises:
         UnknownDataset: There is no dataset of this name.
@@ -151,13 +162,16 @@ def file_suite(name: str, annotations: Path, images: Path, limit: int | None = N
         apply_template(row, dataset.template)
         for row in read_annotations(annotations, dataset)[:limit]
     ]
-    hops, facts = hop_cases(rows, images)
+    stood_in = None if stand_ins is None else stand_ins_of(rows, images, stand_ins)
+    places = None if stood_in is None else stood_in.places
+    hops, facts = hop_cases(rows, images, places)
     return Suite(
         name=dataset.name,
-        pictured=file_cases(rows, images),
+        pictured=file_cases(rows, images, places),
         texts=facts,
         text_views=FACT_VIEW_OF,
         hops=hops,
+        stood_in=stood_in,
     )
 
 
@@ -201,7 +215,9 @@ def suite_of(summary: Mapping[str, Any]) -> Suite:
         given = summary["images"]
         return stated_suite(Path(summary["annotations"]), given and Path(given), limit)
     annotations, images = Path(summary["annotations"]), Path(summary["images"])
-    return file_suite(summary["dataset"], annotations, images, limit)
+    given = summary.get("stand_ins")
+    stand_ins = given and read_stand_ins(Path(given["folder"]), given["split"])
+    return file_suite(summary["dataset"], annotations, images, limit, stand_ins=stand_ins)
 
 
 def _owned(cases: Sequence[HopCase | FactCase], owners: Sequence[int]) -> list[int]:

@@ -44,12 +44,19 @@ def run(
     single: bool = typer.Option(
         False, "--single", help="photo-edit: one photograph of each class, the others left out."
     ),
+    stand_ins: Path | None = typer.Option(
+        None,
+        help="e-vqa, e-ic, vlkeb: folder of photographs, by class or loose, that stand in for "
+        "pictures which are not there; those of the split's classes do.",
+    ),
     method: str = METHOD,
     edits: str = typer.Option(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
     ),
     limit: int | None = typer.Option(None, min=1, help="Only the first corrections of the set."),
-    split: Split = typer.Option(Split.EVALUATION, help="Validation is for choosing settings."),
+    split: Split = typer.Option(
+        Split.EVALUATION, help="Validation is for choosing settings; a file is taken whole."
+    ),
     trials: list[str] = typer.Option(
         [],
         "--suite",
@@ -82,7 +89,7 @@ def run(
     sizes = _sizes(edits)
     source = Source(
         dataset=dataset, split=split, annotations=annotations, images=images,
-        photographs=photographs, single=single, limit=limit,
+        photographs=photographs, single=single, stand_ins=stand_ins, limit=limit,
     )  # fmt: skip
     drawn = dataset is Dataset.EMOJI_EDIT
     if trials:

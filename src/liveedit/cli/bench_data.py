@@ -47,6 +47,7 @@ class Source:
         images: Folder of pictures, or of photographs by class.
         photographs: Classes with fewer are left out.
         single: One photograph of each class alone.
+        stand_ins: Photographs in the place of pictures that are not there.
         limit: Only the first corrections.
     """
 
@@ -56,6 +57,7 @@ class Source:
     images: Path | None
     photographs: int
     single: bool
+    stand_ins: Path | None
     limit: int | None
 
     def check(self) -> None:
@@ -66,9 +68,11 @@ class Source:
         """
         drawn, by_class = self.dataset is Dataset.EMOJI_EDIT, self.dataset is Dataset.PHOTO_EDIT
         own = self.dataset is Dataset.CORRECTIONS
+        public = not (drawn or by_class or own)
         for name, value, wanted, must in (
             ("--annotations", self.annotations, not drawn and not by_class, True),
-            ("--images", self.images, not drawn, not own),
+            ("--images", self.images, not drawn, not own and self.stand_ins is None),
+            ("--stand-ins", self.stand_ins, public, False),
             ("--single", self.single or None, by_class, False),
         ):
             if wanted and must and value is None:
@@ -81,20 +85,19 @@ class Source:
 
         A report opens the suite again by what the summary says.
         """
-        from liveedit.benchmark.suite import emoji_suite, file_suite, photo_suite, stated_suite
+        from liveedit.benchmark.suite import emoji_suite, photo_suite, stated_suite
         from liveedit.data.photo_edit.folder import read_photo_folder
         from liveedit.data.photo_edit.look_alikes import nearest_classes
 
         if self.annotations is not None:
-            about = {
+            about: dict[str, Any] = {
                 "split": _WHOLE,
                 "annotations": str(self.annotations),
                 "images": self.images and str(self.images),
             }
-            if self.images is None or self.dataset is Dataset.CORRECTIONS:
+            if self.dataset is Dataset.CORRECTIONS:
                 return stated_suite(self.annotations, self.images, self.limit), about, None
-            suite = file_suite(self.dataset.value, self.annotations, self.images, self.limit)
-            return suite, about, None
+            return *self._public(self.annotations, about), None
         if self.images is None:
             about = {"split": self.split.value}
             return emoji_suite(self.split.value, self.limit), about, None
@@ -110,3 +113,28 @@ class Source:
             "look_alikes": near,
         }
         return photo_suite(folder, self.split.value, near, self.limit), about, folder
+
+    def _public(self, annotations: Path, about: dict[str, Any]) -> tuple[Suite, dict[str, Any]]:
+        from liveedit.benchmark.suite import file_suite
+        from liveedit.data.stand_ins import read_stand_ins
+
+        images = annotations.parent if self.images is None else self.images
+        folder = self.stand_ins
+        suite = file_suite(
+            self.dataset.value, annotations, images, self.limit,
+            stand_ins=None if folder is None else read_stand_ins(folder, self.split.value),
+        )  # fmt: skip
+        about |= {"images": str(images)}
+        if suite.stood_in is not None:
+            print(suite.stood_in, file=sys.stderr)
+            about |= {
+                "split": f"{_WHOLE}, photographs in the place of its pictures",
+                "stand_ins": {
+                    "folder": str(folder),
+                    "split": self.split.value,
+                    "pictures": suite.stood_in.pictures,
+                    "photographs": suite.stood_in.photographs,
+                    "quarters": suite.stood_in.quarters,
+                },
+            }
+        return suite, about

@@ -102,6 +102,41 @@ def write_(
         print(f"{count} corrections in {out / CORRECTIONS}, with probes in {out / ANNOTATIONS}")
 
 
+@app.command("divide")
+def divide_(
+    annotations: Path = typer.Argument(metavar="FILE", help="JSON file of E-VQA, E-IC or VLKEB."),
+    out: Path = typer.Option(..., "--out", help="Folder for train, validation and evaluation."),
+    dataset: str | None = typer.Option(
+        None, help="What the file is: e-vqa, e-ic or vlkeb; recognised by default."
+    ),
+    as_json: bool = JSON,
+) -> None:
+    """Divide a published file into training, validation and evaluation, and audit the parts.
+
+    A digest of each row's picture decides, so no corrected picture is in two parts.
+    """
+    from liveedit.data.annotations.division import audits, divide
+    from liveedit.data.annotations.sources import open_source
+
+    source = open_source(str(annotations), "train", dataset)
+    if source.original is None:
+        raise typer.BadParameter(f"{annotations} is no file; give one", param_hint="FILE")
+    parts = divide(source.original, source.annotations, out)
+    found = audits(parts)
+    if as_json:
+        told = [
+            {"train": one, "eval": other, **{str(leak): n for leak, n in between.counts.items()}}
+            for (one, other), between in found.items()
+        ]
+        rows = {part: len(some) for part, some in parts.items()}
+        print(json.dumps({"folder": str(out), "rows": rows, "shared": told}))
+        return
+    for part, some in parts.items():
+        print(f"{len(some)} rows in {out / part}.json")
+    for (one, other), between in found.items():
+        _show_audit(between, f"{source.dataset}, {one}", f"{source.dataset}, {other}")
+
+
 def _refuse_to_overwrite(write: Path | None, sources: Sequence[str]) -> None:
     for source in sources:
         if write and write.exists() and Path(source).exists() and write.samefile(source):

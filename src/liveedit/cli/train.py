@@ -48,6 +48,11 @@ def train(
     images: Path | None = typer.Option(
         None, help="Folder of the pictures that files name.", show_default="that of each file"
     ),
+    stand_ins: Path | None = typer.Option(
+        None,
+        help="Folder of photographs, by class or loose, that stand in for pictures of files which "
+        "are not there; those of training classes do.",
+    ),
     variant: Variant = typer.Option(Variant.full, help="Ablation, with --recipe published."),
     corrections: int | None = typer.Option(
         None, min=20, help="Corrections to draw, of drawings and of each folder."
@@ -125,7 +130,9 @@ def train(
     if data != ["emoji-edit"]:
         drawn = settings.corrections if corrections is None else corrections
         held = EditorTraining().validation
-        taught = training_data(backbone, data, images, corrections=drawn, validation=held)
+        taught = training_data(
+            backbone, data, images, corrections=drawn, validation=held, stand_ins=stand_ins
+        )
     if published:
         theirs = theirs.variant(variant)
         if steps is not None:

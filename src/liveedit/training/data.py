@@ -10,8 +10,9 @@ from pathlib import Path
 
 from liveedit.backbones.base import Backbone
 from liveedit.data.annotations.datasets import EMOJI_EDIT
+from liveedit.data.corrections_file import CorrectionRow
 from liveedit.data.dataset_folder import is_dataset
-from liveedit.data.emoji_edit.corrections import EditCase, validation_set
+from liveedit.data.emoji_edit.corrections import EditCase, Split, validation_set
 from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
 from liveedit.data.emoji_edit.neighbours import neighbouring_cases, neighbouring_texts
@@ -19,6 +20,7 @@ from liveedit.data.photo_edit.corrections import PhotoCase, photo_set, photo_tra
 from liveedit.data.photo_edit.folder import read_photo_folder
 from liveedit.data.photo_edit.look_alikes import nearest_classes
 from liveedit.data.sources import check_pictures, corrections_of, unknown
+from liveedit.data.stand_ins import read_stand_ins, stand_in
 from liveedit.data.stated_cases import divided, stated_cases
 from liveedit.errors import BadAnnotations
 
@@ -68,22 +70,34 @@ def photographs(backbone: Backbone, root: Path, corrections: int, validation: in
     return TrainingData(cases=some, held=held)
 
 
-def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
+def stated(
+    file: Path, images: Path | None, validation: int, stand_ins: Path | None = None
+) -> TrainingData:
     """Corrections of a file, some of their pictures held back.
+
+    Args:
+        file: The corrections.
+        images: Folder of their pictures.
+        validation: At most so many are held back.
+        stand_ins: Folder of photographs in the place of pictures that are not there.
 
     Raises:
         BadAnnotations: They are too few, leave nothing to ask, or a picture does not open.
         BadImport: A line cannot be read.
     """
     every = corrections_of(file, images)
-    check_pictures(every, file)
     rows, back = divided(every)
+    back = back[:validation]
+    if stand_ins is not None:
+        rows = _stood_in(rows, stand_ins, "train")
+        back = _stood_in(back, stand_ins, "validation")
+    check_pictures([*rows, *back], file)
     if not rows or not back:
         raise BadAnnotations(
             f"{file} has corrections about too few pictures to learn from some and choose settings "
             "on others; twenty pictures are the least that makes sense"
         )
-    learned, held = stated_cases(rows, "train"), stated_cases(back[:validation], "validation")
+    learned, held = stated_cases(rows, "train"), stated_cases(back, "validation")
     for what, count in learned.derived.items():
         logger.info("%s: derived for %d of %d rows: %s", file.name, count, len(rows), what)
     left_out = [row.line for row in every if not row.images]
@@ -95,6 +109,13 @@ def stated(file: Path, images: Path | None, validation: int) -> TrainingData:
     return TrainingData(cases=learned.cases, held=held.cases)
 
 
+def _stood_in(rows: Sequence[CorrectionRow], folder: Path, split: Split) -> list[CorrectionRow]:
+    """Rows with photographs of a split in the place of pictures that are not there."""
+    found, told = stand_in(rows, read_stand_ins(folder, split))
+    logger.warning("%s", told)
+    return found
+
+
 def training_data(
     backbone: Backbone,
     sources: Sequence[str],
@@ -102,6 +123,7 @@ def training_data(
     *,
     corrections: int,
     validation: int,
+    stand_ins: Path | None = None,
 ) -> TrainingData:
     """One after the other: ``emoji-edit``, folders of photographs, files and datasets.
 
@@ -111,6 +133,7 @@ def training_data(
         images: Folder of the pictures that files name.
         corrections: How many to draw of drawings, and of each folder; of files all are taken.
         validation: At most so many are held back of each.
+        stand_ins: Folder of photographs in the place of pictures that are not there.
 
     Raises:
         BadAnnotations: One of them cannot be used.
@@ -124,7 +147,7 @@ def training_data(
         elif path.is_dir() and not is_dataset(path):
             parts.append(photographs(backbone, path, corrections, validation))
         elif path.exists():
-            parts.append(stated(path, images, validation))
+            parts.append(stated(path, images, validation, stand_ins))
         else:
             raise unknown(source)
     return TrainingData(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _OF_ONE_THING = 3  # photographs, each with an owner of its own
 _AS_IT_WAS = "as it was"
 
 Groups = Iterator[Trial]
+_Case = TypeVar("_Case", bound=Case)
 
 
 def saved_anew(cases: Sequence[Case], edits: int) -> Groups:
@@ -42,13 +44,13 @@ def saved_anew(cases: Sequence[Case], edits: int) -> Groups:
         edits: How many are in force together.
     """
     for some in _groups(cases, edits):
-        questions = []
+        questions: list[Question] = []
         for case in some:
             picture, prompt = seen(case, "edit")
             questions += [
                 Question(
                     label=label, about=_about(case), prompt=prompt, target=case.target,
-                    picture=Resaved(picture, (label,)) if label != _AS_IT_WAS else picture,
+                    picture=picture if label == _AS_IT_WAS else Resaved(picture, (label,)),
                 )
                 for label in (_AS_IT_WAS, *RESAVED, MIRRORED)
             ]  # fmt: skip
@@ -159,7 +161,7 @@ def own_trials(
     return MappingProxyType(found)
 
 
-def _groups(cases: Sequence[Case], edits: int) -> Iterator[Sequence[Case]]:
+def _groups(cases: Sequence[_Case], edits: int) -> Iterator[Sequence[_Case]]:
     for start in range(0, len(cases), edits):
         yield cases[start : start + edits]
 

@@ -190,8 +190,9 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def _opened(picture: Pictures | Picture) -> Pictures:
-    described = isinstance(picture, Scene | Photo | Resaved | Path)
-    return open_view(picture) if described else picture
+    if isinstance(picture, Scene | Photo | Resaved | Path):
+        return open_view(picture)
+    return picture
 
 
 def _answers(model: EditedModel, some: Sequence[Question]) -> list[str]:

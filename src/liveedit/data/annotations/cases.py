@@ -7,7 +7,7 @@ pictures of the corrected one. Neither is what any row corrects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,8 @@ from typing import cast
 import numpy as np
 
 from liveedit.data.annotations.record import Annotation, Picture
+from liveedit.data.photo_edit.photo import AGAIN
+from liveedit.data.resaving import Resaved
 from liveedit.errors import BadAnnotations
 
 _SEED = 20_262
@@ -29,7 +31,8 @@ class FileCase:
         target: The answer the edit asks for.
         image, prompt: What is corrected.
         rephrased_prompt: The question in other words (T-Gen).
-        rephrased_image: Another picture of the same (M-Gen).
+        rephrased_image: Another picture of the same (M-Gen), or the same one, cropped and saved
+            anew, where there is no other.
         fact_prompt: A question without a picture (T-Loc).
         other_image, other_prompt: An unrelated picture and question (M-Loc).
         strict_image: Another picture for the corrected question (RI).
@@ -41,7 +44,7 @@ class FileCase:
     image: Path
     prompt: str
     rephrased_prompt: str
-    rephrased_image: Path
+    rephrased_image: Path | Resaved
     fact_prompt: str
     other_image: Path
     other_prompt: str
@@ -87,21 +90,36 @@ class HopCase:
     target: str
 
 
-def file_cases(rows: Sequence[Annotation], images: Path) -> list[FileCase]:
+def file_cases(
+    rows: Sequence[Annotation], images: Path, stand_ins: Mapping[Path, Path] | None = None
+) -> list[FileCase]:
     """Every row with its strict probes.
 
     Args:
         rows: All that may be in force together, in their affixes.
         images: Folder of pictures.
+        stand_ins: What stands in for corrected and unrelated pictures that are not there.
 
     Raises:
         BadAnnotations: The rows leave nothing to ask.
     """
     random = np.random.default_rng(_SEED)
-    corrected = {(row.image, row.prompt) for row in rows}
-    about = {picture for row in rows for picture in (row.image, row.rephrased_image)}
+
+    def place(picture: Picture) -> Path:
+        named = images / cast(Path, picture)
+        return (stand_ins or {}).get(named, named)
+
+    corrected = {(place(row.image), row.prompt) for row in rows}
+    about = {place(picture) for row in rows for picture in (row.image, row.rephrased_image)}
     pictures = [row.image_locality.image for row in rows]
     prompts = [row.image_locality.question for row in rows]
+
+    def another(row: Annotation) -> Path | Resaved:
+        other = images / cast(Path, row.rephrased_image)
+        real = place(row.image) == images / cast(Path, row.image)
+        if stand_ins is None or (real and other.is_file()):
+            return other
+        return Resaved(place(row.image), AGAIN)
 
     def cases() -> Iterator[FileCase]:
         for row in rows:
@@ -109,7 +127,7 @@ def file_cases(rows: Sequence[Annotation], images: Path) -> list[FileCase]:
                 (
                     pictures[at]
                     for at in random.permutation(len(rows))
-                    if pictures[at] not in about and not _shows(pictures[at], row.concepts)
+                    if place(pictures[at]) not in about and not _shows(pictures[at], row.concepts)
                 ),
                 None,
             )
@@ -118,7 +136,7 @@ def file_cases(rows: Sequence[Annotation], images: Path) -> list[FileCase]:
                     prompts[at]
                     for at in random.permutation(len(rows))
                     if prompts[at] not in (row.prompt, row.rephrased_prompt)
-                    and (row.image, prompts[at]) not in corrected
+                    and (place(row.image), prompts[at]) not in corrected
                 ),
                 None,
             )
@@ -131,14 +149,14 @@ def file_cases(rows: Sequence[Annotation], images: Path) -> list[FileCase]:
             yield FileCase(
                 index=row.row,
                 target=row.target,
-                image=images / cast(Path, row.image),
+                image=place(row.image),
                 prompt=row.prompt,
                 rephrased_prompt=row.rephrased_prompt,
-                rephrased_image=images / cast(Path, row.rephrased_image),
+                rephrased_image=another(row),
                 fact_prompt=row.text_locality.question,
-                other_image=images / cast(Path, row.image_locality.image),
+                other_image=place(row.image_locality.image),
                 other_prompt=row.image_locality.question,
-                strict_image=images / cast(Path, picture),
+                strict_image=place(picture),
                 strict_prompt=prompt,
             )
 
@@ -150,8 +168,11 @@ def _shows(picture: Picture, concepts: frozenset[str]) -> bool:
     return bool(concepts & set(cast(Path, picture).parts[:-1]))
 
 
-def hop_cases(rows: Sequence[Annotation], images: Path) -> tuple[list[HopCase], list[FactCase]]:
+def hop_cases(
+    rows: Sequence[Annotation], images: Path, stand_ins: Mapping[Path, Path] | None = None
+) -> tuple[list[HopCase], list[FactCase]]:
     """The hops of all rows, and the facts that are corrected with them; equal facts are one."""
+    places = stand_ins or {}
     hops = [(owner, row, hop) for owner, row in enumerate(rows) for hop in row.portability]
     facts = dict.fromkeys(
         (owner, hop.edited_question, hop.edited_answer)
@@ -164,7 +185,7 @@ def hop_cases(rows: Sequence[Annotation], images: Path) -> tuple[list[HopCase], 
                 index=index,
                 owner=owner,
                 length=hop.length,
-                image=images / cast(Path, row.image),
+                image=places.get(images / cast(Path, row.image), images / cast(Path, row.image)),
                 prompt=hop.question,
                 target=hop.answer,
             )

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from liveedit.data.annotations.pictures import picture_problem
 from liveedit.errors import BadAnnotations
 
-_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 _NAMES = ("file_name", "file")  # of the field of a list that names the picture
 
 
@@ -101,7 +101,7 @@ def _of_folders(root: Path) -> Iterator[tuple[str, Path]]:
     for folder in sorted(root.iterdir()):
         if folder.is_dir() and not folder.name.startswith("."):
             for file in sorted(folder.rglob("*")):
-                if file.suffix.casefold() in _SUFFIXES:
+                if file.suffix.casefold() in SUFFIXES:
                     yield _spoken(folder.name), file
 
 

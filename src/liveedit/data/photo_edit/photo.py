@@ -7,7 +7,7 @@ from pathlib import Path
 
 from liveedit.data.resaving import Resaved
 
-_AGAIN = ("crop of 8%", "JPEG 40")  # another view where there is no other photograph
+AGAIN = ("crop of 8%", "JPEG 40")  # another view where there is no other photograph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,5 +32,5 @@ class Photo:
     def redrawn(self) -> Photo | Resaved:
         """Another photograph of the same, or else this one, cropped and saved anew."""
         if self.another is None:
-            return Resaved(self, _AGAIN)
+            return Resaved(self, AGAIN)
         return Photo(file=self.another, thing=self.thing, another=self.file)
