@@ -272,6 +272,10 @@ class BadImport(StoreError):
     """Corrections or exported edits that cannot be imported; nothing of them was."""
 
 
+class BadRebase(StoreError):
+    """Corrections that cannot be carried over to another store; nothing of it was touched."""
+
+
 class ConflictingEdit(StoreError):
     """A correction that contradicts or repeats what is in force, where that is not wanted."""
 
@@ -314,6 +318,19 @@ class BadConfig(LiveEditError):
     """A file of settings that cannot be read, or holds what is not known."""
 
 
+class RequestRefused(LiveEditError):
+    """A server that does not do what was asked of it, or does not answer at all.
+
+    Args:
+        status: HTTP status; 0 where there was no answer.
+        code: The server's word for it.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
 class UnknownFamily(LiveEditError):
     """A model of a family that is not supported."""
 
@@ -327,6 +344,10 @@ class UnknownFamily(LiveEditError):
 
 class BadAnnotations(LiveEditError):
     """An annotation file that cannot be read, holds rows that cannot be used, or leaves none."""
+
+
+class CannotCalibrate(LiveEditError):
+    """Pictures and questions do not suffice to calibrate an editor."""
 
 
 class UnknownDataset(LiveEditError):
@@ -352,6 +373,17 @@ class CacheTooSmall(LiveEditError):
         super().__init__(
             f"the states of these corrections need {needed / 1e9:.1f} GB and the cache may hold "
             f"{limit / 1e9:.1f} GB; raise --states-limit or draw fewer corrections"
+        )
+
+
+class DiskTooSmall(LiveEditError):
+    """The states that a training needs do not fit onto the disk."""
+
+    def __init__(self, *, needed: int, free: int, folder: object) -> None:
+        super().__init__(
+            f"the states of these corrections need {needed / 1e9:.1f} GB more, and the disk of "
+            f"{folder} has {free / 1e9:.1f} GB free; nothing was begun: free some, keep them "
+            "elsewhere with --states, or draw fewer corrections"
         )
 
 

@@ -58,7 +58,7 @@ def run(tiny_folder: Path, editor: Path, folder: Path, loaded, monkeypatch, caps
     """Run the command; what it printed, as JSON unless told otherwise."""
     needs_model = {"add", "import", "ask"}
     # the folder's model is read once, not for each command
-    monkeypatch.setattr("liveedit.editor.model.load_backbone", lambda *_, **__: loaded)
+    monkeypatch.setattr("liveedit.editor.lifetime.load_backbone", lambda *_, **__: loaded)
 
     def run(*arguments: str, status: int = 0, as_json: bool = True) -> Any:
         model = ["--model", str(tiny_folder), "--editor", str(editor)]

@@ -33,9 +33,13 @@ def made_at(location: str, version: str) -> None:
         old = sa.MetaData()
         old.reflect(connection)
         fixed = json.dumps({**LAYOUT.as_json(), "values": {"u": [RANK, WIDTH], "v": [RANK, WIDTH]}})
-        sizes = {"rank": RANK, "width": WIDTH, "features": FEATURES, "layout": fixed}
+        sizes = {"rank": RANK, "width": WIDTH, "features": FEATURES}
+        if version < "0004":
+            sizes["layout"] = fixed
         rows["stores"] = [{**row, **sizes} for row in rows["stores"]]
         for name, found in rows.items():
+            if name not in old.tables:
+                continue
             table = old.tables[name]
             columns = set(table.columns.keys())
             for row in found:
@@ -44,7 +48,7 @@ def made_at(location: str, version: str) -> None:
                 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004"])
 def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: str) -> None:
     made_at(location, version)
     with pytest.raises(StoreTooOld, match="liveedit store migrate"):

@@ -205,8 +205,8 @@ def test_the_log_tells_all(location: str) -> None:
         ["edit-2"], ["edit-0", "edit-1"],
     )  # fmt: skip
     assert check_store(log).clean
-    assert log.picture(f"{0:064d}")[8:12] == b"WEBP"
-    assert log.picture("none") is None
+    assert log.thumbnail(f"{0:064d}")[8:12] == b"WEBP"
+    assert log.thumbnail("none") is None
 
 
 def test_a_correction_is_found_by_what_it_says(location: str) -> None:

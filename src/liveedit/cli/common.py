@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from liveedit.editor import EditedModel
+    from liveedit.store.picture_rules import Keep
     from liveedit.store.records import Entry
 
 MODEL = typer.Option(
@@ -84,14 +87,26 @@ def load(
     method: str = "liveedit",
     device: str = "cpu",
     dtype: Dtype = Dtype.auto,
+    pictures: Keep | None = None,
 ) -> EditedModel:
-    """The model that a verb works on."""
+    """The model that a verb works on.
+
+    What its store has to warn of goes to the terminal; what it keeps of pictures may be changed.
+    """
     quieten()
     from liveedit.editor import EditedModel
+    from liveedit.store.sql import SqlStore
 
-    return EditedModel.from_pretrained(
+    edited = EditedModel.from_pretrained(
         model, method=method, editor=editor, store=store, **placed(device, dtype)
     )
+    if isinstance(edited.store, SqlStore):
+        log = edited.store.log
+        if log.warning:
+            print(f"liveedit: {log.warning}", file=sys.stderr)
+        if pictures is not None and pictures != log.picture_rules.keep:
+            log.set_picture_rules(replace(log.picture_rules, keep=pictures))
+    return edited
 
 
 def console() -> Console:

@@ -22,7 +22,11 @@ from liveedit.cli.common import (
     load,
     show_edits,
 )
+from liveedit.cli.edit_rebase import rebase
+from liveedit.cli.edit_verify import verify
 from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts, show_import
+from liveedit.cli.store_pictures import KEEP as PICTURES
+from liveedit.store.picture_rules import Keep
 
 if TYPE_CHECKING:
     from liveedit.methods.outcome import EditOutcome
@@ -30,8 +34,12 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(
-    help="Add, import, look at, revoke, restore and export edits.", no_args_is_help=True
+    help="Add, import, look at, revoke, restore and export edits; verify them, and carry them over "
+    "to another model.",
+    no_args_is_help=True,
 )
+app.command()(rebase)
+app.command()(verify)
 AUTHOR = typer.Option("", help="Who does it.")
 REASON = typer.Option("", help="Why.")
 NAMESPACE = typer.Option(None, help="Only this set of edits.")
@@ -71,6 +79,7 @@ def add(
     preview: bool = PREVIEW,
     supersede: Superseding = SUPERSEDE,
     refuse_conflicts: bool = REFUSE,
+    pictures: Keep | None = PICTURES,
     method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
@@ -82,7 +91,9 @@ def add(
 
     Exit status 4 if the model would still answer something else: then nothing is written.
     """
-    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+    edited = load(
+        model, editor, store, method=method, device=device, dtype=dtype, pictures=pictures
+    )
     from liveedit.correction import Correction
     from liveedit.data.importing import no_contradiction
 
@@ -131,6 +142,7 @@ def import_(
     preview: bool = PREVIEW,
     supersede: Superseding = SUPERSEDE,
     refuse_conflicts: bool = REFUSE,
+    pictures: Keep | None = PICTURES,
     method: str = METHOD,
     model: str = MODEL,
     device: str = DEVICE,
@@ -159,7 +171,7 @@ def import_(
     if not skip_bad:
         refuse_bad(bad)
     report = import_corrections(
-        load(model, editor, store, method=method, device=device, dtype=dtype),
+        load(model, editor, store, method=method, device=device, dtype=dtype, pictures=pictures),
         stated,
         batch=batch,
         skip_bad=skip_bad,
@@ -293,6 +305,7 @@ def export(
     store: str = STORE,
     as_of: int | None = AS_OF,
     namespace: str | None = NAMESPACE,
+    pictures: bool = typer.Option(True, help="With the pictures themselves, where they are kept."),
     as_json: bool = JSON,
 ) -> None:
     """Write the edits that are not revoked as a folder that `import` takes up elsewhere."""
@@ -302,7 +315,9 @@ def export(
 
     log = _log(store)
     with tqdm(desc="exporting", unit="edit", disable=None) as bar:
-        written = export_edits(log, out, as_of=as_of, namespace=namespace, progress=bar.update)
+        written = export_edits(
+            log, out, as_of=as_of, namespace=namespace, files=pictures, progress=bar.update
+        )
     if as_json:
         print(json.dumps({"exported": len(written), "folder": str(out)}))
     else:

@@ -10,8 +10,10 @@ from typing import Any
 import typer
 
 from liveedit.cli.common import AS_OF, JSON, STORE
+from liveedit.cli.store_pictures import facts, pictures
 
 app = typer.Typer(help="Check, compact, migrate and look at a store.", no_args_is_help=True)
+app.command()(pictures)
 
 
 @app.command()
@@ -30,7 +32,8 @@ def check(store: str = STORE, as_json: bool = JSON) -> None:
         for problem in report.problems:
             print(problem)
         verdict = "clean" if report.clean else f"{len(report.problems)} problems"
-        print(f"{report.edits} edits, {report.revisions} revisions: {verdict}")
+        counts = f"{report.edits} edits, {report.revisions} revisions, {report.pictures} pictures"
+        print(f"{counts}: {verdict}")
     if not report.clean:
         raise typer.Exit(1)
 
@@ -41,7 +44,7 @@ def compact(store: str = STORE, as_json: bool = JSON) -> None:
     database = _log(store).database
     before = database.size()
     database.compact()
-    _print({"bytes_before": before, "bytes": database.size()}, as_json)
+    print_facts({"bytes_before": before, "bytes": database.size()}, as_json)
 
 
 @app.command()
@@ -50,17 +53,19 @@ def migrate(store: str = STORE, as_json: bool = JSON) -> None:
     from liveedit.store import schema
 
     _log(store)
-    _print({"schema": schema.VERSION}, as_json)
+    print_facts({"schema": schema.VERSION}, as_json)
 
 
 @app.command()
 def info(store: str = STORE, as_of: int | None = AS_OF, as_json: bool = JSON) -> None:
     """Say what a store holds, and what its edits were made with."""
     from liveedit.store import schema
+    from liveedit.store.carried import source_of
 
     log = _log(store)
+    source = source_of(log)
     entries = log.entries(as_of=as_of)
-    _print(
+    print_facts(
         {
             "location": log.location,
             "schema": schema.VERSION,
@@ -69,6 +74,8 @@ def info(store: str = STORE, as_of: int | None = AS_OF, as_json: bool = JSON) ->
             "states": dict(Counter(entry.state for entry in entries)),
             "namespaces": dict(Counter(entry.edit.namespace for entry in entries)),
             "bytes": log.database.size(),
+            "pictures": facts(log),
+            **({} if source is None else {"rebased_from": source["location"]}),
             "fingerprint": log.identity.fingerprint,
         },
         as_json,
@@ -122,7 +129,8 @@ def _log(store: str) -> Any:
     return EditLog(store)
 
 
-def _print(told: dict[str, Any], as_json: bool) -> None:
+def print_facts(told: dict[str, Any], as_json: bool) -> None:
+    """Facts as lines, or as JSON."""
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
         return

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from PIL import ExifTags, Image
 
+from liveedit.correction.picture_file import file_of, with_file
 from liveedit.errors import BadImage, MissingExtra
 
 
@@ -58,6 +59,9 @@ _one_at_a_time = threading.Lock()
 def open_image(source: ImageSource) -> Image.Image:
     """Upright RGB picture of its own, without metadata; transparent parts become white.
 
+    It knows the file it was read from, which a store may keep
+    (:mod:`liveedit.correction.picture_file`).
+
     Args:
         source: Path or bytes of a PNG, JPEG, WEBP, GIF (its first frame), TIFF (its first page),
             AVIF or HEIC file (the last with the extra ``heic``); a picture of PIL in any mode but
@@ -73,7 +77,7 @@ def open_image(source: ImageSource) -> Image.Image:
         MissingExtra: It is HEIC, and the extra is not installed.
     """
     if isinstance(source, Image.Image):
-        return _plain(source, "the picture")
+        return with_file(_plain(source, "the picture"), file_of(source))
     if isinstance(source, bytes):
         return _decoded(source, "the picture")
     if isinstance(source, SupportsArray):
@@ -155,7 +159,7 @@ def _decoded(data: bytes, name: str) -> Image.Image:
         if len(_JPEG_SCAN.findall(data)) > MAX_JPEG_SCANS:
             raise BadImage(f"{name} has more than {MAX_JPEG_SCANS} scans; save it anew")
         _reduce(image, name)
-    return _plain(image, name)
+    return with_file(_plain(image, name), data)
 
 
 def _reduce(image: Image.Image, name: str) -> None:

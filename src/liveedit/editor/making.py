@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
+from liveedit.editor.answers import asked_together, own_questions, wrong_answers
 from liveedit.errors import TargetNotReached
 from liveedit.methods.base import Method
 from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
-from liveedit.store.pool import Pool
 from liveedit.store.tensors import Keys
-
-_CHECKED = 8  # corrections that are looked at together
-_MORE = 16  # tokens beyond the target's that an answer may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,50 +140,31 @@ def _looked_at(
     """
     backbone = method.backbone
     gone = {name for one in made for name in one.outcome.edit.supersedes}
-    order = sorted(
-        (row for row, one in enumerate(made) if one.outcome.id not in gone),
-        key=lambda row: made[row].outcome.edit.namespace,
-    )
+    asked = [row for row, one in enumerate(made) if one.outcome.id not in gone]
     groups = [
-        rows[start : start + _CHECKED]
-        for _, some in groupby(
-            order,
-            key=lambda row: (
-                None if method.abilities.mixed_batches else made[row].outcome.edit.namespace
-            ),
-        )
-        for rows in [list(some)]
-        for start in range(0, len(rows), _CHECKED)
+        [asked[at] for at in some]
+        for some in asked_together(method, [made[row].outcome.edit.namespace for row in asked])
     ]
     found = list(made)
     quiet = not progress or not every
     for rows in tqdm(groups, desc="verifying", unit="batch", disable=quiet, leave=False):
         sure = [made[row].outcome.reached is True for row in rows]
+        stated, spaces = _stated([made[row] for row in rows])
         if every:
-            now = method.reaches(*_questions(store, [made[row] for row in rows], targets=True))
+            now = method.reaches(*own_questions(store, stated, spaces, targets=True))
             sure = [before and after for before, after in zip(sure, now, strict=True)]
         doubtful = [
             row for row, good in zip(rows, sure, strict=True) if not good or backbone.changes_scores
         ]
         if not doubtful:
             continue
-        some = [made[row] for row in doubtful]
-        tokens = max(len(backbone.target_ids(one.correction.target)) for one in some)
-        with method.apply(*_questions(store, some, targets=False)) as query:
-            answers = backbone.generate(query, max_new_tokens=tokens + _MORE)
-        for row, one, answer in zip(doubtful, some, answers, strict=True):
-            good = answer.strip() == backbone.spoken(one.correction.target)
-            outcome = replace(one.outcome, reached=good, answer=None if good else answer.strip())
-            found[row] = replace(one, outcome=outcome)
+        wrong = wrong_answers(method, store, *_stated([made[row] for row in doubtful]))
+        for row, answer in zip(doubtful, wrong, strict=True):
+            outcome = replace(made[row].outcome, reached=answer is None, answer=answer)
+            found[row] = replace(made[row], outcome=outcome)
     return found
 
 
-def _questions(store: Store, made: Sequence[Made], *, targets: bool) -> tuple[Questions, Pool]:
-    """What is asked of corrections, and the edits in force for each."""
-    stated = [one.correction for one in made]
-    questions = Questions(
-        pictures=[one.image for one in stated],
-        prompts=[one.prompt for one in stated],
-        targets=[one.target for one in stated] if targets else None,
-    )
-    return questions, store.pool(namespaces=[one.outcome.edit.namespace for one in made])
+def _stated(made: Sequence[Made]) -> tuple[list[Correction], list[str]]:
+    """Corrections, and the set of edits that each belongs to."""
+    return [one.correction for one in made], [one.outcome.edit.namespace for one in made]

@@ -98,7 +98,7 @@ def find_conflicts(
 def superseding(
     edits: Sequence[Edit], conflicts: Sequence[Sequence[Conflict]], which: Supersede
 ) -> list[Edit]:
-    """The edits, each naming all that it puts out of force.
+    """The edits, each naming all that it puts out of force, beside what it names already.
 
     These are the edits it contradicts, and those that they in turn superseded: if one in the
     middle is revoked, what it had replaced stays replaced.
@@ -106,7 +106,7 @@ def superseding(
     kinds = {"same": ("contradicts",), "alike": ("contradicts", "alike"), "never": ()}[which]
     named: dict[str, Edit] = {}
     for edit, found in zip(edits, conflicts, strict=True):
-        gone: list[str] = []
+        gone = list(edit.supersedes)
         for conflict in found:
             if conflict.kind in kinds:
                 other = named.get(conflict.edit.id, conflict.edit)

@@ -54,6 +54,12 @@ class Store(Protocol):
     def thumbnail(self, image: str) -> bytes | None:
         """The thumbnail (WEBP) of a picture that edits were made with; None if there is none."""
 
+    def parts(self, image: str) -> tuple[str, ...]:
+        """Identities of the single pictures of an edit, in their order."""
+
+    def files(self, image: str) -> tuple[bytes, ...]:
+        """The pictures of an edit as files, in their order; empty if they are not kept."""
+
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has."""
 

@@ -14,10 +14,12 @@ from liveedit.store.checksums import checksum
 from liveedit.store.edit_rows import batches
 from liveedit.store.layout import Shapes
 from liveedit.store.log_reader import LogReader, newest_revision
+from liveedit.store.picture_tables import damaged_files
 from liveedit.store.records import CheckReport, StoredEdit
 from liveedit.store.serialization import BadBytes, unpack
 
-_edits, _revisions, _pictures = schema.edits, schema.revisions, schema.pictures
+_edits, _revisions = schema.edits, schema.revisions
+_pictures, _files, _parts = schema.pictures, schema.files, schema.parts
 _Progress: TypeAlias = Callable[[int], object]
 
 
@@ -93,3 +95,15 @@ def _check_pictures(
     for image, data, wanted in connection.execute(sa.select(_pictures)):
         if checksum(data) != wanted:
             report.problems.append(f"picture {image}: differs from what was written")
+    if not sa.inspect(connection).has_table(_files.name):
+        return
+    report.pictures = connection.scalar(sa.select(sa.func.count(_files.c.picture))) or 0
+    for name in damaged_files(connection):
+        report.problems.append(
+            f"picture {name}: its file differs from what was written; drop it with: liveedit store "
+            "pictures --drop damaged"
+        )
+    per_image = sa.select(_parts.c.image, sa.func.count(), sa.func.max(_parts.c.position))
+    for image, count, last in connection.execute(per_image.group_by(_parts.c.image)):
+        if last + 1 != count or count < 2:
+            report.problems.append(f"picture {image}: some of its parts are missing")

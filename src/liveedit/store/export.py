@@ -16,6 +16,7 @@ from torch import Tensor
 from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
+from liveedit.store.export_pictures import FILES, THUMBNAILS, read_pictures, write_pictures
 from liveedit.store.layout import Layout
 from liveedit.store.legacy import METHOD, any_rank, legacy_layout
 from liveedit.store.log import EditLog
@@ -24,7 +25,7 @@ from liveedit.store.records import Entry, Identity, NewEdit
 from liveedit.store.serialization import BadBytes, pack, unpack
 
 _log = logging.getLogger(__name__)
-MANIFEST, EDITS, PICTURES, CARD = "store.json", "edits.jsonl", "pictures", "README.md"
+MANIFEST, EDITS, CARD = "store.json", "edits.jsonl", "README.md"
 _FORMAT = 3
 # what the manifest must hold, by its format
 _FIELDS = {
@@ -47,6 +48,7 @@ def export_edits(
     *,
     as_of: int | None = None,
     namespace: str | None = None,
+    files: bool = True,
     progress: Callable[[int], object] = lambda edits: None,
 ) -> list[Edit]:
     """Write the edits that are not revoked: tensors, texts, pictures, and a card.
@@ -56,6 +58,7 @@ def export_edits(
         folder: Made; must be empty.
         as_of: A revision; the newest by default.
         namespace: Only of this set.
+        files: With the pictures themselves, as far as they are kept, beside thumbnails.
         progress: Told of the edits that were written.
 
     Returns:
@@ -74,7 +77,6 @@ def export_edits(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BadImport(f"{folder} is not empty; give a folder that is not there yet")
-    (folder / PICTURES).mkdir()
     sums: dict[str, str] = {}
     lines: list[str] = []
     written: list[Entry] = []
@@ -92,10 +94,8 @@ def export_edits(
             data = save(joined({key: [one[key] for one in parts] for key in shapes}, shapes))
             (folder / name).write_bytes(data)
             sums[name] = checksum(data)
-        for image in {entry.edit.image for entry in kept} - {None}:
-            picture = log.picture(str(image))
-            if picture is not None:
-                (folder / PICTURES / f"{image}.webp").write_bytes(picture)
+        images = {str(entry.edit.image) for entry in kept if entry.edit.image}
+        sums |= write_pictures(log, folder, images, files=files)
         written += kept
         progress(len(some))
     text = "".join(lines).encode()
@@ -163,12 +163,8 @@ def import_edits(
         new = _new_edits(some, _read(folder, name, sums), log, folder)
         known = _known(log, [one.edit for one in new])
         fresh = [one for one in new if one.edit.id not in known]
-        pictures = {}
-        for image in {one.edit.image for one in fresh} - {None}:
-            path = folder / PICTURES / f"{image}.webp"
-            if path.is_file():
-                pictures[str(image)] = path.read_bytes()
         if fresh:
+            pictures = read_pictures(folder, {one.edit.image for one in fresh} - {None}, sums)
             log.append(fresh, pictures, author=author, reason=f"imported from {folder.name}")
         written += len(fresh)
         progress(len(some))
@@ -291,7 +287,8 @@ def _card(entries: Sequence[Entry], identity: Identity, revision: int) -> str:
         "",
         f"`{EDITS}` has one edit a line, which names the safetensors file and the row of its "
         f"tensors: {tensors}. "
-        f"`{PICTURES}/` holds thumbnails by the identity of the picture.",
+        f"`{THUMBNAILS}/` holds thumbnails by the identity of the picture, `{FILES}/` the pictures "
+        "themselves, if they were kept.",
         "",
         "## The first edits" if len(entries) > _SHOWN else "## The edits",
         "",

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from liveedit.errors import BadText, OtherMethod, StoreError, StoreMismatch, UnknownEdit
+from liveedit.saving.fingerprint import other_numbers
 from liveedit.store import crash_points, schema
 from liveedit.store.checksums import checksum, edit_checksum
 from liveedit.store.database import Database
 from liveedit.store.log_reader import LogReader, newest_revision
 from liveedit.store.opening import open_store
+from liveedit.store.picture_rules import PictureRules
+from liveedit.store.picture_set import PictureSet
+from liveedit.store.picture_tables import (
+    damaged_files,
+    drop_files,
+    set_rules,
+    unused_files,
+    write_files,
+    write_thumbnails,
+)
 from liveedit.store.records import Identity, Kind, NewEdit
 
+_log = logging.getLogger(__name__)
+Drop: TypeAlias = Literal["unused", "damaged", "all"]
 _edits, _experts = schema.edits, schema.experts
-_revisions, _changes, _pictures = schema.revisions, schema.changes, schema.pictures
+_revisions, _changes = schema.revisions, schema.changes
 
 
 class EditLog(LogReader):
@@ -30,6 +45,10 @@ class EditLog(LogReader):
         identity: What edits will be made with; a store that is not there is made. By default the
             store must exist, and its own identity is taken.
         migrate: Whether a store of an earlier release is brought to this one's schema.
+        pictures: What a store that is made keeps of pictures; by default their files.
+
+    Attributes:
+        warning: What differs, if the store was made with the same model in other numbers.
 
     Raises:
         StoreMismatch, OtherMethod: The store's edits were made with something else.
@@ -38,15 +57,25 @@ class EditLog(LogReader):
     """
 
     def __init__(
-        self, location: str | Path, identity: Identity | None = None, *, migrate: bool = True
+        self,
+        location: str | Path,
+        identity: Identity | None = None,
+        *,
+        migrate: bool = True,
+        pictures: PictureRules | None = None,
     ) -> None:
         database = Database(location, create=identity is not None)
-        super().__init__(database, open_store(database, identity, migrate=migrate))
+        found = open_store(database, identity, migrate=migrate, pictures=pictures)
+        super().__init__(database, found)
+        self.warning: str | None = None
         if identity is not None:
             self.require(identity)
 
     def require(self, identity: Identity) -> None:
         """Make sure that the store's edits were made with this.
+
+        The same model in another precision, or quantised, is taken with a :attr:`warning`: most
+        edits hold, and `edit verify` says which.
 
         Raises:
             OtherMethod: They were made by another method.
@@ -54,15 +83,24 @@ class EditLog(LogReader):
         """
         if identity.method != self.identity.method:
             raise OtherMethod(self.location, expected=self.identity.method, found=identity.method)
-        if identity != self.identity:
-            raise StoreMismatch(
-                self.location, expected=_described(self.identity), found=_described(identity)
-            )
+        self.warning = None
+        if identity == self.identity:
+            return
+        expected, found = _described(self.identity), _described(identity)
+        differing = other_numbers(expected, found)
+        if not differing:
+            raise StoreMismatch(self.location, expected=expected, found=found)
+        told = [f"{one}: store {expected.get(one)!r}, here {found.get(one)!r}" for one in differing]
+        self.warning = (
+            f"the edits in {self.location} were made with the same model in other numbers "
+            f"({', '.join(told)}); see which of them hold with: liveedit edit verify"
+        )
+        _log.warning("%s", self.warning)
 
     def append(
         self,
         rows: Sequence[NewEdit],
-        pictures: dict[str, bytes] | None = None,
+        pictures: PictureSet | None = None,
         *,
         author: str = "",
         reason: str = "",
@@ -71,7 +109,7 @@ class EditLog(LogReader):
 
         Args:
             rows: The edits.
-            pictures: Thumbnails by the identity of the picture.
+            pictures: Theirs; files are kept as far as the store's limits go.
             author: Whose revision it is.
             reason: What for.
 
@@ -104,7 +142,9 @@ class EditLog(LogReader):
                 [{"number": n, "tensors": row.values} for n, row in enumerate(rows, first)],
             )
             crash_points.reached("experts")
-            self._write_pictures(connection, pictures or {})
+            if pictures is not None:
+                write_thumbnails(connection, pictures.thumbnails)
+                write_files(connection, pictures.files, pictures.parts)
             crash_points.reached("pictures")
         crash_points.reached("committed")
         return revision, first
@@ -124,6 +164,32 @@ class EditLog(LogReader):
             UnknownEdit: One is unknown or not revoked; nothing was changed.
         """
         return self._change("restore", edit_ids, author, reason)
+
+    def set_picture_rules(self, rules: PictureRules) -> None:
+        """Keep so much of pictures from now on; what is kept stays."""
+        with self.database.write() as connection:
+            set_rules(connection, rules)
+
+    def add_files(self, pictures: PictureSet) -> int:
+        """Keep pictures of edits that are there already; how many were not kept before."""
+        with self.database.write() as connection:
+            return write_files(connection, pictures.files, pictures.parts)
+
+    def drop_files(self, which: Drop) -> int:
+        """Drop pictures that are kept; edits and thumbnails stay.
+
+        Args:
+            which: ``unused`` ones belong to revoked edits alone, ``damaged`` ones are not what was
+                written; or ``all``.
+
+        Returns:
+            How many were dropped; `database.compact` gives their room back.
+        """
+        images = [] if which == "all" else self.images()
+        with self.database.write() as connection:
+            if which == "damaged":
+                return drop_files(connection, list(damaged_files(connection)))
+            return drop_files(connection, unused_files(connection, images))
 
     def _begin_revision(
         self, connection: sa.Connection, kind: Kind, author: str, reason: str
@@ -157,17 +223,6 @@ class EditLog(LogReader):
             "expert_checksum": sums[1],
             "checksum": edit_checksum(edit, *sums),
         }
-
-    def _write_pictures(self, connection: sa.Connection, pictures: dict[str, bytes]) -> None:
-        query = sa.select(_pictures.c.image).where(_pictures.c.image.in_(list(pictures)))
-        known = set(connection.scalars(query)) if pictures else set()
-        fresh = [
-            {"image": image, "thumbnail": data, "checksum": checksum(data)}
-            for image, data in pictures.items()
-            if image not in known
-        ]
-        if fresh:
-            connection.execute(_pictures.insert(), fresh)
 
     def _change(self, kind: Kind, edit_ids: Sequence[str], author: str, reason: str) -> int:
         with self.database.write() as connection:

@@ -18,6 +18,15 @@ from liveedit.store.database import Database
 from liveedit.store.edit import Edit
 from liveedit.store.edit_rows import BATCH, batches, named
 from liveedit.store.edit_states import EditStates
+from liveedit.store.picture_rules import PictureRules
+from liveedit.store.picture_tables import (
+    PictureUse,
+    lacking_files,
+    parts_of,
+    picture_use,
+    read_files,
+    rules_of,
+)
 from liveedit.store.records import Entry, Identity, News, Revision, StoredEdit
 
 _edits, _experts = schema.edits, schema.experts
@@ -200,12 +209,51 @@ class LogReader:
         came = [edit for edit_id, edit in after.items() if edit_id not in before]
         return came, [edit for edit_id, edit in before.items() if edit_id not in after]
 
-    def picture(self, image: str) -> bytes | None:
+    def thumbnail(self, image: str) -> bytes | None:
         """The thumbnail (WEBP) of a picture; None if there is none, or it is damaged."""
         with self.database.read() as connection:
             query = sa.select(_pictures).where(_pictures.c.image == image)
             row = connection.execute(query).first()
         return row.thumbnail if row and checksum(row.thumbnail) == row.checksum else None
+
+    @property
+    def picture_rules(self) -> PictureRules:
+        """What the store keeps of pictures."""
+        with self.database.read() as connection:
+            return rules_of(connection)
+
+    def images(self) -> list[str]:
+        """Identities of the pictures of each edit that is not revoked and has one."""
+        return [
+            one.edit.image
+            for one in self.entries()
+            if one.state != "revoked" and one.edit.image is not None
+        ]
+
+    def picture_use(self) -> PictureUse:
+        """How many pictures are kept, and what they take."""
+        images = self.images()
+        with self.database.read() as connection:
+            return picture_use(connection, images)
+
+    def without_files(self, images: Sequence[str]) -> list[str]:
+        """Those of some identities of pictures that are not kept, but as thumbnails."""
+        with self.database.read() as connection:
+            return lacking_files(connection, images)
+
+    def parts(self, image: str) -> tuple[str, ...]:
+        """Identities of the single pictures of an edit, in their order."""
+        with self.database.read() as connection:
+            return parts_of(connection, image)
+
+    def files(self, image: str) -> tuple[bytes, ...]:
+        """The pictures of an edit as files, in their order; empty if they are not kept.
+
+        Args:
+            image: Identity of the picture, or of several together.
+        """
+        with self.database.read() as connection:
+            return read_files(connection, image)
 
     def _rows(
         self,

@@ -15,10 +15,12 @@ from liveedit.correction.images import Pictures
 from liveedit.errors import UnknownEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
+from liveedit.store.kept_pictures import keep_pictures
 from liveedit.store.layout import Layout
+from liveedit.store.picture_rules import PictureRules
+from liveedit.store.picture_set import PictureSet
 from liveedit.store.pool import Pool
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.serialization import thumbnail
 from liveedit.store.tensors import Keys, Values
 
 
@@ -30,16 +32,23 @@ class MemoryStore(Store):
     Args:
         layout: Tensors of an edit.
         device: Where the tensors live.
+        pictures: What is kept of pictures; by default their files.
     """
 
-    def __init__(self, layout: Layout, *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        device: str | torch.device = "cpu",
+        pictures: PictureRules | None = None,
+    ) -> None:
         columns = {name: torch.empty(0, length) for name, length in layout.keys.items()}
         columns["sees"] = torch.empty(0, dtype=torch.bool)
         self._device = torch.device(device)
         self._values: dict[str, list[Tensor]] = {name: [] for name in layout.values}
         self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         self._edits: dict[str, Edit] = {}
-        self._thumbnails: dict[str, bytes] = {}
+        self._pictures, self._rules = PictureSet(), pictures or PictureRules()
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
 
@@ -79,7 +88,15 @@ class MemoryStore(Store):
 
     def thumbnail(self, image: str) -> bytes | None:
         """The thumbnail (WEBP) of a picture that edits were made with; None if there is none."""
-        return self._thumbnails.get(image)
+        return self._pictures.thumbnails.get(image)
+
+    def parts(self, image: str) -> tuple[str, ...]:
+        """Identities of the single pictures of an edit, in their order."""
+        return self._pictures.parts.get(image, (image,))
+
+    def files(self, image: str) -> tuple[bytes, ...]:
+        """The pictures of an edit as files, in their order; empty if they are not kept."""
+        return self._pictures.files_of(image)
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
@@ -98,7 +115,7 @@ class MemoryStore(Store):
             edits: What they are.
             keys: What queries are compared with.
             values: Their other tensors by name, one for each edit.
-            pictures: Their pictures, of which thumbnails are kept.
+            pictures: Their pictures; thumbnails are kept, and they themselves by the store's rules.
         """
         with self.transaction():
             self._rows.append(
@@ -114,9 +131,8 @@ class MemoryStore(Store):
             for name, held in self._values.items():
                 held += [one.to(self._device) for one in values[name]]
             self._edits.update((edit.id, edit) for edit in edits)
-            for edit, picture in zip(edits, pictures or (), strict=bool(pictures)):
-                if edit.image is not None and edit.image not in self._thumbnails:
-                    self._thumbnails[edit.image] = thumbnail(picture)
+            if pictures:
+                keep_pictures(self._pictures, edits, pictures, self._rules)
 
     def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Put an edit out of force; those that it alone superseded are in force again.
@@ -173,6 +189,8 @@ class MemoryStore(Store):
                     self._rows.truncate(count)
                     for held in self._values.values():
                         del held[count:]
+                    shown = {edit.image for edit in self._edits.values()}
+                    self._pictures = self._pictures.only(shown)
                 elif outer is None and len(self._rows) > count:
                     self._rows.publish(self.revision + 1)
 

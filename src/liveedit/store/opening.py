@@ -13,20 +13,28 @@ from liveedit.store import crash_points, schema
 from liveedit.store.database import Database
 from liveedit.store.layout import Layout
 from liveedit.store.legacy import METHOD, any_rank, legacy_layout
+from liveedit.store.picture_rules import PictureRules
 from liveedit.store.records import Identity
 
 _log = logging.getLogger(__name__)
 _LEGACY = ("0001", "0002")  # schemas that do not name the method
-_READABLE = ("0002", "0003")  # old schemas that are read where they cannot be migrated
+_READABLE = ("0002", "0003", "0004")  # old schemas that are read where they cannot be migrated
 
 
-def open_store(database: Database, identity: Identity | None, *, migrate: bool) -> Identity:
+def open_store(
+    database: Database,
+    identity: Identity | None,
+    *,
+    migrate: bool,
+    pictures: PictureRules | None = None,
+) -> Identity:
     """Make sure that the tables are there, as this release has them.
 
     Args:
         database: Where they are.
         identity: What edits will be made with, if the store may be made.
         migrate: Whether a store of an earlier release is brought to this one's schema.
+        pictures: What a store that is made keeps of pictures; by default their files.
 
     Returns:
         What the edits in it were made with.
@@ -46,13 +54,13 @@ def open_store(database: Database, identity: Identity | None, *, migrate: bool) 
                 f"{database.location} holds no store; give another, or make one with: "
                 "liveedit edit add"
             )
-        _create(database, identity)
+        _create(database, identity, pictures or PictureRules())
     elif found != schema.VERSION:
         _migrate(database, found, allowed=migrate)
     return _identity(database)
 
 
-def _create(database: Database, identity: Identity) -> None:
+def _create(database: Database, identity: Identity, pictures: PictureRules) -> None:
     with database.write() as connection:
         if _schema_of(connection) is not None:  # another process was faster
             return
@@ -74,6 +82,8 @@ def _create(database: Database, identity: Identity) -> None:
                 "created": datetime.now(UTC).isoformat(),
                 "method": identity.method,
                 "layout": json.dumps(identity.layout.as_json()),
+                "pictures": json.dumps(pictures.as_json()),
+                "source": "",
             },
         )
         crash_points.reached("identity")

@@ -126,11 +126,13 @@ class CheckReport:
     Args:
         edits: How many there are.
         revisions: How many changes.
+        pictures: How many are kept, beside thumbnails.
         problems: What is wrong, one sentence each.
     """
 
     edits: int = 0
     revisions: int = 0
+    pictures: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property

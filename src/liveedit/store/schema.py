@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = "0004"  # the newest migration
+VERSION = "0005"  # the newest migration
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -19,6 +19,8 @@ stores = sa.Table(
     sa.Column("created", sa.Text, nullable=False),
     sa.Column("method", sa.Text, nullable=False),
     sa.Column("layout", sa.Text, nullable=False),  # JSON
+    sa.Column("pictures", sa.Text, nullable=False),  # JSON: what is kept of them
+    sa.Column("source", sa.Text, nullable=False),  # the store whose corrections were carried over
 )
 revisions = sa.Table(
     "revisions",
@@ -65,6 +67,33 @@ pictures = sa.Table(
     sa.Column("image", sa.Text, primary_key=True),
     sa.Column("thumbnail", sa.LargeBinary, nullable=False),  # WEBP
     sa.Column("checksum", sa.Text, nullable=False),
+)
+# The pictures themselves, each once; unlike edits they may be dropped.
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("picture", sa.Text, primary_key=True),  # its identity
+    sa.Column("bytes", _Number, nullable=False),
+    sa.Column("checksum", sa.Text, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Index("files_by_bytes", "bytes"),  # adds up what they take without reading them
+)
+# Single pictures of edits that are about several.
+parts = sa.Table(
+    "parts",
+    metadata,
+    sa.Column("image", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("picture", sa.Text, nullable=False),
+)
+# Corrections of another store that need no edit here, or that none could be made of.
+carried = sa.Table(
+    "carried",
+    metadata,
+    sa.Column("edit", sa.Text, primary_key=True),  # its name there
+    sa.Column("outcome", sa.Text, nullable=False),  # already right, not reached
+    sa.Column("note", sa.Text, nullable=False),  # why
+    sa.Column("created", sa.Text, nullable=False),
 )
 changes = sa.Table(
     "changes",

@@ -20,11 +20,14 @@ from liveedit.store.edit import Edit
 from liveedit.store.edit_columns import columns_of
 from liveedit.store.feature_files import FeatureFiles
 from liveedit.store.index import Index, can_index
+from liveedit.store.kept_pictures import keep_pictures
 from liveedit.store.log import EditLog
+from liveedit.store.picture_rules import PictureRules
+from liveedit.store.picture_set import PictureSet
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.serialization import pack, thumbnail
+from liveedit.store.serialization import pack
 from liveedit.store.tensors import Keys, Values
 from liveedit.store.value_cache import ValueCache
 
@@ -47,6 +50,7 @@ class SqlStore(Store):
         dtype: What keys are held in; half precision halves the memory.
         exact: Up to so many edits a query is compared with all.
         kept: Edits whose values are kept after they were read.
+        pictures: What a store that is made keeps of pictures; by default their files.
 
     Raises:
         StoreMismatch: The store's edits were made with something else.
@@ -63,19 +67,17 @@ class SqlStore(Store):
         dtype: torch.dtype = torch.float32,
         exact: int = EXACT,
         kept: int = 1024,
+        pictures: PictureRules | None = None,
     ) -> None:
-        self.log = EditLog(location, identity)
+        self.log = EditLog(location, identity, pictures=pictures)
         self.damaged: dict[str, str] = {}
         layout = self.log.identity.layout
         self._key_shapes = layout.key_shapes
         columns = {
-            **{
-                name: torch.empty(0, *shape, dtype=dtype)
-                for name, shape in layout.key_shapes.items()
-            },
-            "sees": torch.empty(0, dtype=torch.bool),
-            "number": torch.empty(0, dtype=torch.int64),
+            name: torch.empty(0, length, dtype=dtype) for name, length in layout.keys.items()
         }
+        columns["sees"] = torch.empty(0, dtype=torch.bool)
+        columns["number"] = torch.empty(0, dtype=torch.int64)
         self._device = torch.device(device)
         self._rows = RevisionedRows(tuple(layout.keys), columns, device=device)
         folder = self.log.database.companion("features", self.log.identity.digest)
@@ -87,7 +89,7 @@ class SqlStore(Store):
         self._lock = RLock()
         self._writer: int | None = None  # the thread that is in a transaction
         self._staged: list[NewEdit] = []
-        self._thumbnails: dict[str, bytes] = {}  # of the pictures of staged edits
+        self._pictures = PictureSet()  # of staged edits
         self.follow()
         if can_index():
             self._index = self._segments.load_index(self._rows)
@@ -141,7 +143,15 @@ class SqlStore(Store):
 
     def thumbnail(self, image: str) -> bytes | None:
         """The thumbnail (WEBP) of a picture; None if there is none, or it is damaged."""
-        return self._thumbnails.get(image) or self.log.picture(image)
+        return self._pictures.thumbnails.get(image) or self.log.thumbnail(image)
+
+    def parts(self, image: str) -> tuple[str, ...]:
+        """Identities of the single pictures of an edit, in their order."""
+        return self._pictures.parts.get(image) or self.log.parts(image)
+
+    def files(self, image: str) -> tuple[bytes, ...]:
+        """The pictures of an edit as files, in their order; empty if they are not kept."""
+        return self._pictures.files_of(image) or self.log.files(image)
 
     def row(self, edit_id: str) -> int:
         """Which row of the pool an edit has, revoked or not."""
@@ -170,7 +180,7 @@ class SqlStore(Store):
             edits: What they are.
             keys: What queries are compared with.
             values: Their other tensors by name, one for each edit.
-            pictures: Their pictures, of which thumbnails are kept.
+            pictures: Their pictures; thumbnails are kept, and they themselves by the store's rules.
 
         Raises:
             StoreError: It cannot be written; nothing of it was.
@@ -178,14 +188,13 @@ class SqlStore(Store):
         with self.transaction():
             first = len(self._staged)
             for row, edit in enumerate(edits):
-                packed = [
+                own, more = (
                     pack({name: tensor[row] for name, tensor in tensors.items()})
                     for tensors in (keys.vectors, values)
-                ]
-                new = NewEdit(edit=edit, keys=packed[0], values=packed[1])
-                self._staged.append(new)
-                if pictures and edit.image is not None:
-                    self._thumbnails[edit.image] = thumbnail(pictures[row])
+                )
+                self._staged.append(NewEdit(edit=edit, keys=own, values=more))
+            if pictures:
+                keep_pictures(self._pictures, edits, pictures, self.log.picture_rules)
             self._rows.append(
                 [edit.id for edit in edits],
                 [edit.namespace for edit in edits],
@@ -236,7 +245,6 @@ class SqlStore(Store):
             outer = self._writer
             if outer is None:
                 self._follow()
-                self._thumbnails.clear()
             count, staged = len(self._rows), len(self._staged)
             self._writer = get_ident()
             final = False
@@ -253,6 +261,8 @@ class SqlStore(Store):
                     self._rows.truncate(count)
                 if not keep or outer is None:
                     del self._staged[staged:]
+                if outer is None:
+                    self._pictures = PictureSet()
             if outer is None:
                 self._follow()
 
@@ -310,11 +320,10 @@ class SqlStore(Store):
 
         They cannot if another process has written meanwhile: then its edits come first.
         """
-        news, shown = self._staged, {new.edit.image for new in self._staged}
-        authors = {new.edit.author for new in news}
+        news, authors = self._staged, {new.edit.author for new in self._staged}
         author = authors.pop() if len(authors) == 1 else ""
-        pictures = {one: data for one, data in self._thumbnails.items() if one in shown}
-        revision, first = self.log.append(news, pictures, author=author)
+        shown = self._pictures.only({new.edit.image for new in news})
+        revision, first = self.log.append(news, shown, author=author)
         if revision != self._rows.published.revision + 1:
             return False
         self._rows.fill("number", row, torch.arange(first, first + len(news)))
