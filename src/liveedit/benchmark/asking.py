@@ -152,14 +152,14 @@ class FromStates(Asking):
 
     def _edited(self, probes: Probes, rows: Rows, change: StateChange) -> list[Outcome]:
         batch = probes.batch(rows)
-        predicts = batch.spans(self.backbone).predicts
+        spans = batch.spans(self.backbone)
 
         def predict(states: Tensor) -> list[tuple[int, ...]]:
             return predictions(
-                self.backbone, states, batch.attention_mask, predicts, batch.per_token
+                self.backbone, states, batch.attention_mask, spans.predicts, batch.per_token
             )
 
-        after = predict(change.add_to(batch.states))
+        after = predict(change.add_to(batch.states, spans))
         before = _before(probes, rows, lambda: predict(batch.states))
         answers: Sequence[str | None] = [None] * len(rows)
         if self.generate:

@@ -50,7 +50,7 @@ class StateChange(Protocol):
         """Rows with the same digest and the same states get the same."""
 
     def add_to(
-        self, states: Float[Tensor, "batch length width"]
+        self, states: Float[Tensor, "batch length width"], spans: Spans
     ) -> Float[Tensor, "batch length width"]:
         """Edited states; rows that are not concerned stay bit-identical."""
 
@@ -113,7 +113,7 @@ class StateMethod(Method, Generic[Features, Change]):
             features = self.seeing(features, pictures.__getitem__)
         route = self.route_features(features, pool)
         change = self.change(route, pool)
-        edited = states if change is None else change.add_to(states)
+        edited = states if change is None else change.add_to(states, query.spans)
         return self.backbone.finish(
             edited, query.attention_mask, query.spans.predicts, query.per_token
         )

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from liveedit.backbones.spans import Spans
 from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig
-from liveedit.methods.liveedit.context import context_gain
+from liveedit.methods.liveedit.context import answer_share, context_gain
 from liveedit.methods.liveedit.features import EditFeatures, RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.routing import Router
@@ -21,6 +22,24 @@ def test_every_doubling_beyond_64_tokens_adds_the_same() -> None:
     expected = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0])
     torch.testing.assert_close(context_gain(length, 0.5), expected)
     assert (context_gain(length, 0.0) == 1).all()
+
+
+def test_an_answer_gets_half_of_what_its_long_prompt_gets_more() -> None:
+    prompt, target = torch.zeros(2, 260, dtype=torch.bool), torch.zeros(2, 260, dtype=torch.bool)
+    prompt[0, :256], target[0, 256:] = True, True  # 2 and 1.5 times as strongly
+    prompt[1, :40], target[1, 40:43] = True, True
+    spans = Spans(vision=torch.zeros_like(prompt), prompt=prompt, target=target)
+    share = answer_share(spans, 0.5)
+    assert share.shape == (2, 260)
+    assert (share[0, :256] == 1).all()
+    torch.testing.assert_close(share[0, 256:], torch.full((4,), 1.5 / 2))
+    assert (share[1] == 1).all(), "nothing changes after a short prompt"
+    assert (answer_share(spans, 0.0) == 1).all()
+    decoded = answer_share(spans, 0.5, 1)
+    torch.testing.assert_close(decoded, torch.tensor([[0.75], [1.0]]))
+    whole = answer_share(spans, 0.5, 263)
+    assert torch.equal(whole[:, :260], share)
+    assert torch.equal(whole[:, 260:], decoded.expand(-1, 3))
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from torch import Tensor
 from liveedit.backbones.base import Query
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.errors import UnsupportedGeneration
+from liveedit.methods.liveedit.context import answer_share
 from liveedit.methods.liveedit.experts import Experts, apply_experts
 from liveedit.methods.liveedit.representation import (
     Representation,
@@ -69,6 +70,27 @@ def test_layer_output_carries_the_residual(backbone, query, scale, routed):
         found = layer_output(backbone, lambda: logits(backbone, query))
     residual = apply_experts(standardise(plain, scale), routed.experts, routed.weights)
     torch.testing.assert_close(found, plain + scale.deviation.median() * residual)
+
+
+def test_less_is_added_to_the_answer_behind_a_long_prompt(
+    backbone, pictures, scale, routed, monkeypatch
+):
+    monkeypatch.setattr("liveedit.methods.liveedit.context._SHORT", 2)
+    query = backbone.query(
+        [None, pictures[0], pictures[1]],
+        ["Who are you?", "What is this?", "Where is it now?"],
+        ["nobody", "a lamp", "at home"],
+    )
+    plain = backbone.states(query)
+    with edited_layer(backbone.hook, query.spans, scale, lambda _: routed, context=0.5):
+        found = layer_output(backbone, lambda: logits(backbone, query))
+    residual = apply_experts(standardise(plain, scale), routed.experts, routed.weights)
+    share = answer_share(query.spans, 0.5)
+    assert query.spans.target.any()
+    assert (share[query.spans.target] < 1).all()
+    assert (share[~query.spans.target] == 1).all()
+    expected = plain + scale.deviation.median() * share[..., None] * residual
+    torch.testing.assert_close(found, expected)
 
 
 def test_rows_with_zero_weights_are_bit_identical(backbone, query, scale, routed):

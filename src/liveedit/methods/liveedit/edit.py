@@ -97,7 +97,13 @@ def make_edits(
             network.scale,
             experts,
             EditLayerBatch.of(
-                query, states, query.spans.predicts, owner=everyone, weights=own, residual=residual
+                query,
+                states,
+                query.spans.predicts,
+                owner=everyone,
+                weights=own,
+                context=network.router.context,
+                residual=residual,
             ),
             around=lambda some: _look_around(backbone, network, corrections, plain, long, some),
             broad=(long | worded) & (steps == 0),
@@ -186,6 +192,7 @@ def _asked(
         keep,
         owner=owner,
         weights=weights[owner] * network.router.gain(query.spans.prompt.sum(1)),
+        context=network.router.context,
     )
 
 

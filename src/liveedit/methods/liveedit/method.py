@@ -22,6 +22,7 @@ from liveedit.errors import BadCheckpoint, DamagedEdit
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
+from liveedit.methods.liveedit.context import answer_share
 from liveedit.methods.liveedit.edit import make_edits
 from liveedit.methods.liveedit.features import QueryPictures, RoutingFeatures
 from liveedit.methods.liveedit.messages import Lines, lines_of
@@ -45,6 +46,7 @@ class ExpertChange:
 
     routed: RoutedExperts
     scale: StateScale
+    context: float
 
     @property
     def concerned(self) -> Bool[Tensor, " batch"]:
@@ -53,17 +55,17 @@ class ExpertChange:
 
     def take(self, rows: Int[Tensor, " some"]) -> ExpertChange:
         """Some rows."""
-        return ExpertChange(routed=self.routed.rows(rows), scale=self.scale)
+        return replace(self, routed=self.routed.rows(rows))
 
     def digest(self, row: int) -> bytes:
         """What is added to a row; padding does not matter."""
         return self.routed.digest(row)
 
     def add_to(
-        self, states: Float[Tensor, "batch length width"]
+        self, states: Float[Tensor, "batch length width"], spans: Spans
     ) -> Float[Tensor, "batch length width"]:
         """Edited states; rows that are not concerned stay bit-identical."""
-        return self.routed.add_to(states, self.scale)
+        return self.routed.add_to(states, self.scale, answer_share(spans, self.context))
 
 
 class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
@@ -245,7 +247,9 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
                     left = left.without(error.edit_id)
             return None
 
-        return edited_layer(self.backbone.hook, query.spans, self.network.scale, choose)
+        hook, network = self.backbone.hook, self.network
+        context = network.router.context
+        return edited_layer(hook, query.spans, network.scale, choose, context=context)
 
     def features(
         self, states: Float[Tensor, "batch length width"], spans: Spans
@@ -272,14 +276,22 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     def change(self, route: Route, pool: Pool) -> ExpertChange | None:
         """The experts with a weight, and no others, are read from the store."""
         routed = fetch_from(route.weights, pool)
-        return None if routed is None else ExpertChange(routed=routed, scale=self.network.scale)
+        if routed is None:
+            return None
+        network = self.network
+        return ExpertChange(routed=routed, scale=network.scale, context=network.router.context)
 
     def changing(self, query: Query, change: ExpertChange | None) -> AbstractContextManager[None]:
         """The same route whatever the prefill's states are."""
         if change is None:
             return nullcontext()
-        hook, scale = self.backbone.hook, self.network.scale
-        return edited_layer(hook, query.spans, scale, lambda _: change.routed)
+        return edited_layer(
+            self.backbone.hook,
+            query.spans,
+            change.scale,
+            lambda _: change.routed,
+            context=change.context,
+        )
 
 
 METHOD = LiveEdit

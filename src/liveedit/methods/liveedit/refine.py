@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone, Query
 from liveedit.methods.liveedit.config import LiveEditConfig
+from liveedit.methods.liveedit.context import answer_share
 from liveedit.methods.liveedit.experts import Experts, apply_experts
 from liveedit.methods.liveedit.representation import StateScale, standardise
 
@@ -42,6 +43,7 @@ class EditLayerBatch:
         following: Id of the token after each position.
         owner: Number of the correction.
         weights: How strongly the router adds its expert.
+        share: Of that and of the residual, what is added at each position.
         residual: What other edits add, in units of the backbone's scale; None for nothing.
         per_token: What else the layers above read, see `Query`.
     """
@@ -52,6 +54,7 @@ class EditLayerBatch:
     following: Int[Tensor, "batch length"]
     owner: Int[Tensor, " batch"]
     weights: Float[Tensor, " batch"]
+    share: Float[Tensor, "batch length"]
     residual: Float[Tensor, "batch length width"] | None = None
     per_token: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -63,9 +66,10 @@ class EditLayerBatch:
         *,
         owner: Int[Tensor, " batch"],
         weights: Float[Tensor, " batch"],
+        context: float,
         residual: Float[Tensor, "batch length width"] | None = None,
     ) -> EditLayerBatch:
-        """A tokenised batch with its states."""
+        """A tokenised batch with its states; ``context`` is the router's gain for long prompts."""
         return EditLayerBatch(
             states=states,
             attention_mask=query.attention_mask,
@@ -73,6 +77,7 @@ class EditLayerBatch:
             following=query.input_ids.roll(-1, 1),
             owner=owner,
             weights=weights,
+            share=answer_share(query.spans, context),
             residual=residual,
             per_token=query.per_token,
         )
@@ -89,6 +94,7 @@ class EditLayerBatch:
             following=self.following[rows],
             owner=self.owner[rows],
             weights=self.weights[rows],
+            share=self.share[rows],
             residual=None if self.residual is None else self.residual[rows],
             per_token={name: value[rows] for name, value in self.per_token.items()},
         )
@@ -289,7 +295,7 @@ def _logits(
             standardise(hidden, scale), experts.some(asked.owner), asked.weights[:, None]
         )
         residual = residual + added
-    edited = hidden + (scale.unit * residual).to(hidden.dtype)
+    edited = hidden + (scale.unit * asked.share[..., None] * residual).to(hidden.dtype)
     return backbone.finish(edited, asked.attention_mask, asked.keep, asked.per_token).float()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from liveedit.backbones.layer_hook import LayerHook
 from liveedit.backbones.spans import Spans
 from liveedit.errors import UnsupportedGeneration
+from liveedit.methods.liveedit.context import answer_share
 from liveedit.methods.liveedit.experts import Experts, ExpertSlots, apply_experts
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
 
@@ -32,10 +33,22 @@ class RoutedExperts:
     weights: Float[Tensor, "batch weights"]
 
     def add_to(
-        self, hidden: Float[Tensor, "batch length width"], scale: StateScale
+        self,
+        hidden: Float[Tensor, "batch length width"],
+        scale: StateScale,
+        share: Float[Tensor, "batch #length"] | None = None,
     ) -> Float[Tensor, "batch length width"]:
-        """Hidden states with the residual added; rows routed to nothing stay bit-identical."""
+        """Hidden states with the residual added; rows routed to nothing stay bit-identical.
+
+        Args:
+            hidden: States of the edit layer.
+            scale: The backbone's scale there.
+            share: Of the residual, what is added at each position, see
+                :func:`~liveedit.methods.liveedit.context.answer_share`; all of it by default.
+        """
         residual = apply_experts(standardise(hidden, scale), self.experts, self.weights)
+        if share is not None:
+            residual = share[..., None] * residual
         edited = hidden + (scale.unit * residual).to(hidden.dtype)
         concerned = (self.weights != 0).any(1)[:, None, None]
         return torch.where(concerned, edited, hidden)
@@ -101,7 +114,12 @@ ChooseExperts = Callable[[Representation], RoutedExperts | None]
 
 @contextmanager
 def edited_layer(
-    hook: LayerHook, spans: Spans, scale: StateScale, choose: ChooseExperts
+    hook: LayerHook,
+    spans: Spans,
+    scale: StateScale,
+    choose: ChooseExperts,
+    *,
+    context: float = 0.0,
 ) -> Iterator[None]:
     """While open, the layer's output carries the residual of the experts its rows are routed to.
 
@@ -116,6 +134,8 @@ def edited_layer(
         spans: Spans of the prompt batch.
         scale: The backbone's scale at this layer.
         choose: Routes a batch; None means that no row is routed to anything.
+        context: The router's gain for every doubling of a prompt's length, which answers get less
+            of.
 
     Raises:
         UnsupportedGeneration: The first pass does not hold the whole prompt (chunked prefill, or a
@@ -145,7 +165,8 @@ def edited_layer(
             )
         if times > repeated:
             routed, repeated = routed.repeat(times // repeated), times
-        return routed.add_to(hidden, scale)
+        share = answer_share(spans, context, hidden.shape[1])
+        return routed.add_to(hidden, scale, share.repeat_interleave(times, 0))
 
     with hook.changing(change):
         yield
