@@ -28,6 +28,7 @@ ROOMS = {
     "store": "edits and their revisions",
     "backbones": "a file for each family",
     "correction": "what a person states: picture, question, answer",
+    "client": "asks a server",
     "saving": "checkpoints, the hub",
     "distributed": "several processes",
     "config": "strict settings",

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 import liveedit
-from liveedit.cli import app
+from liveedit.cli import app, remote
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -72,7 +72,8 @@ def problem(command: str) -> str | None:
     """What is wrong with a command as far as its verbs and the names of its options go."""
     words = shlex.shlex(command, posix=True, punctuation_chars=True)
     words.whitespace_split, words.commenters = True, "#"
-    verb, verbs, options = typer.main.get_command(app), [], {"-h", "--help"}
+    root = remote.app if "--server" in command else app
+    verb, verbs, options = typer.main.get_command(root), [], {"-h", "--help"}
     for word in words:
         if word in _END:
             break

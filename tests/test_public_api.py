@@ -26,8 +26,9 @@ def test_import_is_quick_and_loads_no_heavy_library():
 
 
 PUBLIC = """
-    Abilities Conflict Correction Edit EditOutcome EditedModel EditorConfig Explanation
-    LiveEditConfig LiveEditError MemoryStore Method RetrievalConfig SqlStore __version__ errors
+    Abilities AsyncClient Client Conflict Correction Edit EditOutcome EditedModel EditorConfig
+    Explanation LiveEditConfig LiveEditError MemoryStore Method RetrievalConfig SqlStore
+    __version__ errors
     load_backbone method_class method_names
 """
 

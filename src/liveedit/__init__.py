@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from liveedit.backbones.registry import load_backbone
+    from liveedit.client import AsyncClient, Client
     from liveedit.correction import Correction
     from liveedit.editor import Conflict, EditedModel, EditOutcome, Explanation
     from liveedit.errors import LiveEditError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 _HOMES = {
     "Abilities": "liveedit.methods.base",
+    "AsyncClient": "liveedit.client",
+    "Client": "liveedit.client",
     "Conflict": "liveedit.editor",
     "Correction": "liveedit.correction",
     "Edit": "liveedit.store.edit",
@@ -47,6 +50,8 @@ _HOMES = {
 }
 __all__ = [
     "Abilities",
+    "AsyncClient",
+    "Client",
     "Conflict",
     "Correction",
     "Edit",

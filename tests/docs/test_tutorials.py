@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
-def test_there_are_three():
-    assert len(PAGES) == 3
+def test_there_are_tutorials():
+    assert len(PAGES) >= 4
 
 
 @pytest.mark.thorough

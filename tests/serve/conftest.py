@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 
+import uvicorn
 from fastapi.testclient import TestClient
 
 from liveedit.editor import EditedModel
@@ -45,6 +49,30 @@ def model(backbone, pictures, tmp_path: Path) -> Iterator[EditedModel]:
     edited = EditedModel(felt_model(backbone, pictures).method, tmp_path / "edits.db")
     yield edited
     edited.store.close()
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    """A real server on a free port of this machine."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture
+def address(model: EditedModel) -> Iterator[str]:
+    with listening(create_app(model, names=["tiny"], config=ServeConfig(max_tokens=16))) as found:
+        yield found
 
 
 @pytest.fixture

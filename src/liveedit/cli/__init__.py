@@ -24,9 +24,11 @@ from liveedit.cli import (
     store,
     train,
 )  # fmt: skip
+from liveedit.cli.remote import Verbs
 from liveedit.errors import ConflictingEdit, LiveEditError, TargetNotReached
 
 app = typer.Typer(
+    cls=Verbs,
     help="Correct a vision-language model one answer at a time, without touching its weights.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -38,7 +38,7 @@ def ask(
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Ask about a picture, with the edits of a store in force."""
+    """Ask about a picture, with the edits of a store in force; with --server URL a server."""
     edited = load(model, editor, store, method=method, device=device, dtype=dtype)
     picture = None if image == "-" else image
     revision = edited.store.revision if as_of is None else as_of
