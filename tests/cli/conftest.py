@@ -56,7 +56,7 @@ def loaded(tiny_folder: Path) -> Backbone:
 @pytest.fixture
 def run(tiny_folder: Path, editor: Path, folder: Path, loaded, monkeypatch, capsys) -> Run:
     """Run the command; what it printed, as JSON unless told otherwise."""
-    needs_model = {"add", "import", "ask"}
+    needs_model = {"add", "import", "ask", "verify", "rebase"}
     # the folder's model is read once, not for each command
     monkeypatch.setattr("liveedit.editor.lifetime.load_backbone", lambda *_, **__: loaded)
 

@@ -107,7 +107,8 @@ def corrections_of(old: LogReader, *, superseded: bool = True) -> list[Entry]:
 
 def _carry_over(old: LogReader, model: EditedModel, store: SqlStore, edits: Sequence[Edit]) -> None:
     """Make those of a batch that the new store neither has nor has noted."""
-    there, noted = _there(store), notes_of(store.log)
+    named = [name for edit in edits for name in (edit.id, *edit.supersedes)]
+    there, noted = _there(store, named), notes_of(store.log)
     todo = [edit for edit in edits if edit.id not in there and edit.id not in noted]
     stated, notes = _stated(old, model, todo)
     wanted = []
@@ -221,8 +222,8 @@ def _revoke_outdated(store: SqlStore, entries: Sequence[Entry]) -> list[Edit]:
 def _reported(
     old: LogReader, store: SqlStore, entries: Sequence[Entry], outdated: list[Edit]
 ) -> RebaseReport:
-    there, noted = _there(store), notes_of(store.log)
     edits = [entry.edit for entry in entries]
+    there, noted = _there(store, [edit.id for edit in edits]), notes_of(store.log)
     notes = [(edit, noted[edit.id]) for edit in edits if edit.id in noted]
     made = [edit for edit in edits if edit.id in there and edit not in outdated]
     small = set(old.without_files([edit.image for edit in made if edit.image is not None]))
@@ -237,8 +238,9 @@ def _reported(
     )
 
 
-def _there(store: SqlStore) -> set[str]:
-    return {entry.edit.id for entry in store.log.entries()}
+def _there(store: SqlStore, names: Sequence[str]) -> set[str]:
+    """Which edits the store has, revoked or not."""
+    return {row.edit.id for row in store.log.stored(names, keys=False)}
 
 
 def _unreached(edit: Edit, why: str) -> Note:

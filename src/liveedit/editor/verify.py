@@ -72,10 +72,9 @@ def verify(
         What was found of each, the oldest edit first.
 
     Raises:
-        PastRevision: Within :meth:`EditedModel.at`, with ``remake``.
         StoreError: The store cannot be read or written; earlier batches were.
     """
-    edits = [one for one in model.edits if namespace is None or one.namespace == namespace]
+    edits = [one for one in model.store.edits if namespace in (None, one.namespace)]
     found: dict[str, Verified] = {}
     groups = asked_together(model.method, [edit.namespace for edit in edits])
     with tqdm(total=len(edits), desc="verifying", unit="edit", disable=not progress) as bar:

@@ -16,7 +16,13 @@ from torch import Tensor
 from liveedit.errors import BadImport, DamagedEdit
 from liveedit.store.checksums import checksum
 from liveedit.store.edit import Edit
-from liveedit.store.export_pictures import FILES, THUMBNAILS, read_pictures, write_pictures
+from liveedit.store.export_pictures import (
+    FILES,
+    THUMBNAILS,
+    read_files,
+    read_thumbnails,
+    write_pictures,
+)
 from liveedit.store.layout import Layout
 from liveedit.store.legacy import METHOD, any_rank, legacy_layout
 from liveedit.store.log import EditLog
@@ -164,7 +170,10 @@ def import_edits(
         known = _known(log, [one.edit for one in new])
         fresh = [one for one in new if one.edit.id not in known]
         if fresh:
-            pictures = read_pictures(folder, {one.edit.image for one in fresh} - {None}, sums)
+            images = {one.edit.image for one in fresh}
+            pictures = read_thumbnails(folder, images, sums)
+            for files in read_files(folder, images, pictures.parts, sums):
+                log.add_files(files)  # first: what is there already is not imported again
             log.append(fresh, pictures, author=author, reason=f"imported from {folder.name}")
         written += len(fresh)
         progress(len(some))

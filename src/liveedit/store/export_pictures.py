@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +16,7 @@ from liveedit.store.log_reader import LogReader
 from liveedit.store.picture_set import PictureSet
 
 THUMBNAILS, FILES, PARTS = "pictures", "files", "parts.json"
+_TOGETHER = 50_000_000  # bytes that are read before they are written
 _NAME = re.compile(rf"{FILES}/(?P<picture>[0-9a-f]+)\.[a-z]+")
 
 
@@ -50,27 +51,53 @@ def write_pictures(
     return sums
 
 
-def read_pictures(
+def read_thumbnails(
     folder: Path, images: Collection[str | None], sums: Mapping[str, str]
 ) -> PictureSet:
-    """The pictures of some edits of an export, as far as it has them.
+    """Thumbnails of the pictures of some edits of an export, and what several consist of.
 
     Raises:
-        BadImport: One is not as it was written.
+        BadImport: It is not as it was written.
     """
     found = PictureSet()
     told = _parts(folder, sums) if PARTS in sums else {}
-    where = {one["picture"]: one[0] for one in map(_NAME.fullmatch, sums) if one}
     for image in sorted(one for one in images if one is not None):
         path = folder / THUMBNAILS / f"{image}.webp"
         if path.is_file():
             found.thumbnails[image] = path.read_bytes()
         if image in told:
             found.parts[image] = told[image]
-        for name in told.get(image, (image,)):
-            if name in where:
-                found.files[name] = _read(folder / where[name], sums[where[name]])
     return found
+
+
+def read_files(
+    folder: Path,
+    images: Collection[str | None],
+    parts: Mapping[str, Sequence[str]],
+    sums: Mapping[str, str],
+) -> Iterator[PictureSet]:
+    """The pictures themselves, as far as an export has them, so many bytes at a time.
+
+    Args:
+        folder: Of the export.
+        images: Identities of the pictures of edits.
+        parts: Identities of single pictures, by that of several together.
+        sums: Checksums by the name of the file.
+
+    Raises:
+        BadImport: One is not as it was written.
+    """
+    where = {one["picture"]: one[0] for one in map(_NAME.fullmatch, sums) if one}
+    found = PictureSet()
+    for image in sorted(one for one in images if one is not None):
+        for name in parts.get(image, (image,)):
+            if name in where and name not in found.files:
+                found.files[name] = _read(folder / where[name], sums[where[name]])
+            if found.size > _TOGETHER:
+                yield found
+                found = PictureSet()
+    if found.files:
+        yield found
 
 
 def _add_parts(folder: Path, image: str, names: tuple[str, ...]) -> dict[str, str]:
