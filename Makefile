@@ -54,7 +54,7 @@ test-lowest: ## run the tests with the lowest versions allowed, in .venv-lowest
 		VENV="$(if $(filter file,$(origin VENV)),.venv-lowest,$(VENV))"
 
 # All extras but `pocket`, whose parts the environment gets without their dependencies.
-WHEEL_EXTRAS := datasets,drawings,heic,postgresql,report,retrieval,scale,smolvlm,train
+WHEEL_EXTRAS := datasets,drawings,heic,peft,postgresql,quanto,report,retrieval,scale,smolvlm,torchao,train
 
 test-wheel: ## build the wheel, install it alone, and run the demonstration there
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from transformers import QuantoConfig
 
 from liveedit import cli
+from liveedit.backbones.quantisation import described
+from liveedit.backbones.registry import load_backbone
+from liveedit.errors import BadCheckpoint, MissingExtra
+from tests.backbones.adapted import adapter_folder
 from tests.backbones.families import FAMILIES, tiny
 
 
@@ -70,3 +75,60 @@ def test_a_package_that_a_processor_asks_for(folder, monkeypatch, capsys) -> Non
     monkeypatch.setattr(processing_smolvlm, "num2words", None)
     assert run([str(folder)], monkeypatch) == 2
     assert "num2words" in capsys.readouterr().err
+
+
+def told(folder: Path, monkeypatch, capsys, *, status: int) -> dict:
+    assert run([str(folder), "--json"], monkeypatch) == status
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("folder", ["qwen2_vl"], indirect=True)
+def test_an_adapter(folder, tmp_path, monkeypatch, capsys) -> None:
+    model, _ = FAMILIES["qwen2_vl"].build()
+    lora = adapter_folder(model, folder, tmp_path / "lora")
+    found = told(lora, monkeypatch, capsys, status=0)
+    assert found["adapter"] == f"LORA of rank 4 on q_proj, up_proj, for {folder}"
+    assert (found["family"], found["weights"], found["problems"]) == ("qwen2_vl", "float32", [])
+    assert run([str(lora)], monkeypatch) == 0
+    assert "adapter     LORA of rank 4" in capsys.readouterr().out
+    (lora / "adapter_model.safetensors").rename(lora / "adapter_model.bin")
+    found = told(lora, monkeypatch, capsys, status=1)
+    assert "has only adapter_model.bin" in found["problems"][0]
+    settings = lora / "adapter_config.json"
+    settings.write_text(settings.read_text().replace(str(folder), "/no/such/base"))
+    assert run([str(lora)], monkeypatch) == 2
+    assert "is for /no/such/base, which is not on this machine" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.parametrize("folder", ["llava"], indirect=True)
+def test_quantised_weights(folder, monkeypatch, capsys) -> None:
+    """What the configuration says; the library is not asked for anything."""
+    config = folder / "config.json"
+    torchao = {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int4Config"}}}
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": torchao}))
+    monkeypatch.setattr("liveedit.backbones.quantisation._installed", lambda _: False)
+    found = told(folder, monkeypatch, capsys, status=1)
+    assert found["weights"] == "float32, quantised by torchao (Int4Config)"
+    assert "pip install 'liveedit-vlm[torchao]'" in found["problems"][0]
+    with pytest.raises(MissingExtra, match="torchao is not installed"):
+        load_backbone(folder)
+    monkeypatch.setattr("liveedit.backbones.quantisation._installed", lambda _: True)
+    assert told(folder, monkeypatch, capsys, status=0)["problems"] == []
+    (folder / "quanto_qmap.json").write_text("{}")
+    assert "saved by quanto" in told(folder, monkeypatch, capsys, status=1)["problems"][0]
+    with pytest.raises(BadCheckpoint, match="saved by quanto"):
+        load_backbone(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "bitsandbytes (4 bits)"),
+        ({"quant_method": "gptq", "bits": 4}, "gptq (4 bits)"),
+        (QuantoConfig(weights="int8"), "quanto (int8)"),
+    ],
+)
+def test_quantisation_in_words(settings, said) -> None:
+    assert described(settings) == said

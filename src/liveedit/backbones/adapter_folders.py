@@ -68,8 +68,8 @@ def adapter_base(folder: Path, base: str | Path | None, *, fetch: bool) -> str |
     told = settings.get("base_model_name_or_path")
     if not told:
         raise BadCheckpoint(
-            f"the adapter in {folder} does not say which model it is for; say it with base= "
-            "(--base)"
+            f"the adapter in {folder} does not say which model it is for; write that model's "
+            f"folder into {CONFIG_FILE} as base_model_name_or_path, or give it as base="
         )
     beside = folder / told
     found = beside if beside.is_dir() and not Path(told).is_dir() else None
@@ -79,8 +79,9 @@ def adapter_base(folder: Path, base: str | Path | None, *, fetch: bool) -> str |
         found = find(told, revision=revision)
     if found is None or not found.is_dir():
         raise BadCheckpoint(
-            f"the adapter in {folder} is for {told}, which is not on this machine; say where that "
-            "model is, or its id on the hub, with base= (--base)"
+            f"the adapter in {folder} is for {told}, which is not on this machine; fetch it (hf "
+            f"download), write where it is into {CONFIG_FILE} as base_model_name_or_path, or give "
+            "its folder as base="
         )
     return found
 
@@ -102,19 +103,9 @@ def put_adapter(model: PreTrainedModel, folder: Path, use: AdapterUse) -> Adapte
             be merged.
         MissingExtra: peft is not installed.
     """
-    try:
-        from peft import PeftConfig, PeftModel
-    except ImportError as error:
-        raise MissingExtra("peft", extra="peft") from error
-    wanted = _names_of_weights(folder)
-    try:
-        settings = PeftConfig.from_pretrained(str(folder))
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadCheckpoint(
-            f"peft cannot read {folder / CONFIG_FILE} ({error}); install the peft that the "
-            "adapter was saved with"
-        ) from error
-    check_in_layers(settings)
+    wanted, settings = check_adapter(folder)
+    from peft import PeftModel
+
     try:
         adapted = PeftModel.from_pretrained(model, str(folder), config=settings)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -131,9 +122,35 @@ def put_adapter(model: PreTrainedModel, folder: Path, use: AdapterUse) -> Adapte
         except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
             raise BadCheckpoint(
                 f"the adapter in {folder} cannot be merged ({error}); use it beside the weights: "
-                "adapter='active' (--adapter active)"
+                "adapter='active'"
             ) from error
     return Adapter(names=(folder.resolve().name,), digest=adapter.digest)
+
+
+def check_adapter(folder: Path) -> tuple[set[str], Any]:
+    """Look at an adapter without a model.
+
+    Returns:
+        Names of its tensors, and PEFT's configuration.
+
+    Raises:
+        BadCheckpoint: It acts outside of a model's layers, is a pickle, or cannot be read.
+        MissingExtra: peft is not installed.
+    """
+    try:
+        from peft import PeftConfig
+    except ImportError as error:
+        raise MissingExtra("peft", extra="peft") from error
+    names = _names_of_weights(folder)
+    try:
+        settings = PeftConfig.from_pretrained(str(folder))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadCheckpoint(
+            f"peft cannot read {folder / CONFIG_FILE} ({error}); install the peft that the "
+            "adapter was saved with"
+        ) from error
+    check_in_layers(settings)
+    return names, settings
 
 
 def check_in_layers(settings: Any) -> None:
@@ -173,5 +190,5 @@ def _names_on_model(adapted: Any) -> set[str]:
 def _other_model(folder: Path, why: str) -> BadCheckpoint:
     return BadCheckpoint(
         f"the adapter in {folder} does not fit this model ({why}); give the model it was trained "
-        "on with base= (--base)"
+        "on as base="
     )

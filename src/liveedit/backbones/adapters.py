@@ -9,6 +9,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -57,8 +58,7 @@ def adapter_in_force(model: nn.Module) -> Adapter | None:
 def switches(model: nn.Module) -> tuple[object, ...]:
     """What is cheap to compare before every call: names and scales of the adapters in force."""
     return tuple(
-        (tuple(in_force(layer)), tuple(_settings(layer, name) for name in in_force(layer)))
-        for _, layer in _layers(model)
+        (name, _scale(layer, name)) for _, layer in _layers(model) for name in in_force(layer)
     )
 
 
@@ -89,12 +89,17 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Layers with adapters, by the name the layer has without them."""
     if "peft" not in sys.modules:
         return
+    for place, module in model.named_modules():
+        if _has_adapters(type(module)):
+            yield place, module
+
+
+@cache
+def _has_adapters(kind: type[nn.Module]) -> bool:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
-    for place, module in model.named_modules():
-        if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper):
-            yield place, module
+    return issubclass(kind, BaseTunerLayer | AuxiliaryTrainingWrapper)
 
 
 def _holders(layer: Any) -> tuple[str, ...]:
@@ -117,6 +122,11 @@ def _adds_nothing(own: dict[str, Tensor]) -> bool:
     """Whether it is a LoRA as it is made: its second factor is zero."""
     second = [tensor for path, tensor in own.items() if "lora_" in path and "_B" in path]
     return bool(second) and not any(tensor.any() for tensor in second)
+
+
+def _scale(layer: Any, name: str) -> object:
+    scales = getattr(layer, "scaling", None)
+    return scales.get(name) if isinstance(scales, dict) else None
 
 
 def _settings(layer: Any, name: str) -> dict[str, object]:

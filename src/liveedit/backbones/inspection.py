@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from liveedit.backbones.adapter_folders import adapter_settings, check_adapter, is_adapter
+from liveedit.backbones.adapter_folders import described as adapter
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.chat import expanded
+from liveedit.backbones.quantisation import check_readable
+from liveedit.backbones.quantisation import described as quantised
 from liveedit.backbones.spans import find_spans
+from liveedit.errors import LiveEditError
+from liveedit.saving.hub import cached_folder
 
 Kind = Literal["vision", "prompt", "target", "other"]
 COLOURS: dict[Kind, str] = {
@@ -60,6 +67,39 @@ def sample(backbone: Backbone, image: Image.Image) -> tuple[TokenRun, ...]:
             runs.append(TokenRun(kind=kinds[start], text=text, tokens=at - start))
             start = at
     return tuple(runs)
+
+
+def told_weights(backbone: Backbone) -> str:
+    """What a folder's weights are in, and how they are quantised."""
+    config = backbone.model.config
+    dtype = str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+    settings = getattr(config, "quantization_config", None)
+    return dtype if settings is None else f"{dtype}, quantised by {quantised(settings)}"
+
+
+def told_adapter(model: str | Path) -> str | None:
+    """An adapter of PEFT in a few words, and what it is for; None if the model is none."""
+    folder = cached_folder(model)
+    if folder is None or not is_adapter(folder):
+        return None
+    settings = adapter_settings(folder)
+    return f"{adapter(settings)}, for {settings.get('base_model_name_or_path')}"
+
+
+def problems_of(model: str | Path, backbone: Backbone) -> list[str]:
+    """What keeps weights or an adapter from being loaded; a sentence each."""
+    found = []
+    folder = cached_folder(model)
+    settings = getattr(backbone.model.config, "quantization_config", None)
+    for check in (
+        lambda: check_readable(folder, settings) if folder is not None else None,
+        lambda: check_adapter(folder) if folder is not None and is_adapter(folder) else None,
+    ):
+        try:
+            check()
+        except LiveEditError as error:
+            found.append(f"{error}.")
+    return found
 
 
 def drawing() -> Image.Image:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from liveedit.errors import LiveEditError, MissingExtra, MissingPackage
+from liveedit.errors import BadCheckpoint, MissingExtra, MissingPackage
 
 # module of the library, its name in configurations, its package, the extra that installs it
 _LIBRARIES = (
@@ -16,6 +17,8 @@ _LIBRARIES = (
     ("optimum.quanto", "quanto", "optimum-quanto", "quanto"),
     ("bitsandbytes", "bitsandbytes", "bitsandbytes", None),
 )
+
+_QUANTO_FILE = "quanto_qmap.json"  # beside weights that quanto itself has written
 
 
 def method_of(settings: Any) -> str | None:
@@ -40,15 +43,41 @@ def quantised_by(model: nn.Module) -> str | None:
     return None
 
 
-def missing_library(settings: Any) -> LiveEditError | None:
-    """What is to be raised if weights with this ``quantization_config`` cannot be read here."""
+def described(settings: Any) -> str:
+    """A ``quantization_config`` in a few words: the library, and what it says of the kind."""
+    plain = settings if isinstance(settings, dict) else settings.to_dict()
+    kind = plain.get("quant_type")
+    if isinstance(kind, dict):  # as torchao is written
+        kind = kind.get("default", {}).get("_type")
+    bits = [f"{name} bits" for name in ("4", "8") if plain.get(f"load_in_{name}bit")]
+    bits += [f"{plain['bits']} bits"] if plain.get("bits") else []
+    more = [str(one) for one in (kind, plain.get("weights"), *bits) if one]
+    return f"{method_of(settings)} ({', '.join(more)})" if more else str(method_of(settings))
+
+
+def check_readable(folder: Path, settings: Any = None) -> None:
+    """Refuse quantised weights that cannot be read here, before any is.
+
+    Args:
+        folder: Of the model.
+        settings: Its ``quantization_config``, if it has one.
+
+    Raises:
+        MissingExtra, MissingPackage: A library is not installed.
+        BadCheckpoint: They are in a form that transformers does not read.
+    """
+    if (folder / _QUANTO_FILE).is_file():
+        raise BadCheckpoint(
+            f"{folder} was saved by quanto in a form that transformers does not read; load the "
+            "model that it was made from with quantization_config=QuantoConfig(weights=...), or "
+            "load this one with optimum.quanto and wrap it: EditedModel.wrap"
+        )
     method = method_of(settings)
     for library, name, package, extra in _LIBRARIES:
         if name == method and not _installed(library):
             if extra is None:
-                return MissingPackage(package)
-            return MissingExtra(package, extra=extra)
-    return None
+                raise MissingPackage(package)
+            raise MissingExtra(package, extra=extra)
 
 
 def rows_of(

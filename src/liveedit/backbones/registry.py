@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -22,12 +23,14 @@ from liveedit.backbones.adapter_folders import (
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.precision import fast_dtype
 from liveedit.backbones.processors import processor_class
-from liveedit.backbones.quantisation import missing_library
+from liveedit.backbones.quantisation import check_readable
 from liveedit.backbones.quiet import bars_of_large_models, without_advice
 from liveedit.backbones.sources import ModelSource, model_source, source_at
 from liveedit.errors import BadCheckpoint, UnknownFamily
 from liveedit.saving.fingerprint import weights_revision
 from liveedit.saving.hub import hub_folder
+
+logger = logging.getLogger(__name__)
 
 PLUGINS = "liveedit.backbones"  # group of entry points: family = "module:Class"
 _HERE = "liveedit.backbones"
@@ -119,7 +122,7 @@ def load_backbone(
         if is_adapter(found.folder):
             raise BadCheckpoint(
                 f"{named}, which the adapter in {adapter_folder} is for, is itself an adapter; "
-                "merge that into its model, save the model, and say where it is with base= (--base)"
+                "merge that into its model, save the model, and give its folder as base="
             )
     try:
         config = AutoConfig.from_pretrained(found.folder, local_files_only=True)
@@ -203,18 +206,29 @@ def _model(
     if not weights:
         with torch.device("meta"):
             return AutoModelForImageTextToText.from_config(config)
-    quantised = quantization_config or getattr(config, "quantization_config", None)
+    check_readable(folder, quantization_config or getattr(config, "quantization_config", None))
+    # None would say that weights which are quantised in their files are not
+    given = {} if quantization_config is None else {"quantization_config": quantization_config}
     try:
         with bars_of_large_models(folder):
-            loaded = AutoModelForImageTextToText.from_pretrained(
+            loaded, report = AutoModelForImageTextToText.from_pretrained(
                 folder,
                 dtype=dtype or fast_dtype(device),
                 device_map=device_map,
-                quantization_config=quantization_config,
                 local_files_only=True,
+                output_loading_info=True,
+                **given,
             )
     except ImportError as error:
-        raise (missing_library(quantised) or error) from error
+        raise BadCheckpoint(
+            f"the weights in {folder} cannot be read here ({_sentence(error)}); install what they "
+            "ask for"
+        ) from error
+    if report["missing_keys"]:
+        logger.warning(
+            "%s lacks %d of the model's tensors (%s ...): they are random; look whether all files "
+            "are there", folder, len(report["missing_keys"]), min(report["missing_keys"]),
+        )  # fmt: skip
     return loaded.to(device) if device_map is None else loaded
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def doctor(
     model: str = typer.Argument(
-        "pocket", help="'pocket', the folder of a transformers model, or its id on the hub."
+        "pocket",
+        help="'pocket', the folder of a transformers model or of an adapter of PEFT, or its id on "
+        "the hub.",
     ),
     edits: int = typer.Option(1000, min=1, help="Edits to tell the memory of."),
     image: Path | None = typer.Option(None, help="Picture of the sample prompt; a drawing."),
@@ -29,7 +31,7 @@ def doctor(
     editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Tell a model's family, edit layer, token spans and memory, and what is missing.
+    """Tell a model's family, weights, edit layer, token spans and memory, and what is missing.
 
     No weights are read. The exit status is 1 if something keeps the model from being edited.
     """
@@ -49,7 +51,7 @@ def doctor(
         )
     else:
         _show(found, edits, out)
-    if not found.runs:
+    if found.problems:
         raise typer.Exit(1)
 
 
@@ -64,6 +66,9 @@ def _show(found: Inspection, edits: int, out: Path | None) -> None:
     billions = found.parameters / 1e9
     size, long = found.bytes_per_edit, found.bytes_per_long_edit
     console.print(f"family      {found.family}, {billions:.2f} billion parameters")
+    console.print(f"weights     {found.weights}", markup=False)
+    if found.adapter is not None:
+        console.print(f"adapter     {found.adapter}", markup=False)
     console.print(f"edit layer  {found.edit_layer} of 0 to {found.layers - 1}, width {found.width}")
     if size is not None and long is not None:
         console.print(
@@ -79,6 +84,8 @@ def _show(found: Inspection, edits: int, out: Path | None) -> None:
     for kind, colour in COLOURS.items():
         legend.append(f" {kind} ", style=f"white on {colour}").append(" ")
     console.print(legend)
+    for one in found.problems:
+        console.print(f"problem     {one}", markup=False)
     for one in found.missing:
         console.print(f"missing     {one}", markup=False)
     if out is not None:

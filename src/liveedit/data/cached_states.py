@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.spans import Spans, find_spans
+from liveedit.backbones.tensor_samples import plain_parts
 from liveedit.data.views import TAUGHT, Case, digest, views_of
 from liveedit.distributed import every_process, processes
 from liveedit.errors import CacheTooSmall
@@ -214,7 +215,8 @@ def module_digest(module: nn.Module, *more: object) -> str:
     found = hashlib.blake2b(json.dumps(more).encode(), digest_size=16)
     for name, value in sorted(module.state_dict().items()):
         found.update(name.encode())
-        found.update(value.contiguous().view(-1).view(torch.uint8).cpu().numpy().data)
+        for part in plain_parts(value):
+            found.update(part.contiguous().view(-1).view(torch.uint8).cpu().numpy().data)
     return found.hexdigest()
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from liveedit.backbones.inspection import TokenRun, drawing, sample
+from liveedit.backbones.inspection import (
+    TokenRun,
+    drawing,
+    problems_of,
+    sample,
+    told_adapter,
+    told_weights,
+)
 from liveedit.backbones.registry import load_backbone
 from liveedit.errors import LiveEditError
 from liveedit.methods.registry import method_class
@@ -27,11 +34,14 @@ class Inspection:
         edit_layer: The one that is edited.
         width: Of its states.
         parameters: Of the whole model.
+        weights: What they are in, and how they are quantised.
+        adapter: Of PEFT, in a few words; None if the model is none.
         runs: A sample prompt with a picture and its target.
         bytes_per_edit: What the tensors of an edit take whose target is one word; None if the
             method does not say.
         bytes_per_long_edit: The same for a target of `LONG` tokens.
-        missing: What keeps the model from being edited, or makes a difference; a sentence each.
+        problems: What keeps the model from being edited; a sentence each.
+        missing: What else is missing, or makes a difference; a sentence each.
     """
 
     model: str
@@ -40,9 +50,12 @@ class Inspection:
     edit_layer: int
     width: int
     parameters: int
+    weights: str
+    adapter: str | None
     runs: tuple[TokenRun, ...]
     bytes_per_edit: int | None
     bytes_per_long_edit: int | None
+    problems: tuple[str, ...]
     missing: tuple[str, ...]
 
 
@@ -69,12 +82,13 @@ def inspect_model(
         UnknownMethod: There is no such method.
     """
     backbone = load_backbone(model, weights=False, edit_layer=edit_layer)
+    problems = problems_of(model, backbone)
     missing: list[str] = []
     runs: tuple[TokenRun, ...] = ()
     try:
         runs = sample(backbone, image or drawing())
     except LiveEditError as error:
-        missing.append(f"{error}.")
+        problems.append(f"{error}.")
     chosen = method_class(method)
     layout = chosen.default_layout(backbone)
     try:
@@ -95,8 +109,11 @@ def inspect_model(
         edit_layer=backbone.edit_layer,
         width=backbone.width,
         parameters=sum(one.numel() for one in backbone.model.parameters()),
+        weights=told_weights(backbone),
+        adapter=told_adapter(model),
         runs=runs,
         bytes_per_edit=None if layout is None else layout.bytes_of(_SHORT),
         bytes_per_long_edit=None if layout is None else layout.bytes_of(LONG),
+        problems=tuple(problems),
         missing=tuple(missing),
     )
