@@ -50,6 +50,7 @@ nitpick_ignore = {
     ("py:class", "liveedit.correction.images.SupportsArray"),
     ("py:class", "liveedit.store.index.Index"),
     ("py:class", "liveedit.store.log.EditLog"),
+    ("py:class", "liveedit.store.log_reader.LogReader"),
     ("py:class", "liveedit.store.segmented_tensor.SegmentedTensor"),
     ("py:func", "liveedit.backbones.precision.fast_dtype"),
     ("py:func", "liveedit.correction.image_identity"),

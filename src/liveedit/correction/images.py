@@ -59,8 +59,7 @@ _one_at_a_time = threading.Lock()
 def open_image(source: ImageSource) -> Image.Image:
     """Upright RGB picture of its own, without metadata; transparent parts become white.
 
-    It knows the file it was read from, which a store may keep
-    (:mod:`liveedit.correction.picture_file`).
+    It knows the file it was read from, which a store may keep.
 
     Args:
         source: Path or bytes of a PNG, JPEG, WEBP, GIF (its first frame), TIFF (its first page),
