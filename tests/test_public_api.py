@@ -29,7 +29,7 @@ PUBLIC = """
     Abilities AsyncClient Client Conflict Correction Edit EditOutcome EditedModel EditorConfig
     Explanation LiveEditConfig LiveEditError MemoryStore Method RetrievalConfig SqlStore
     __version__ errors
-    load_backbone method_class method_names
+    load_backbone method_class method_names rebase verify
 """
 
 

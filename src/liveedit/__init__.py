@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from liveedit.client import AsyncClient, Client
     from liveedit.correction import Correction
     from liveedit.editor import Conflict, EditedModel, EditOutcome, Explanation
+    from liveedit.editor.rebase import rebase
+    from liveedit.editor.verify import verify
     from liveedit.errors import LiveEditError
     from liveedit.methods.base import Abilities, Method
     from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
@@ -47,6 +49,8 @@ _HOMES = {
     "load_backbone": "liveedit.backbones.registry",
     "method_class": "liveedit.methods.registry",
     "method_names": "liveedit.methods.registry",
+    "rebase": "liveedit.editor.rebase",
+    "verify": "liveedit.editor.verify",
 }
 __all__ = [
     "Abilities",
@@ -70,6 +74,8 @@ __all__ = [
     "load_backbone",
     "method_class",
     "method_names",
+    "rebase",
+    "verify",
 ]
 
 

@@ -8,7 +8,12 @@ from safetensors.torch import save_file
 from liveedit.errors import BackboneMismatch
 from liveedit.methods.liveedit.checkpoint import load_editor
 from liveedit.pocket.source import shipped_editor
-from liveedit.saving.fingerprint import check_fingerprint, config_digest, weights_revision
+from liveedit.saving.fingerprint import (
+    check_fingerprint,
+    config_digest,
+    other_numbers,
+    weights_revision,
+)
 from tests.backbones.families import tiny
 
 ONE: dict[str, object] = {
@@ -78,3 +83,14 @@ def test_the_configuration_counts_and_its_precision_does_not():
     assert config_digest(other) == config_digest(config)
     other.vision_feature_layer = -1
     assert config_digest(other) != config_digest(config)
+
+
+def test_precision_and_processor_alone_are_other_numbers_of_the_same_model():
+    one = {"weights": "abc", "dtype": "float32", "processor": "pil"}
+    assert other_numbers(one, one) == ()
+    assert other_numbers(one, one | {"dtype": "float32, quanto"}) == ("dtype",)
+    assert other_numbers(one, one | {"dtype": "float16", "processor": "torchvision"}) == (
+        "dtype", "processor",
+    )  # fmt: skip
+    for change in ({"weights": "abd"}, {"adapter": "12ab"}, {"dtype": "float16", "layers": 3}):
+        assert other_numbers(one, one | change) == ()
