@@ -119,6 +119,25 @@ def test_rows_without_a_picture_are_named(tmp_path: Path, backbone, caplog) -> N
     assert "1 rows without a picture are left out (25)" in caplog.text
 
 
+def test_a_source_given_twice(tmp_path: Path, backbone) -> None:
+    file = corrections_file(tmp_path / "own", 24)
+    again = tmp_path / "own" / ".." / "own" / file.name
+    with pytest.raises(BadAnnotations, match="is given twice"):
+        training_data(backbone, [str(file), str(again)], None, corrections=20, validation=4)
+
+
+def test_two_files_with_the_same_id(tmp_path: Path, backbone) -> None:
+    files = []
+    for name in ("one", "two"):
+        file = corrections_file(tmp_path / name, 24)
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        rows[5]["id"] = "seven"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        files.append(str(file))
+    with pytest.raises(BadAnnotations, match=r"row 6 of .*two.*'seven' of row 6 of .*one"):
+        training_data(backbone, files, None, corrections=20, validation=4)
+
+
 def test_what_is_not_there(backbone) -> None:
     with pytest.raises(BadAnnotations, match="there is no nothing"):
         training_data(backbone, ["nothing"], None, corrections=20, validation=4)

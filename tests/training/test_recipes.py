@@ -57,6 +57,26 @@ def test_what_is_not_known_is_refused_and_named(tmp_path, text, said):
         read_recipe(path)
 
 
+def test_a_recipe_takes_over_what_another_says(tmp_path):
+    (tmp_path / "below.yaml").write_text(
+        "backbone: a\nedit_layer: 3\ntraining: {batch: 7, loop: {steps: 5, learning_rate: 0.1}}\n"
+    )
+    path = tmp_path / "above.yaml"
+    path.write_text("based_on: below.yaml\ndata: [x.json]\ntraining: {loop: {steps: 9}}\n")
+    found = read_recipe(path)
+    assert (found.backbone, found.data, found.images) == ("a", ("x.json",), None)
+    loop = found.training.loop
+    assert (found.training.batch, loop.steps, loop.learning_rate) == (7, 9, 0.1)
+
+
+@pytest.mark.parametrize("name", ["../below.yaml", "nothing.yaml"])
+def test_a_recipe_is_based_on_one_beside_it(tmp_path, name):
+    path = tmp_path / "above.yaml"
+    path.write_text(f"based_on: {name}\n")
+    with pytest.raises(BadConfig, match=r"in the same folder|cannot be read"):
+        read_recipe(path)
+
+
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(BadConfig, match=r"none\.yaml cannot be read"):
         read_recipe(tmp_path / "none.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,20 @@ class Recipe(StrEnum):
 
     ours = "ours"
     published = "published"
+
+
+class Preset(StrEnum):
+    """Sizes of a training."""
+
+    small = "small"
+    paper = "paper"
+
+
+class Choose(StrEnum):
+    """Which weights a training ends with."""
+
+    best = "best"
+    last = "last"
 
 
 class Variant(StrEnum):
@@ -37,6 +52,12 @@ def train(
     dtype: Dtype = DTYPE,
     recipe: Recipe = typer.Option(
         Recipe.ours, help="ours, or the paper's: all losses together, none of our changes."
+    ),
+    preset: Preset | None = typer.Option(
+        None,
+        help="small: a trial, in a tenth of the time; paper: as wide and as long as the paper's. "
+        "Other options change it.",
+        show_default="what made the shipped editor",
     ),
     data: list[str] = typer.Option(
         ["emoji-edit"],
@@ -66,6 +87,14 @@ def train(
     config: Path | None = typer.Option(
         None, "--config", help="Backbone and settings, with --recipe published: see configs/."
     ),
+    choose: Choose | None = typer.Option(
+        None,
+        help="Weights to end with: best on validation corrections, or last.",
+        show_default="best; with --recipe published, last",
+    ),
+    only_estimate: bool = typer.Option(
+        False, "--estimate", help="Say what it takes on disk and in time, and do nothing."
+    ),
     edit_layer: int | None = typer.Option(
         None, min=0, help="Decoder layer to edit; the family's own choice."
     ),
@@ -76,6 +105,9 @@ def train(
     states_limit: float = typer.Option(8.0, min=0.1, help="Its largest size in GB."),
 ) -> None:
     """Train an editor, by default on emoji-edit's training corrections; started again it goes on.
+
+    What it takes on disk and in time is said before it starts; what the disk does not hold is
+    refused. Curves on validation corrections are in OUT/training.html, and for TensorBoard.
 
     Of a file a tenth of the pictures is held back to choose settings on; what its rows lack (other
     words, other pictures, probes) is derived, and told.
@@ -110,26 +142,36 @@ def train(
     from liveedit.distributed import processes
     from liveedit.training.data import training_data
     from liveedit.training.editor import EditorTraining, train_editor
+    from liveedit.training.estimate import Estimate
+    from liveedit.training.presets import OURS, PUBLISHED, scaled, scaled_published
     from liveedit.training.published import PublishedTraining, train_published
 
     changes: dict[str, object] = {"seed": seed}
-    if corrections is not None:
-        changes["corrections"] = corrections
-    theirs = PublishedTraining()
+    if choose is not None:
+        changes["choose"] = choose.value
+    theirs = PublishedTraining() if preset is None else PUBLISHED[preset.value]
+    if config is not None and preset is not None:
+        raise typer.BadParameter("does not go with --config", param_hint="--preset")
     if config is not None:
         from liveedit.training.recipes import read_recipe
 
         recipe_read = read_recipe(config)
         theirs = recipe_read.training
         model = recipe_read.backbone if model == "pocket" else model
+        if recipe_read.data and data == ["emoji-edit"]:
+            data = list(recipe_read.data)
+            images = Path(recipe_read.images) if recipe_read.images and not images else images
         edit_layer = recipe_read.edit_layer if edit_layer is None else edit_layer
     backbone = load_backbone(model, edit_layer=edit_layer, **placed(device, dtype))
     limit = int(states_limit * 1e9)
-    settings = theirs if published else EditorTraining()
+    ours = EditorTraining() if preset is None else OURS[preset.value]
+    if corrections is not None:
+        theirs = scaled_published(theirs, corrections)
+        ours = scaled(ours, corrections)
     taught = None
     if data != ["emoji-edit"]:
-        drawn = settings.corrections if corrections is None else corrections
-        held = EditorTraining().validation
+        drawn = theirs.corrections if published else ours.corrections
+        held = theirs.validation if published else ours.validation
         taught = training_data(
             backbone, data, images, corrections=drawn, validation=held, stand_ins=stand_ins
         )
@@ -138,18 +180,23 @@ def train(
         if steps is not None:
             changes["loop"] = theirs.loop.model_copy(update={"steps": steps})
         theirs = theirs.model_copy(update=changes)
-        folder = train_published(
-            backbone, out, theirs, data=taught, states=states, states_limit=limit
-        )
+        train_this = partial(train_published, backbone, out, theirs)
     else:
-        ours = EditorTraining()
         for part, count in (("router", router_steps), ("generator", generator_steps)):
             if count is not None:
                 changes[part] = getattr(ours, part).model_copy(update={"steps": count})
         if text_corrections is not None:
             changes["text_corrections"] = text_corrections
         ours = ours.model_copy(update=changes)
-        folder = train_editor(backbone, out, ours, data=taught, states=states, states_limit=limit)
+        train_this = partial(train_editor, backbone, out, ours)
+
+    def told(what: Estimate) -> None:
+        if processes().is_main_process:
+            print(what, flush=True)
+        if only_estimate:
+            raise typer.Exit
+
+    folder = train_this(data=taught, states=states, states_limit=limit, told=told)
     if processes().is_main_process:
         print(f"editor in {folder}")
 

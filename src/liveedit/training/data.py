@@ -49,10 +49,10 @@ def drawings(corrections: int, validation: int) -> TrainingData:
     return TrainingData(cases=some, held=validation_set(validation))
 
 
-def text_data(corrections: int) -> tuple[list[TextCase], list[TextCase]]:
-    """Text-only training and validation corrections."""
+def text_data(corrections: int, validation: int) -> tuple[list[TextCase], list[TextCase]]:
+    """Text-only training corrections, and at most so many validation ones."""
     held = text_validation_set() + made_up_cases("validation")
-    return list(islice(neighbouring_texts(), corrections)), held
+    return list(islice(neighbouring_texts(), corrections)), held[:validation]
 
 
 def photographs(backbone: Backbone, root: Path, corrections: int, validation: int) -> TrainingData:
@@ -71,7 +71,11 @@ def photographs(backbone: Backbone, root: Path, corrections: int, validation: in
 
 
 def stated(
-    file: Path, images: Path | None, validation: int, stand_ins: Path | None = None
+    file: Path,
+    images: Path | None,
+    validation: int,
+    stand_ins: Path | None = None,
+    ids: dict[str, str] | None = None,
 ) -> TrainingData:
     """Corrections of a file, some of their pictures held back.
 
@@ -80,12 +84,15 @@ def stated(
         images: Folder of their pictures.
         validation: At most so many are held back.
         stand_ins: Folder of photographs in the place of pictures that are not there.
+        ids: Where rows of other files with an id are; those of this one are added.
 
     Raises:
-        BadAnnotations: They are too few, leave nothing to ask, or a picture does not open.
+        BadAnnotations: Two rows share an id, they are too few, leave nothing to ask, or a picture
+            does not open.
         BadImport: A line cannot be read.
     """
     every = corrections_of(file, images)
+    _no_id_twice(every, file, {} if ids is None else ids)
     rows, back = divided(every)
     back = back[:validation]
     if stand_ins is not None:
@@ -107,6 +114,17 @@ def stated(
             "%s: %d rows without a picture are left out (%s)", file.name, len(left_out), shown
         )
     return TrainingData(cases=learned.cases, held=held.cases)
+
+
+def _no_id_twice(rows: Sequence[CorrectionRow], file: Path, ids: dict[str, str]) -> None:
+    """Within one file it is seen when that is read; here two files are compared."""
+    for row in rows:
+        here = f"row {row.line} of {file}"
+        if row.id and ids.setdefault(row.id, here) != here:
+            raise BadAnnotations(
+                f"{here} has the id {row.id!r} of {ids[row.id]}; take one of the two out, or give "
+                "it another id"
+            )
 
 
 def _stood_in(rows: Sequence[CorrectionRow], folder: Path, split: Split) -> list[CorrectionRow]:
@@ -139,7 +157,13 @@ def training_data(
         BadAnnotations: One of them cannot be used.
         BadImport: A line of a corrections file cannot be read.
     """
+    places = [source if source == EMOJI_EDIT else str(Path(source).resolve()) for source in sources]
+    twice = [source for source, place in zip(sources, places, strict=True)
+             if places.count(place) > 1]  # fmt: skip
+    if twice:
+        raise BadAnnotations(f"{twice[0]} is given twice with --data; give each once")
     parts = []
+    ids: dict[str, str] = {}
     for source in sources:
         path = Path(source)
         if source == EMOJI_EDIT:
@@ -147,7 +171,7 @@ def training_data(
         elif path.is_dir() and not is_dataset(path):
             parts.append(photographs(backbone, path, corrections, validation))
         elif path.exists():
-            parts.append(stated(path, images, validation, stand_ins))
+            parts.append(stated(path, images, validation, stand_ins, ids))
         else:
             raise unknown(source)
     return TrainingData(

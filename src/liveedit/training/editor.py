@@ -6,7 +6,9 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -28,7 +30,8 @@ from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, measure_scale
 from liveedit.training.calibration import calibrate
-from liveedit.training.data import TrainingData, drawings, text_data
+from liveedit.training.data import Pictured, TrainingData, drawings, text_data
+from liveedit.training.estimate import Estimate, Kept, Steps, estimate
 from liveedit.training.expert_losses import TEXT_ONLY, attention_of_short_rows, expert_losses
 from liveedit.training.loop import LoopConfig, train
 from liveedit.training.routing_losses import (
@@ -39,6 +42,7 @@ from liveedit.training.routing_losses import (
     routing_losses,
     text_losses,
 )
+from liveedit.training.validation import expert_validation, routing_validation
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ class EditorTraining(Config):
         subject, subject_silence, text_absolute, text: Weights of the text router's.
         reliability, generality, locality, text_reliability, text_generality, text_locality: Weights
             of the generator's losses.
+        choose: Weights to end with: those that were best on validation corrections, or the last.
         seed: Seed of everything random.
     """
 
@@ -106,6 +111,7 @@ class EditorTraining(Config):
     text_reliability: float = 1.0
     text_generality: float = 1.0
     text_locality: float = 0.1
+    choose: Literal["best", "last"] = "best"
     seed: int = 0
 
 
@@ -117,6 +123,7 @@ def train_editor(
     data: TrainingData | None = None,
     states: Path | None = None,
     states_limit: int = DEFAULT_LIMIT,
+    told: Callable[[Estimate], object] | None = None,
 ) -> Path:
     """Train extractor and router, choose the margin on validation data, train the generator.
 
@@ -129,16 +136,32 @@ def train_editor(
         states: Cache of states at the edit layer (about 0.2 MB a correction); in ``folder`` by
             default. Runs may share one.
         states_limit: Its largest size in bytes.
+        told: Is given what it will take before anything is begun; an exception ends it there.
 
     Returns:
         Folder of the checkpoint.
+
+    Raises:
+        CacheTooSmall, DiskTooSmall: With ``told``, see :func:`liveedit.training.estimate.estimate`.
     """
     backbone.model.requires_grad_(False)
     data = data or drawings(config.corrections, config.validation)
-    texts, held_texts = text_data(config.text_corrections)
+    texts, held_texts = text_data(config.text_corrections, config.validation)
+
+    where = states or folder / "states"
+    if told is not None:
+        kept = [
+            Kept(cases=data.cases, names=TAUGHT), Kept(cases=texts, names=TEXT_TAUGHT),
+            Kept(cases=data.held, names=_HELD), Kept(cases=held_texts, names=TEXT_TAUGHT),
+        ]  # fmt: skip
+        told(
+            estimate(
+                backbone, kept, where, limit=states_limit,
+                steps=partial(_steps, backbone, config, data.cases),
+            )
+        )  # fmt: skip
 
     def cached(cases: Sequence[Case], names: tuple[str, ...]) -> CachedViews:
-        where = states or folder / "states"
         return cache_views(backbone, cases, where, names=names, limit=states_limit)
 
     views, text_views = cached(data.cases, TAUGHT), cached(texts, TEXT_TAUGHT)
@@ -153,7 +176,11 @@ def train_editor(
 
     routed = parameters(network, "extractor.", "edit_extractor.", "router.")
     weights = {name: getattr(config, name) for name in ROUTING_LOSSES}
-    train(about_routing, weights, routed, config.router, folder / "router", seed=config.seed)
+    best = config.choose == "best"
+    train(
+        about_routing, weights, routed, config.router, folder / "router", seed=config.seed,
+        validate=lambda: routing_validation(backbone, network, held, text_held), choose_best=best,
+    )  # fmt: skip
     found = calibrate(backbone, network, held, text_held)
     logger.info("calibrated: %s", found)
     if processes().is_main_process:
@@ -172,11 +199,38 @@ def train_editor(
     train(
         about_experts, weights, generating, config.generator, folder / "generator",
         seed=config.seed + 1,
+        validate=lambda: expert_validation(backbone, network, held), choose_best=best,
     )  # fmt: skip
     if processes().is_main_process:
         save_editor(network, backbone.fingerprint(), folder / "editor")
         (folder / "training.json").write_text(config.model_dump_json(indent=2))
     return folder / "editor"
+
+
+def _steps(
+    backbone: Backbone, config: EditorTraining, cases: Sequence[Pictured], sample: CachedViews
+) -> list[Steps]:
+    """A step of each loop on a sample, to measure."""
+    network = new_network(config.editor, backbone, sample, config.seed)
+    count = len(sample)
+    meanings = Meanings(cases[:count])
+
+    def routing() -> Tensor:
+        losses = router_losses(backbone, network, sample, meanings, count)
+        return torch.stack([losses[name] for name in ROUTING_LOSSES if name in losses]).sum()
+
+    def generating() -> Tensor:
+        losses = expert_losses(backbone, network, sample, torch.arange(count))
+        return losses["reliability"] + losses["generality"] + losses["locality"]
+
+    batches = {
+        "router": config.router_batch + config.text_batch / 2,  # with half as many views
+        "generator": config.generator_batch + config.generator_text_batch,
+    }
+    return [
+        Steps(name=name, count=getattr(config, name).steps, times=batch / count, step=step)
+        for (name, batch), step in zip(batches.items(), (routing, generating), strict=True)
+    ]
 
 
 def router_losses(

@@ -21,6 +21,8 @@ from tqdm import tqdm
 from liveedit.config import Config
 from liveedit.distributed import every_process, mean, processes
 from liveedit.saving.files import whole, write_whole
+from liveedit.training.curve import Curve, Validation
+from liveedit.training.page import write_page
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class LoopConfig(Config):
         clip: Largest norm of the gradient.
         weight_decay: Of AdamW.
         save_every: Steps between checkpoints.
+        validate_every: Steps between looks at validation corrections.
     """
 
     steps: int
@@ -45,6 +48,7 @@ class LoopConfig(Config):
     clip: float = 1.0
     weight_decay: float = 0.01
     save_every: int = 50
+    validate_every: int = 100
 
 
 def train(
@@ -56,6 +60,8 @@ def train(
     *,
     rates: Mapping[str, float] | None = None,
     seed: int = 0,
+    validate: Validation | None = None,
+    choose_best: bool = False,
 ) -> None:
     """Minimise a weighted sum of losses, writing ``losses.jsonl`` and ``checkpoint.safetensors``.
 
@@ -78,6 +84,10 @@ def train(
         folder: Of this run alone; made if missing.
         rates: Learning rate of a parameter relative to the others', where it is not 1.
         seed: Seed of torch's generator.
+        validate: Gives figures on validation corrections, which go to ``validation.jsonl`` and to
+            TensorBoard; on several processes all call it. It must change nothing.
+        choose_best: End with the weights whose ``merit`` was highest, ``best.safetensors``, instead
+            of the last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [
@@ -90,6 +100,8 @@ def train(
     writes = processes().is_main_process
     if writes:
         _forget(folder / "losses.jsonl", first)
+    curve = Curve(folder, trained, first) if validate else None
+    every_process()
     running: dict[str, float] = {}
     with (
         (folder / "losses.jsonl" if writes else Path(os.devnull)).open(
@@ -123,9 +135,18 @@ def train(
                 running[name] = before + _RUNNING * (value - before)
             bar.set_postfix({name: f"{value:.3g}" for name, value in running.items()})
             bar.update()
-            if writes and ((step + 1) % config.save_every == 0 or step + 1 == config.steps):
+            last = step + 1 == config.steps
+            if curve and validate and ((step + 1) % config.validate_every == 0 or last):
+                found = validate()
+                if writes:
+                    curve.add(step + 1, found)
+                    show(step, {f"validation/{name}": value for name, value in found.items()})
+                    write_page(folder.parent)
+            if writes and ((step + 1) % config.save_every == 0 or last):
                 _save(folder, step + 1, trained, optimiser)
     every_process()
+    if curve and choose_best:
+        curve.load_best()
 
 
 def _forget(log: Path, step: int) -> None:

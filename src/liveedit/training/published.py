@@ -14,10 +14,12 @@ trained on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Int, Shaped
@@ -28,7 +30,7 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.data.cached_states import DEFAULT_LIMIT, CachedViews, ViewBatch, cache_views
-from liveedit.data.emoji_edit.corrections import training_cases
+from liveedit.data.emoji_edit.corrections import training_cases, validation_set
 from liveedit.data.emoji_edit.targets import random_words, vocabulary_words
 from liveedit.data.views import EDIT, REDRAWN, REPHRASE, TAUGHT
 from liveedit.distributed import gather, processes, share
@@ -40,16 +42,20 @@ from liveedit.methods.liveedit.generator import PlainGenerator
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.residual import RoutedExperts
+from liveedit.training.curve import Validation
 from liveedit.training.data import Pictured, TrainingData
 from liveedit.training.editor import Extract, extracting, new_network, parameters
+from liveedit.training.estimate import Estimate, Kept, Steps, estimate
 from liveedit.training.expert_losses import losses_with
 from liveedit.training.loop import LoopConfig, train
+from liveedit.training.validation import published_validation
 
 LOSSES = ("reliability", "generality", "locality", "hard", "absolute", "relative")
 
 _BEGUN_WITH = 1024  # corrections that the generator's first weights are fitted to
 _BATCH = 64
 _TAUGHT = TAUGHT[: REDRAWN + 1]  # nothing is learned from the strict cases
+_HELD = (*_TAUGHT, "elsewhere")
 
 EDITOR = EditorConfig(
     rank=4,
@@ -88,6 +94,8 @@ class PublishedTraining(Config):
         routing_batch: Corrections that routing is learned on in a step, those of the batch among
             them: extracting features is cheap beside the pass through the layers above.
         reliability, generality, locality, hard, absolute, relative: Weights of the losses.
+        validation: Validation corrections that the curve is of, at most; 0 for no curve.
+        choose: Weights to end with: the last, as published, or those that were best on validation.
         seed: Seed of everything random.
     """
 
@@ -103,6 +111,8 @@ class PublishedTraining(Config):
     hard: float = 1.0
     absolute: float = 1.0
     relative: float = 1.0
+    validation: int = Field(default=200, ge=0)
+    choose: Literal["best", "last"] = "last"
     seed: int = 0
 
     def variant(self, name: str) -> PublishedTraining:
@@ -121,14 +131,21 @@ def train_published(
     data: TrainingData | None = None,
     states: Path | None = None,
     states_limit: int = DEFAULT_LIMIT,
+    told: Callable[[Estimate], object] | None = None,
 ) -> Path:
     """Train an editor as published; arguments and result are those of ``train_editor``."""
     backbone.model.requires_grad_(False)
     some: Sequence[Pictured] = (
         list(islice(training_cases(), config.corrections)) if data is None else data.cases
     )
-    answers = [[target] * len(_TAUGHT) for target in _targets(backbone, some, config)]
+    targets = _targets(backbone, some, config)
+    answers = [[target] * len(_TAUGHT) for target in targets]
     where = states or folder / "states"
+    back = (validation_set(config.validation) if data is None else data.held)[: config.validation]
+    if told is not None:
+        kept = [Kept(cases=some, names=_TAUGHT, targets=targets), Kept(cases=back, names=_HELD)]
+        steps = partial(_steps, backbone, config)
+        told(estimate(backbone, kept, where, limit=states_limit, steps=steps))
     views = cache_views(backbone, some, where, names=_TAUGHT, answers=answers, limit=states_limit)
     network = new_network(config.editor, backbone, views, config.seed)
     if network.edit_extractor is not None:  # what is equal begins equal on both sides
@@ -143,11 +160,32 @@ def train_published(
 
     weights = {name: getattr(config, name) for name in LOSSES}
     learned = parameters(network, "")
-    train(losses, weights, learned, config.loop, folder / "published", seed=config.seed)
+    validate: Validation | None = None
+    if back:
+        held = cache_views(backbone, back, where, names=_HELD, limit=states_limit)
+        validate = partial(published_validation, backbone, network, held)
+    train(
+        losses, weights, learned, config.loop, folder / "published", seed=config.seed,
+        validate=validate, choose_best=config.choose == "best",
+    )  # fmt: skip
     if processes().is_main_process:
         save_editor(network, backbone.fingerprint(), folder / "editor")
         (folder / "training.json").write_text(config.model_dump_json(indent=2))
     return folder / "editor"
+
+
+def _steps(backbone: Backbone, config: PublishedTraining, sample: CachedViews) -> list[Steps]:
+    """A step on a sample, to measure."""
+    network = new_network(config.editor, backbone, sample, config.seed)
+    half = len(sample) // 2
+    chosen, elsewhere = torch.arange(2 * half).chunk(2)
+
+    def step() -> Tensor:
+        losses = published_losses(backbone, network, sample, chosen, elsewhere, half)
+        return torch.stack([losses[name] for name in LOSSES]).sum()
+
+    times = config.batch / half
+    return [Steps(name="published", count=config.loop.steps, times=times, step=step)]
 
 
 def _targets(backbone: Backbone, cases: Sequence[Pictured], config: PublishedTraining) -> list[str]:

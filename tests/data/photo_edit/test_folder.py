@@ -44,6 +44,30 @@ def test_what_cannot_be_opened_is_left_out_and_named(tmp_path: Path) -> None:
     assert "cup/0.jpg is no" in str(found.bad[0])
 
 
+def test_the_same_picture_twice_is_left_out_and_named(tmp_path: Path) -> None:
+    root = photo_folder(tmp_path / "photos", things=("cup", "fan", "flute"))
+    (root / "fan" / "0.jpg").write_bytes((root / "cup" / "0.jpg").read_bytes())
+    (root / "flute" / "again.jpg").write_bytes((root / "flute" / "1.jpg").read_bytes())
+    found = read_photo_folder(root)
+    told = sorted(str(bad) for bad in found.bad)
+    assert told == [
+        "fan/0.jpg is the same picture as cup/0.jpg of class 'cup'",
+        "flute/again.jpg is the same picture as flute/1.jpg of class 'flute'",
+    ]
+    assert found.single == ("fan",)
+
+
+def test_one_file_listed_under_two_classes(tmp_path: Path) -> None:
+    for at in range(2):
+        picture(at).save(tmp_path / f"{at}.jpg")
+    rows = [("0.jpg", "cup"), ("1.jpg", "fan"), ("0.jpg", "fan")]
+    lines = [json.dumps({"file_name": file, "label": label}) + "\n" for file, label in rows]
+    (tmp_path / "list.jsonl").write_text("".join(lines))
+    found = read_photo_folder(tmp_path)
+    assert [str(bad) for bad in found.bad] == ["0.jpg is the same picture as 0.jpg of class 'cup'"]
+    assert found.single == ("cup", "fan")
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ class PhotoFolder:
 
 
 def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) -> PhotoFolder:
-    """All photographs of a folder whose headers can be read.
+    """All photographs of a folder that can be read, each once.
 
     A class is a folder of pictures, its name the folder's with spaces for underscores. A folder
     without folders needs a list, one ``*.jsonl`` with ``file_name`` (or ``file``) and ``label``.
@@ -75,8 +76,13 @@ def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) ->
     named = list(_of_list(listed[0]) if listed else _of_folders(root))
     classes: dict[str, set[Path]] = defaultdict(set)
     bad = []
+    first_with: dict[bytes, tuple[Path, str]] = {}
     for name, file in tqdm(named, desc="photographs", unit="file", leave=False):
         problem = picture_problem(file)
+        if problem is None:
+            first, of = first_with.setdefault(_content(file), (file, name))
+            if (first, of) != (file, name):
+                problem = f"is the same picture as {first.relative_to(root)} of class {of!r}"
         if problem is None:
             classes[name].add(file)
         else:
@@ -95,6 +101,11 @@ def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) ->
     if not files:
         raise BadAnnotations(f"no class in {root} has {at_least} photographs; ask for fewer")
     return PhotoFolder(root=root, classes=files, bad=tuple(bad))
+
+
+def _content(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def _of_folders(root: Path) -> Iterator[tuple[str, Path]]:
