@@ -170,13 +170,8 @@ def cache_views(
         CacheTooSmall: These states alone would exceed the limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    answers = answers or [[case.target] * len(names) for case in cases]
-    shards = [
-        _Shard(cases=cases[start : start + _SHARD], answers=answers[start : start + _SHARD])
-        for start in range(0, len(cases), _SHARD)
-    ]
-    weights = weights_digest(backbone)
-    paths = [folder / f"{_digest(shard, names, weights)}.safetensors" for shard in shards]
+    shards = _shards(cases, names, answers)
+    paths = _paths(backbone, shards, folder, names)
     mine = range(processes().process_index, len(shards), processes().num_processes)
     with tqdm(
         total=sum(len(shards[index].cases) for index in mine),
@@ -204,6 +199,24 @@ def cache_views(
     return CachedViews(names, **joined, device=backbone.edit_device)
 
 
+def missing(
+    backbone: Backbone,
+    cases: Sequence[Case],
+    folder: Path,
+    *,
+    names: Sequence[str],
+    answers: Sequence[Sequence[str]] | None = None,
+) -> list[bool]:
+    """For each correction whether its states would have to be computed; see :func:`cache_views`."""
+    shards = _shards(cases, names, answers)
+    paths = _paths(backbone, shards, folder, names)
+    return [
+        not path.exists()
+        for shard, path in zip(shards, paths, strict=True)
+        for _ in shard.cases
+    ]  # fmt: skip
+
+
 def weights_digest(backbone: Backbone) -> str:
     """Digest of a backbone's description and of all its weights."""
     fingerprint = backbone.fingerprint()
@@ -224,6 +237,23 @@ def module_digest(module: nn.Module, *more: object) -> str:
 class _Shard:
     cases: Sequence[Case]
     answers: Sequence[Sequence[str]]
+
+
+def _shards(
+    cases: Sequence[Case], names: Sequence[str], answers: Sequence[Sequence[str]] | None
+) -> list[_Shard]:
+    answers = answers or [[case.target] * len(names) for case in cases]
+    return [
+        _Shard(cases=cases[start : start + _SHARD], answers=answers[start : start + _SHARD])
+        for start in range(0, len(cases), _SHARD)
+    ]
+
+
+def _paths(
+    backbone: Backbone, shards: Sequence[_Shard], folder: Path, names: Sequence[str]
+) -> list[Path]:
+    weights = weights_digest(backbone)
+    return [folder / f"{_digest(shard, names, weights)}.safetensors" for shard in shards]
 
 
 def _digest(shard: _Shard, names: Sequence[str], weights: str) -> str:
