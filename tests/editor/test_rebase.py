@@ -22,6 +22,7 @@ from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.retrieval.method import Retrieval
+from liveedit.store.adding_pictures import add_pictures, picture_files
 from liveedit.store.carried import refuse_target, source_of
 from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
@@ -175,6 +176,13 @@ def test_from_thumbnails_where_that_is_all_there_is(backbone, pictures, tmp_path
     assert model.edits[0].image == one.edit.image
     assert model.store.files(one.edit.image) == ()
     assert model.generate(pictures[0], ASKED) == "a violet"
+    for number, picture in enumerate(pictures):
+        picture.save(tmp_path / f"{number}.png")
+    store.log.set_picture_rules(PictureRules())
+    assert add_pictures(store.log, picture_files(tmp_path)) == 2
+    report = rebase(store.log, model)
+    assert [edit.id for edit in report.made] == [one.id, two.id]
+    assert report.not_reached == []
 
 
 def test_damaged_edits_are_left_out(backbone, pictures, old: EditLog, tmp_path: Path) -> None:

@@ -75,14 +75,15 @@ def rebase(
     refuse_other(old, store.log)
     entries = corrections_of(old, superseded=model.method.abilities.revoke != "never")
     begin(old, store.log)
+    unusable: list[Note] = []
     with tqdm(total=len(entries), desc="rebasing", unit="edit", disable=not progress) as bar:
         for start in range(0, len(entries), batch):
             some = [entry.edit for entry in entries[start : start + batch]]
-            _carry_over(old, model, store, some)
+            unusable += _carry_over(old, model, store, some)
             bar.update(len(some))
     _look_again(old, model, store, [entry.edit for entry in entries], batch)
     outdated = _revoke_outdated(store, entries)
-    return _reported(old, store, entries, outdated)
+    return _reported(old, store, entries, outdated, unusable)
 
 
 def corrections_of(old: LogReader, *, superseded: bool = True) -> list[Entry]:
@@ -105,13 +106,19 @@ def corrections_of(old: LogReader, *, superseded: bool = True) -> list[Entry]:
     return found
 
 
-def _carry_over(old: LogReader, model: EditedModel, store: SqlStore, edits: Sequence[Edit]) -> None:
-    """Make those of a batch that the new store neither has nor has noted."""
+def _carry_over(
+    old: LogReader, model: EditedModel, store: SqlStore, edits: Sequence[Edit]
+) -> list[Note]:
+    """Make those of a batch that the new store neither has nor has noted.
+
+    Returns:
+        What cannot even be asked; it is not noted, for a picture may be given later.
+    """
     named = [name for edit in edits for name in (edit.id, *edit.supersedes)]
     there, noted = _there(store, named), notes_of(store.log)
     todo = [edit for edit in edits if edit.id not in there and edit.id not in noted]
-    stated, notes = _stated(old, model, todo)
-    wanted = []
+    stated, unusable = _stated(old, model, todo)
+    wanted, notes = [], []
     for one, answer in _answers(model, stated):
         edit, _ = one
         if isinstance(answer, LiveEditError):
@@ -122,6 +129,7 @@ def _carry_over(old: LogReader, model: EditedModel, store: SqlStore, edits: Sequ
             wanted.append(one)
             there.add(edit.id)
     write_notes(store.log, [*_make(model, store, wanted), *notes])
+    return unusable
 
 
 def _look_again(
@@ -220,10 +228,15 @@ def _revoke_outdated(store: SqlStore, entries: Sequence[Entry]) -> list[Edit]:
 
 
 def _reported(
-    old: LogReader, store: SqlStore, entries: Sequence[Entry], outdated: list[Edit]
+    old: LogReader,
+    store: SqlStore,
+    entries: Sequence[Entry],
+    outdated: list[Edit],
+    unusable: Sequence[Note],
 ) -> RebaseReport:
     edits = [entry.edit for entry in entries]
-    there, noted = _there(store, [edit.id for edit in edits]), notes_of(store.log)
+    there = _there(store, [edit.id for edit in edits])
+    noted = notes_of(store.log) | {note.edit: note for note in unusable}
     notes = [(edit, noted[edit.id]) for edit in edits if edit.id in noted]
     made = [edit for edit in edits if edit.id in there and edit not in outdated]
     small = set(old.without_files([edit.image for edit in made if edit.image is not None]))
