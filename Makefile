@@ -17,7 +17,7 @@ DOCS_STAMP := $(VENV)/.liveedit-docs-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test pytest test-lowest test-wheel lint docs docs-links tutorials pocket clean
+.PHONY: help venv demo serve test pytest test-lowest test-wheel lint docs docs-links tutorials pocket clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -42,6 +42,9 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: $(STAMP) ## correct a small VLM on this machine, and see it happen
 	@$(BIN)/liveedit demo $(ARGS)
+
+serve: $(STAMP) ## serve the pocket VLM at http://127.0.0.1:8000, for this machine alone
+	@$(BIN)/liveedit serve --model pocket --store runs/serve/edits.db $(ARGS)
 
 test: lint pytest ## lint, then run the tests
 

@@ -1,5 +1,9 @@
 """Deny by default: keys, scopes, namespaces, rates, hosts, sizes."""
 
+import socket
+from urllib.parse import urlsplit
+
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -7,7 +11,7 @@ from liveedit.errors import BadConfig
 from liveedit.serve.app import create_app
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.keys import KeyFile
-from tests.serve.conftest import asked
+from tests.serve.conftest import asked, listening
 
 OPEN = {"/health", "/ready"}
 
@@ -140,6 +144,19 @@ def test_keys_are_not_tried_without_end(keyed, tmp_path, model) -> None:
         assert client.get("/login").status_code == 200, "the form is shown all the same"
         good = bearer(keyed[1]["reader"])
         assert client.get("/v1/models", headers=good).status_code == 200
+
+
+def test_requests_that_are_sent_too_slowly(model) -> None:
+    app = create_app(model, config=ServeConfig(body_seconds=0.3, max_tokens=2))
+    with listening(app) as url:
+        where = urlsplit(url)
+        with socket.create_connection((where.hostname, where.port), timeout=30) as slow:
+            slow.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+            )
+            assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+        assert httpx.post(f"{url}/v1/chat/completions", json={"messages": asked("Who?")}).is_success
 
 
 def test_requests_that_are_too_long(model) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Add, import, look at, revoke, restore and export edits; verify them, and carry them over "
-    "to another model.",
+    "to another model. With --server URL most of it is done by a server.",
     no_args_is_help=True,
 )
 app.command()(rebase)

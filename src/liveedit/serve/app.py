@@ -32,6 +32,7 @@ from liveedit.serve.page import entrance, routes
 from liveedit.serve.recent import Recent
 from liveedit.serve.reviews import Reviews
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.told import REFUSALS, ModelList
 from liveedit.store.sql import SqlStore
 
 _log = logging.getLogger("liveedit.serve")
@@ -81,6 +82,7 @@ def create_app(
     )
     app = FastAPI(
         title="liveedit", version=__version__, openapi_url=None, lifespan=_lifespan,
+        responses=REFUSALS,
         telemetry={"logs": False, "auto_configure": telemetry},  # its logs would quote requests
     )  # fmt: skip
     app.state.server, app.state.remembered = server, Remembered()
@@ -90,10 +92,12 @@ def create_app(
     app.include_router(probes.router)
     app.include_router(entrance.router)
     app.include_router(routes.router)
-    app.add_api_route("/v1/models", _models)
-    app.add_api_route("/openapi.json", _schema)
+    app.add_api_route("/v1/models", _models, response_model=ModelList)
+    app.add_api_route("/openapi.json", _schema, include_in_schema=False)
     most = {"*": config.body, "/v1/import": config.import_body}
-    app.add_middleware(Gate, access=server.access, most=most, open_to_all=_OPEN)
+    app.add_middleware(
+        Gate, access=server.access, most=most, seconds=config.body_seconds, open_to_all=_OPEN
+    )
     app.add_middleware(Observed, metrics=metrics)
     for kind, handler in (
         (Refused, on_refused),

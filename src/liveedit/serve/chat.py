@@ -20,13 +20,17 @@ from liveedit.serve.observed import tell
 from liveedit.serve.replies import Reply
 from liveedit.serve.schema import ChatRequest, as_conversation, pictures_in
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.told import Completion
 from liveedit.serve.tracing import current
 
 router = APIRouter()
 _POLL = 0.25  # seconds between looks at whether the client is still there
 
 
-@router.post("/v1/chat/completions", response_model=None)
+@router.post(
+    "/v1/chat/completions", response_model=None,
+    responses={200: {"model": Completion, "content": {"text/event-stream": {}}}},
+)  # fmt: skip
 async def chat_completions(asked: ChatRequest, request: Request) -> Response:
     """Answer a conversation with the edits that concern its last question."""
     server = server_of(request)

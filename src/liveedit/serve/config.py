@@ -19,6 +19,7 @@ class ServeConfig(Config):
         choices: Most answers to one question (``n``).
         pictures: Most pictures of a conversation.
         body: Longest request, in bytes.
+        body_seconds: Longest time for sending a request.
         import_body: Longest import, in bytes, also when it is unpacked.
         log_prompts: Whether the log says what was asked and answered.
         requests_a_minute: For each key, or for each address where no keys are needed.
@@ -32,6 +33,7 @@ class ServeConfig(Config):
     choices: int = Field(default=4, ge=1)
     pictures: int = Field(default=8, ge=0)
     body: int = Field(default=40_000_000, ge=1)
+    body_seconds: float = Field(default=60.0, gt=0)
     import_body: int = Field(default=4_000_000_000, ge=1)
     requests_a_minute: int = Field(default=600, ge=1)
     log_prompts: bool = False

@@ -28,6 +28,7 @@ from liveedit.serve.schema import (
     pictures_in,
 )
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.told import EditList, EntryRow, MadeRow, OutcomeRow, RevisionList
 from liveedit.store.records import Entry
 from liveedit.store.sql import SqlStore
 
@@ -36,7 +37,7 @@ _T = TypeVar("_T")
 _MOST = 200  # edits of a page
 
 
-@router.post("/v1/edits", status_code=201, response_model=None)
+@router.post("/v1/edits", status_code=201, response_model=None, responses={201: {"model": MadeRow}})
 async def create(wanted: EditRequest, request: Request) -> Response:
     """Correct an answer; it holds from the next request on."""
     server = server_of(request)
@@ -55,7 +56,7 @@ async def create(wanted: EditRequest, request: Request) -> Response:
     return JSONResponse(await remembered.once(caller.key.name, key, digest, make), 201)
 
 
-@router.post("/v1/edits:preview")
+@router.post("/v1/edits:preview", response_model=OutcomeRow)
 async def preview(wanted: EditRequest, request: Request) -> dict[str, Any]:
     """What would come of a correction; nothing is written."""
     server = server_of(request)
@@ -64,7 +65,7 @@ async def preview(wanted: EditRequest, request: Request) -> dict[str, Any]:
     return outcome_json(await _corrected(server, caller, wanted, namespace, preview=True))
 
 
-@router.get("/v1/edits")
+@router.get("/v1/edits", response_model=EditList)
 async def listed(
     request: Request,
     namespace: str | None = None,
@@ -90,7 +91,7 @@ async def listed(
     }
 
 
-@router.get("/v1/edits/{edit_id}")
+@router.get("/v1/edits/{edit_id}", response_model=EntryRow)
 async def one(edit_id: str, request: Request) -> dict[str, Any]:
     """One edit, with what was done about it."""
     server = server_of(request)
@@ -99,7 +100,7 @@ async def one(edit_id: str, request: Request) -> dict[str, Any]:
     return _entry(entry)
 
 
-@router.delete("/v1/edits/{edit_id}")
+@router.delete("/v1/edits/{edit_id}", response_model=EntryRow)
 async def revoke(
     edit_id: str, request: Request, body: ReasonRequest | None = None
 ) -> dict[str, Any]:
@@ -107,7 +108,7 @@ async def revoke(
     return await _changed(edit_id, request, body, revoking=True)
 
 
-@router.post("/v1/edits/{edit_id}:restore")
+@router.post("/v1/edits/{edit_id}:restore", response_model=EntryRow)
 async def restore(
     edit_id: str, request: Request, body: ReasonRequest | None = None
 ) -> dict[str, Any]:
@@ -115,7 +116,7 @@ async def restore(
     return await _changed(edit_id, request, body, revoking=False)
 
 
-@router.get("/v1/revisions")
+@router.get("/v1/revisions", response_model=RevisionList)
 async def revisions(request: Request, after: int = Query(0, ge=0)) -> dict[str, Any]:
     """What was done, by whom and why; for keys with all rights."""
     server = server_of(request)

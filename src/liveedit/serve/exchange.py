@@ -21,6 +21,7 @@ from liveedit.errors import LiveEditError
 from liveedit.serve.edits import sql_store
 from liveedit.serve.failures import Refused, refusal_of
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.told import ImportedRow
 from liveedit.store.export import EDITS, export_edits, identity_of_export, import_edits
 
 router = APIRouter()
@@ -54,7 +55,11 @@ async def exported(
     )  # fmt: skip
 
 
-@router.post("/v1/import", openapi_extra={"requestBody": {"content": _ZIP, "required": True}})
+@router.post(
+    "/v1/import",
+    response_model=ImportedRow,
+    openapi_extra={"requestBody": {"content": _ZIP, "required": True}},
+)
 async def imported(request: Request) -> dict[str, Any]:
     """Take up the edits of an export; for keys with all rights, as tensors do not say what they do.
 

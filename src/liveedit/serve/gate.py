@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Collection, Mapping
 
 from fastapi import Request
@@ -21,13 +23,15 @@ class Gate:
         app: What answers.
         access: Who is known.
         most: Bytes of a body, whatever its headers say, by path; ``*`` for all others.
+        seconds: Longest time for sending a body.
         open_to_all: Paths that need no key.
     """
 
     def __init__(
-        self, app: ASGIApp, *, access: Access, most: Mapping[str, int], open_to_all: Collection[str]
-    ) -> None:
-        self._app, self._access, self._most = app, access, most
+        self, app: ASGIApp, *, access: Access, most: Mapping[str, int], seconds: float,
+        open_to_all: Collection[str],
+    ) -> None:  # fmt: skip
+        self._app, self._access, self._most, self._seconds = app, access, most, seconds
         self._open = frozenset(open_to_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,32 +58,42 @@ class Gate:
             else:
                 await _send_refusal(error, send)
             return
-        await self._app(scope, *_limited(receive, send, most))
+        await self._app(scope, *_limited(receive, send, most, self._seconds))
 
 
 def _too_long(most: int) -> Refused:
     return Refused(413, f"the request has more than {most} bytes", code="too_long")
 
 
-def _limited(receive: Receive, send: Send, most: int) -> tuple[Receive, Send]:
-    """The same, but a body that turns out to be too long is answered with that."""
-    read, refused = 0, False
+def _limited(receive: Receive, send: Send, most: int, seconds: float) -> tuple[Receive, Send]:
+    """The same, but a body that turns out to be too long or too slow is answered with that."""
+    read, whole, answered = 0, False, False
+    refusal: Refused | None = None
+    until = time.monotonic() + seconds
 
     async def counted() -> Message:
-        nonlocal read
-        message = await receive()
+        nonlocal read, whole, refusal
+        if whole:  # what comes now is that the client goes away
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            refusal = Refused(408, f"the request was not sent in {seconds:g} seconds")
+            raise refusal from None
+        whole = not message.get("more_body", False)
         read += len(message.get("body", b""))
         if read > most:
-            raise _too_long(most)
+            refusal = _too_long(most)
+            raise refusal
         return message
 
     async def watched(message: Message) -> None:
-        nonlocal refused
-        if read <= most:
+        nonlocal answered
+        if refusal is None:
             await send(message)
-        elif not refused:
-            refused = True
-            await _send_refusal(_too_long(most), send)
+        elif not answered:  # whatever the application has made of it
+            answered = True
+            await _send_refusal(refusal, send)
 
     return counted, watched
 

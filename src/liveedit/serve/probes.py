@@ -13,13 +13,15 @@ from starlette.responses import Response
 
 from liveedit.errors import LiveEditError
 from liveedit.serve.state import Server, caller_of, server_of
+from liveedit.serve.told import Status
 
 router = APIRouter()
 OPEN = ("/health", "/ready")
+_TOLD: dict[int | str, dict[str, Any]] = {200: {"model": Status}, 503: {"model": Status}}
 _PATIENCE = 2.0  # seconds that the store may take
 
 
-@router.get("/health", response_model=None)
+@router.get("/health", response_model=None, responses=_TOLD)
 async def health(request: Request) -> Response:
     """Whether the server is alive; if not, it should be started anew."""
     batcher = server_of(request).batcher
@@ -28,7 +30,7 @@ async def health(request: Request) -> Response:
     return JSONResponse({"status": "ok", "waiting": batcher.waiting})
 
 
-@router.get("/ready", response_model=None)
+@router.get("/ready", response_model=None, responses=_TOLD)
 async def ready(request: Request) -> Response:
     """Whether requests should be sent here now."""
     problem = await _problem(server_of(request))

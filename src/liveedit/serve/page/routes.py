@@ -307,9 +307,8 @@ def _tried(
     model = server.model
     with model.namespace(namespace), model.store.transaction(keep=False):
         (made,) = model.edit_many([correction], supersede=supersede, keep=True)
-        answers = [
-            str(model.generate(one.pictures, one.prompt, max_new_tokens=_TOKENS)) for one in others
-        ]
+        shown, prompts = [one.pictures for one in others], [one.prompt for one in others]
+        answers = model.generate(shown, prompts, max_new_tokens=_TOKENS) if others else []
     return made, answers
 
 
