@@ -21,6 +21,7 @@ from liveedit.training.calibration import (
     OF_ITS_PICTURE,
     PROMPT_MARGINS,
     RECALLED,
+    SILENCE,
     calibrate,
     compare,
     fired,
@@ -208,11 +209,13 @@ def test_crowding_is_chosen_where_false_fire_comes_with_the_crowd(coarse) -> Non
     margins = calibration.MARGINS
     alone, crowded = torch.zeros(len(margins), 2), torch.zeros(len(margins), 2)
     alone[0, 0] = crowded[1, 0] = 1
-    margin, crowding = calibration._best_line({1: alone, CASES: crowded}, NAMES)
+    margin, crowding = calibration._best_line({1: alone, CASES: crowded}, NAMES, SILENCE)
     assert margin == margins[0]
     assert crowding == pytest.approx(2 / math.log(CASES))
     even = torch.ones(len(margins), 2)
-    assert calibration._best_line({1: even, CASES: even}, NAMES)[1] == 0, "none without need"
+    assert calibration._best_line({1: even, CASES: even}, NAMES, SILENCE)[1] == 0, (
+        "none without need"
+    )
 
 
 def test_without_text_only_corrections_their_margin_stays(backbone, views, network, coarse) -> None:

@@ -13,6 +13,7 @@ from liveedit import __version__
 from liveedit.cli import (
     ask,
     bench,
+    calibrate,
     data,
     demo,
     doctor,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
 app.command("ask")(ask.ask)
 app.command("methods")(methods.methods)
 app.command("serve")(serve.serve)

@@ -16,6 +16,7 @@ from liveedit.backbones.inspection import (
     told_weights,
 )
 from liveedit.backbones.registry import load_backbone
+from liveedit.editor.pretrained import at_editors_layer
 from liveedit.errors import LiveEditError
 from liveedit.methods.registry import method_class
 
@@ -74,7 +75,7 @@ def inspect_model(
         image: Of the sample prompt.
         method: Name of the editing method.
         editor: Folder of what the method needs for the model; what it ships by default.
-        edit_layer: The family's own choice by default.
+        edit_layer: By default that of the editor, or the family's own choice.
 
     Raises:
         BadCheckpoint: There is no such model, or its processor cannot be loaded.
@@ -82,6 +83,8 @@ def inspect_model(
         UnknownMethod: There is no such method.
     """
     backbone = load_backbone(model, weights=False, edit_layer=edit_layer)
+    if editor is not None and edit_layer is None:
+        backbone = at_editors_layer(backbone, editor)
     problems = problems_of(model, backbone)
     missing: list[str] = []
     runs: tuple[TokenRun, ...] = ()
@@ -92,7 +95,9 @@ def inspect_model(
     chosen = method_class(method)
     layout = chosen.default_layout(backbone)
     try:
-        layout = chosen.load(backbone, editor).layout
+        loaded = chosen.load(backbone, editor)
+        layout = loaded.layout
+        missing += loaded.notes
     except LiveEditError as error:
         missing.append(f"What {method} needs: {error}.")
     if backbone.revision is None:

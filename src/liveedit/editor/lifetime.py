@@ -11,7 +11,7 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.backbones.wrapping import wrap_backbone
 from liveedit.config import Config
 from liveedit.editor.inputs import store_for
-from liveedit.editor.pretrained import save_edited, saved_source
+from liveedit.editor.pretrained import at_editors_layer, save_edited, saved_source
 from liveedit.editor.scopes import Scopes
 from liveedit.methods.base import Method
 from liveedit.methods.registry import method_class
@@ -52,13 +52,13 @@ class Lifetime(Scopes):
                 one on the hub, or what :meth:`save_pretrained` wrote.
             method: Name of the editing method; that of a saved model, else ``liveedit``.
             editor: What was trained or calibrated for the method and this backbone: the folder that
-                ``liveedit train`` or :meth:`save_pretrained` wrote, with edits if there are any.
-                By default what the method ships for the backbone.
+                ``liveedit train``, ``liveedit calibrate`` or :meth:`save_pretrained` wrote, with
+                edits if there are any. By default what the method ships for the backbone.
             store: Where edits are kept, or the file or URL of a store, which is made if it is not
                 there; in memory by default. A store of its own does not take up saved edits.
             config: How corrections are made; of the method's own class.
             loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
-                dtype, quantization_config, edit_layer, revision.
+                dtype, quantization_config, revision, edit_layer (by default that of the editor).
 
         Raises:
             BadCheckpoint: There is no such model, or nothing that the method needs for it.
@@ -76,7 +76,10 @@ class Lifetime(Scopes):
             method = method or source["method"]
         chosen = method_class(method or "liveedit")
         folder = None if editor is None else Path(editor)
-        edited = cls(chosen.load(load_backbone(model, **loading), folder, config), store)
+        backbone = load_backbone(model, **loading)
+        if folder is not None and loading.get("edit_layer") is None:
+            backbone = at_editors_layer(backbone, folder)
+        edited = cls(chosen.load(backbone, folder, config), store)
         if store is None and folder is not None and (folder / EDITS_FILE).is_file():
             load_edits(folder, edited.store, edited.method.layout)
         return edited
@@ -107,7 +110,8 @@ class Lifetime(Scopes):
             editor: See :meth:`from_pretrained`.
             store: See :meth:`from_pretrained`.
             config: How corrections are made; of the method's own class.
-            edit_layer: Decoder layer that is read and edited; the family's own choice by default.
+            edit_layer: Decoder layer that is read and edited; by default that of the editor, or the
+                family's own choice.
             name: What to call the model; by default where it is from.
 
         Raises:
@@ -119,6 +123,8 @@ class Lifetime(Scopes):
         chosen = method_class(method)
         folder = None if editor is None else Path(editor)
         backbone = wrap_backbone(model, processor, edit_layer=edit_layer, name=name)
+        if folder is not None and edit_layer is None:
+            backbone = at_editors_layer(backbone, folder)
         try:
             edited = cls(chosen.load(backbone, folder, config), store)
             if store is None and folder is not None and (folder / EDITS_FILE).is_file():

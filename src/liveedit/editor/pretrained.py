@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from liveedit.backbones.at_layer import at_layer
+from liveedit.backbones.base import Backbone
 from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Method
 from liveedit.saving.fingerprint import weights_revision
@@ -13,6 +15,7 @@ from liveedit.store.base import Store
 from liveedit.store.saved_edits import save_edits
 
 SOURCE_FILE = "source.json"
+_CONFIG_FILE = "config.json"  # of an editor
 _INSIDE = "backbone"  # where a backbone lies that was saved with its edits
 
 
@@ -45,6 +48,24 @@ def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -
     method.save(folder, fingerprint)
     save_edits(store, folder, method.layout)
     (folder / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+
+
+def at_editors_layer(backbone: Backbone, folder: Path) -> Backbone:
+    """The model at the edit layer that an editor was made for, if it has such a layer.
+
+    Args:
+        backbone: The model, at the layer that its family chooses; it is let go of if another is
+            returned.
+        folder: Of the editor. One that does not say is left for the method to judge.
+    """
+    try:
+        described = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
+        found = at_layer(backbone, int(described["backbone"]["edit_layer"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return backbone
+    if found is not backbone:
+        backbone.close()
+    return found
 
 
 def saved_source(folder: Path) -> dict[str, Any] | None:

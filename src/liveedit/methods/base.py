@@ -117,6 +117,11 @@ class Method(ABC):
         """What it can do; it may depend on what was trained."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever looks into the method as it is loaded should know, in sentences."""
+        return ()
+
+    @property
     @abstractmethod
     def layout(self) -> Layout:
         """The tensors of an edit."""

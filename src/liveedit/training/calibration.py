@@ -8,8 +8,8 @@ most so many of the queries that no edit concerns fire one, those with the best 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import torch
@@ -41,6 +41,10 @@ _SIZES = (1, 10, 100)  # edits in force for which margin and crowding are chosen
 RECALLED = ("edit", "rephrase", "redrawn", "met again", "free words")
 # views of the correction's own picture, which its pixels are taken to tell, however it was saved
 OF_ITS_PICTURE = ("edit", "rephrase", "other question", "met again", "free words")
+
+
+# similarities of every view of all corrections with all corrections
+Compared = dict[str, Similarities]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,45 +90,73 @@ def calibrate(
         texts: Text-only ones, if the text router is to be calibrated, too.
     """
     router = network.router
+    alike = compare(backbone, network, views)
+    found = choose_margins(router, alike, silence=SILENCE, picture_margins=PICTURE_MARGINS)
+    if texts is None:
+        return found
+    shares = _calibrate_text(backbone, network, texts)
+    return replace(
+        found,
+        text_margin=router.text_margin.item(),
+        subject_margin=router.subject_margin.item(),
+        text_fired=shares,
+    )
+
+
+@torch.no_grad()
+def choose_margins(
+    router: Router,
+    alike: Compared,
+    *,
+    silence: float,
+    picture_margins: Sequence[float],
+) -> Calibration:
+    """The same by similarities that are known already, for questions about pictures alone.
+
+    Args:
+        router: Is changed.
+        alike: See :func:`compare`.
+        silence: Least share of the queries that no edit concerns that should fire none.
+        picture_margins: Those of the picture to choose from.
+    """
+    names, count = tuple(alike), len(next(iter(alike.values())).vision)
     for buffer in (router.margin, router.crowding):
         buffer.zero_()
-    alike = compare(backbone, network, views)
 
     def coarse() -> Tensor:
-        return fired(router, router.margin, alike, MARGINS, group=len(views))
+        return fired(router, router.margin, alike, MARGINS, group=count)
 
     _, prompt_margin, picture_margin = max(
-        (merit_of(coarse(), views.names, SILENCE).max().item(), *both)
-        for both in _set_in_turn(router)
+        (merit_of(coarse(), names, silence).max().item(), *both)
+        for both in _set_in_turn(router, picture_margins)
     )
     router.prompt_margin.fill_(prompt_margin)
     router.picture_margin.fill_(picture_margin)
-    sizes = [size for size in _SIZES if size < len(views)] + [len(views)]
+    sizes = [size for size in _SIZES if size < count] + [count]
     curves = {size: fired(router, router.margin, alike, MARGINS, group=size) for size in sizes}
-    margin, crowding = _best_line(curves, views.names)
+    margin, crowding = _best_line(curves, names, silence)
     router.margin.fill_(margin)
     router.crowding.fill_(crowding)
     shares = {
         size: fired(router, router.margin, alike, router.margin[None], group=size)[0].tolist()
         for size in sizes
     }
-    text_shares = {} if texts is None else _calibrate_text(backbone, network, texts)
     return Calibration(
         margin=margin,
         crowding=crowding,
         prompt_margin=router.prompt_margin.item(),
         picture_margin=router.picture_margin.item(),
-        text_margin=None if texts is None else router.text_margin.item(),
-        subject_margin=None if texts is None else router.subject_margin.item(),
-        fired={size: dict(zip(views.names, some, strict=True)) for size, some in shares.items()},
-        text_fired=text_shares,
+        text_margin=None,
+        subject_margin=None,
+        fired={size: dict(zip(names, some, strict=True)) for size, some in shares.items()},
+        text_fired={},
     )
 
 
-def _set_in_turn(router: Router) -> Iterator[tuple[float, float]]:
+def _set_in_turn(router: Router, picture_margins: Sequence[float]) -> Iterator[tuple[float, float]]:
     """Sets the router to each pair of margins of prompt and picture that is to be tried."""
     prompt_margins = PROMPT_MARGINS.tolist() if router.ask else [0.0]
-    for both in product(prompt_margins, PICTURE_MARGINS if router.pixels else [math.inf]):
+    for both in product(prompt_margins, picture_margins if router.pixels else [math.inf]):
         router.prompt_margin.fill_(both[0])
         router.picture_margin.fill_(both[1])
         yield both
@@ -147,12 +179,9 @@ def _calibrate_text(
     return dict(zip(texts.names, shares[0].tolist(), strict=True))
 
 
-Compared = dict[str, Similarities]
-
-
 @torch.no_grad()
 def compare(backbone: Backbone, network: EditorNetwork, views: CachedViews) -> Compared:
-    """Similarities of every view of all corrections with all corrections.
+    """Compare every view of all corrections with all corrections.
 
     Args:
         backbone: The frozen model.
@@ -221,13 +250,14 @@ def _decided(
 
 
 def _best_line(
-    curves: dict[int, Float[Tensor, "values views"]], names: tuple[str, ...]
+    curves: dict[int, Float[Tensor, "values views"]], names: tuple[str, ...], silence: float
 ) -> tuple[float, float]:
     """Margin and crowding with the best mean recall at which enough stays silent at every number.
 
     Args:
         curves: For each number of edits what fires at each of ``MARGINS``.
         names: Of the views.
+        silence: See :func:`choose_margins`.
     """
     best = (-1.0, 0.0, 0.0)
     for crowding in CROWDINGS.tolist():
@@ -236,7 +266,7 @@ def _best_line(
                 curve[(MARGINS - margin - crowding * math.log(size)).abs().argmin()]
                 for size, curve in curves.items()
             ]
-            merits = merit_of(torch.stack(shares), names, SILENCE)
+            merits = merit_of(torch.stack(shares), names, silence)
             merit = (merits.mean() if merits.min() >= 0 else merits.min()).item()
             best = max(best, (merit, -crowding, margin))
     return best[2], -best[1]

@@ -6,7 +6,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_editor, save_editor
+from liveedit.methods.liveedit.checkpoint import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    editor_digest,
+    load_editor,
+    save_editor,
+)
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.network import EditorNetwork
 
@@ -76,3 +82,24 @@ def test_other_settings_are_refused(saved: tuple[EditorNetwork, Path], change: d
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(BadCheckpoint):
         load_editor(saved[1], FINGERPRINT)
+
+
+def test_a_calibrated_editor_is_a_checkpoint_like_any_other_and_says_so(tmp_path: Path) -> None:
+    config = EditorConfig(calibrated=True, width=4, vectors=1, rank=0, text_router=False)
+    network = EditorNetwork(config, 16)
+    assert not list(network.extractor.parameters())
+    assert not list(network.generator.parameters())
+    torch.manual_seed(0)
+    for buffer in (*network.extractor.buffers(), *network.generator.buffers()):
+        buffer.normal_()
+    save_editor(network, FINGERPRINT, tmp_path)
+    loaded = load_editor(tmp_path, FINGERPRINT)
+    assert loaded.config.calibrated
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["editor"]["calibrated"] is True
+    assert editor_digest(loaded) == editor_digest(network)
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_files_of_trained_editors_do_not_mention_calibration(saved) -> None:
+    assert "calibrated" not in (saved[1] / CONFIG_FILE).read_text()

@@ -3,7 +3,12 @@ import torch
 from torch import Tensor
 
 from liveedit.methods.liveedit.experts import Experts, apply_experts
-from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator, target_order
+from liveedit.methods.liveedit.generator import (
+    ExpertGenerator,
+    PlainGenerator,
+    TargetMemory,
+    target_order,
+)
 from tests.batches import batch_of, random_row
 
 WIDTH, RANK = 10, 3
@@ -123,3 +128,18 @@ def test_a_plain_generator_begins_as_the_map_from_states_to_embeddings():
         cosines = torch.cosine_similarity(slots, wanted - wanted.mean(), dim=1)
         assert cosines.tolist() == pytest.approx([1.0] * RANK, abs=0.02)
     torch.testing.assert_close(made.v.square().mean(-1).sqrt(), torch.full((1, RANK), 3.0))
+
+
+def test_a_memory_leads_from_the_state_before_each_token_to_the_token(rows):
+    memory = TargetMemory()
+    memory.gain.fill_(2.0)
+    experts = memory(batch_of(rows, padding=2))
+    assert experts.u.shape == experts.v.shape == (len(rows), 5, WIDTH)
+    for at, row in enumerate(rows):
+        count = len(row.target)
+        before = torch.cat([row.prompt[-1:], row.target[:-1]])
+        torch.testing.assert_close(experts.u[at, :count], before)
+        torch.testing.assert_close(experts.v[at, :count], 2 * row.lexical)
+        assert not experts.u[at, count:].any()
+        assert not experts.v[at, count:].any()
+    assert memory.slots_of(torch.tensor([1, 5])).tolist() == [1, 5]

@@ -21,7 +21,7 @@ from liveedit.saving.fingerprint import check_fingerprint
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
 # switches that came later: off in checkpoints without them, whose digests stay what they were
-_SINCE = ("subject_filter", "picture_filter", "context_gain", "by_line")
+_SINCE = ("subject_filter", "picture_filter", "context_gain", "by_line", "calibrated")
 
 
 def save_editor(
@@ -71,7 +71,7 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
     except (OSError, KeyError, TypeError, ValueError, ValidationError, SafetensorError) as error:
         raise BadCheckpoint(
             f"{folder} is not an editor checkpoint ({_first_line(error)}); give the folder that "
-            f"liveedit train wrote, with {CONFIG_FILE} and {WEIGHTS_FILE}"
+            f"liveedit train or liveedit calibrate wrote, with {CONFIG_FILE} and {WEIGHTS_FILE}"
         ) from error
     check_fingerprint(trained_for, fingerprint)
     width = trained_for["width"]

@@ -36,6 +36,10 @@ class EditorConfig(Config):
         context_gain: By how much more an expert is added for every doubling of a prompt's length,
             beyond 64 tokens.
         by_line: A message of several lines is routed by its first and last one, too.
+        calibrated: Nothing is trained: features are the model's own states, whitened, and experts
+            the memory of their target's tokens alone. Of the above ``width`` then means the
+            directions of a feature; ``vectors`` is 1 and ``rank`` 0, and what else concerns
+            extractor and generator means nothing.
     """
 
     width: int = 384
@@ -57,6 +61,7 @@ class EditorConfig(Config):
     picture_filter: bool = True
     context_gain: float = 0.5
     by_line: bool = True
+    calibrated: bool = False
 
 
 class LiveEditConfig(Config):

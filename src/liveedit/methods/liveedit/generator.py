@@ -98,6 +98,34 @@ class ExpertGenerator(nn.Module):
         return torch.cat([spans, _one_hot(before, self.rank), _one_hot(order, self.rank)], -1)
 
 
+class TargetMemory(nn.Module):
+    """f_eg without training: the memory of :class:`ExpertGenerator`, and nothing added to it.
+
+    What it misses is for refinement to mend, so no slot counts as one that was trained.
+    """
+
+    rank = 0
+    gain: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("gain", torch.tensor(1.0))
+
+    def forward(self, representation: Representation) -> Experts:
+        """Generate one expert for each row, with as many slots as the longest target has tokens."""
+        assert representation.lexical is not None
+        order, before = target_order(representation.spans.target)
+        slots = int(order.max()) + 1
+        return Experts(
+            u=_gather(representation.states, before, slots),
+            v=self.gain * _gather(representation.lexical, order, slots),
+        )
+
+    def slots_of(self, tokens: Int[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+        """How many slots an expert needs for targets of so many tokens."""
+        return tokens
+
+
 class PlainGenerator(nn.Module):
     """f_eg as published: learned queries alone, without a link between slots and tokens.
 

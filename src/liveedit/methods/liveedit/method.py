@@ -39,6 +39,12 @@ from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 
+_CALIBRATED = (
+    "The editor is calibrated, not trained: it takes no correction without a picture, and misses "
+    "another picture of the same thing, or a question in free words, more often. `liveedit train` "
+    "makes one that takes them."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertChange:
@@ -100,8 +106,9 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         folder = folder or backbone.editors.get(cls.name)
         if folder is None:
             raise BadCheckpoint(
-                f"there is no editor for {backbone.name}: train one with `liveedit train --model "
-                f"{backbone.source} --out OUT` and give OUT/editor"
+                f"there is no editor for {backbone.name}: make one in minutes with `liveedit "
+                f"calibrate --model {backbone.source} --out OUT`, or a better one in hours with "
+                "`liveedit train` and the same options, and give OUT/editor"
             )
         assert config is None or isinstance(config, LiveEditConfig)
         return cls(backbone, load_editor(folder, backbone.fingerprint()), config)
@@ -116,6 +123,11 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         return Abilities(
             text_only=self.network.config.text_router, several_pictures=True, trained=True
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a trained editor would add to a calibrated one."""
+        return (_CALIBRATED,) if self.network.config.calibrated else ()
 
     @property
     def layout(self) -> Layout:

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.extractor import FeatureExtractor
 from liveedit.methods.liveedit.features import RoutingFeatures
-from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator
+from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator, TargetMemory
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.routing import Router
+from liveedit.methods.liveedit.whitened import WhitenedStates
 
 
 class EditorNetwork(nn.Module):
-    """Everything that is learned; float32, whatever the backbone computes in.
+    """Everything that is learned or calibrated; float32, whatever the backbone computes in.
 
     Unless told otherwise one extractor serves the edit side and the input side: a query that equals
     a correction then has the correction's own features, and cannot miss it.
@@ -32,7 +33,9 @@ class EditorNetwork(nn.Module):
         self.config = config
         self.state_width = state_width
 
-        def extractor() -> FeatureExtractor:
+        def extractor() -> FeatureExtractor | WhitenedStates:
+            if config.calibrated:
+                return WhitenedStates(state_width=state_width, width=self.features)
             return FeatureExtractor(
                 state_width=state_width,
                 width=config.width,
@@ -58,10 +61,7 @@ class EditorNetwork(nn.Module):
             pixels=config.picture_filter,
             context=config.context_gain,
         )
-        generator = ExpertGenerator if config.aligned_slots else PlainGenerator
-        self.generator = generator(
-            state_width=state_width, width=config.width, rank=config.rank, heads=config.heads
-        )
+        self.generator = _generator(config, state_width)
         self.register_buffer("state_mean", torch.zeros(state_width))
         self.register_buffer("state_deviation", torch.ones(state_width))
 
@@ -84,3 +84,12 @@ class EditorNetwork(nn.Module):
         """Keep the measured scale with the weights."""
         self.state_mean.copy_(scale.mean)
         self.state_deviation.copy_(scale.deviation)
+
+
+def _generator(
+    config: EditorConfig, state_width: int
+) -> ExpertGenerator | PlainGenerator | TargetMemory:
+    if config.calibrated:
+        return TargetMemory()
+    kind = ExpertGenerator if config.aligned_slots else PlainGenerator
+    return kind(state_width=state_width, width=config.width, rank=config.rank, heads=config.heads)
