@@ -40,7 +40,7 @@ from liveedit.pocket.tower import PocketVisionConfig
 
 _VISION = PocketVisionConfig(
     hidden_size=64, image_size=128, width=0.5, depth=0.5, channels=40,
-    context=16, embedding=8, entries=12, colours=4, words=2,
+    context=16, embedding=8, entries=12, colours=4, words=2, classes=7,
 )  # fmt: skip
 
 

@@ -1,15 +1,26 @@
 """The pocket VLM as built, with the shipped editor: the real parts working together."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from liveedit.backbones.registry import load_backbone
+from liveedit.benchmark.metrics import same_answer
+from liveedit.data.easy_vqa import evenly
 from liveedit.data.emoji_edit.corrections import validation_set
 from liveedit.data.emoji_edit.facts import facts_of
 from liveedit.data.emoji_edit.knowledge import text_validation_set
 from liveedit.data.emoji_edit.scene import render
+from liveedit.data.photo_edit.folder import read_photo_folder
+from liveedit.data.resaving import RESAVED
 from liveedit.editor import EditedModel
+from liveedit.errors import BadAnnotations
 from liveedit.methods.liveedit.method import LiveEdit
+from liveedit.pocket.alignment.pictures import pixels
+from liveedit.pocket.evaluation import photographed
+
+PHOTOGRAPHS = Path(__file__).parents[3] / "shared/data/photos"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +96,30 @@ def test_it_knows_the_facts_of_the_benchmark(model: EditedModel) -> None:
     said = model.generate([None] * len(facts), [f.question for f in facts], max_new_tokens=24)
     known = [f.answer.lower() in answer.lower() for f, answer in zip(facts, said, strict=True)]
     assert sum(known) >= 0.9 * len(facts)
+
+
+def test_drawings_are_never_taken_for_photographs(model: EditedModel) -> None:
+    tower = model.backbone.model.model.vision_tower
+    shown = [render(case.scene) for case in validation_set(24)]
+    saved = [change(picture) for picture in shown[:8] for change in RESAVED.values()]
+    with torch.no_grad():
+        cells = tower.backbone.cells(pixels([*shown, *saved], tower.config.image_size))
+        pooled = tower.photographs.pooled(cells)
+    assert not tower.photographs.are_photographs(pooled).any()
+
+
+def test_photographs_are_named(model: EditedModel) -> None:
+    """Of evaluation classes; with any of the class's names."""
+    try:
+        folder = read_photo_folder(PHOTOGRAPHS)
+    except BadAnnotations as absent:
+        pytest.skip(f"no photographs here: {absent}")
+    asked = evenly(photographed(folder), 60)
+    right = 0
+    for file, question, names in asked:
+        (answer,) = model.generate([file], [question], max_new_tokens=12)
+        right += any(same_answer(answer, name) for name in names)
+    assert right >= 36
 
 
 def test_logits_without_edits_and_after_revoking_are_bit_identical(model: EditedModel) -> None:

@@ -9,12 +9,13 @@ from transformers import AutoConfig, AutoModel
 from liveedit.errors import MissingPart
 from liveedit.pocket import assembly
 from liveedit.pocket.efficientnet import EfficientNetLite, fold_published_weights
+from liveedit.pocket.photographs import imagenet_classes, published_classifier
 from liveedit.pocket.slots import THINGS, log_likelihood
 from liveedit.pocket.tower import PocketVisionConfig, PocketVisionModel
 
 SMALL = {
     "hidden_size": 40, "image_size": 64, "width": 0.5, "depth": 0.5, "channels": 24, "context": 16,
-    "embedding": 8, "entries": 6, "colours": 3, "words": 2,
+    "embedding": 8, "entries": 6, "colours": 3, "words": 2, "classes": 7,
 }  # fmt: skip
 
 
@@ -36,6 +37,7 @@ def tower() -> PocketVisionModel:
             torch.nn.init.kaiming_normal_(module.weight)
     torch.nn.init.normal_(tower.slots.thing_words)
     torch.nn.init.normal_(tower.slots.colour_words)
+    torch.nn.init.normal_(tower.photographs.class_words)
     return tower.requires_grad_(False)
 
 
@@ -112,6 +114,53 @@ def test_tokens_say_the_words_of_what_is_seen(tower):
         assert torch.equal(own[1:], tower.slots.thing_words[entry])
     assert not tokens[7].any()
     assert torch.equal(tokens[8:], tower.slots.thing_words[-1]), "the entry for nothing"
+
+
+@torch.no_grad()
+def test_photographs_are_named_by_the_classifier_and_drawings_stay_as_they_are(tower):
+    cells = torch.rand(2, 4, tower.backbone.narrow)
+    pooled = tower.photographs.pooled(cells)
+    drawings = tower.tokens(cells)
+    assert torch.equal(drawings, tower.slots.tokens(tower.look(cells))), "the gate is not fitted"
+    apart = pooled[0] - pooled[1]  # the first is a photograph
+    tower.photographs.gate.copy_(apart)
+    tower.photographs.threshold.copy_(pooled.mean(0) @ apart)
+    tower.photographs.classify.weight.zero_()
+    tower.photographs.classify.bias.copy_(torch.tensor([0, 0, 0, 0, 0, 50.0, 0]))
+    tokens = tower.tokens(cells)
+    assert torch.equal(tokens[1], drawings[1])
+    assert torch.equal(tokens[0, 0], drawings[0, 0]), "the colour of the ground"
+    unit = F.normalize(tower.photographs.project(pooled[0]), dim=0)
+    torch.testing.assert_close(tokens[0, 1], tower.slots.open(unit))
+    torch.testing.assert_close(tokens[0, 2:4], tower.photographs.class_words[5])
+    for thing in (1, 2):
+        other = tokens[0, 1 + 3 * thing : 4 + 3 * thing]
+        assert not other[0].any()
+        assert torch.equal(other[1:], tower.slots.thing_words[-1])
+
+
+@torch.no_grad()
+def test_the_classifier_is_the_published_one(published):
+    reference = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet.from_name(
+        "efficientnet-lite2", image_size=256
+    )
+    reference.load_state_dict(published)
+    tower = PocketVisionModel(PocketVisionConfig()).eval()
+    tower.backbone.load_state_dict(fold_published_weights(published))
+    tower.photographs.load_state_dict(published_classifier(published), strict=False)
+    torch.manual_seed(0)
+    pixels = torch.rand(2, 3, 256, 256) * 2 - 1
+    pooled = tower.photographs.pooled(tower.backbone.cells(pixels))
+    expected = reference.eval()(pixels)
+    torch.testing.assert_close(tower.photographs.classify(pooled), expected, atol=1e-3, rtol=0)
+
+
+def test_imagenets_classes_are_in_the_classifiers_order():
+    classes = imagenet_classes()
+    assert len(classes) == 1000
+    assert list(classes) == sorted(classes)
+    assert classes["n01440764"] == ("tench", "Tinca tinca")
+    assert all(name and name == name.strip() for names in classes.values() for name in names)
 
 
 @torch.no_grad()

@@ -48,15 +48,40 @@ def train(
 
 
 @app.command()
+def photographs(
+    images: Path = typer.Option(..., help="Photographs by class: a folder for each class."),
+    out: Path = typer.Option(Path("runs/pocket-photographs"), help="Folder for log and weights."),
+    alignment: Path | None = typer.Option(
+        None, help="What 'pocket train' wrote; the shipped weights by default."
+    ),
+    steps: int | None = typer.Option(None, min=1, help="Steps of learning the names."),
+) -> None:
+    """Teach photographs to aligned weights; started again it goes on where it was."""
+    quieten()
+    from liveedit.pocket.alignment.photograph_run import teach_photographs
+    from liveedit.pocket.alignment.photograph_stage import PhotographStageConfig
+    from liveedit.pocket.assembly import shipped_alignment
+
+    config = PhotographStageConfig()
+    if steps is not None:
+        loop = config.loop.model_copy(update={"steps": steps})
+        config = config.model_copy(update={"loop": loop})
+    print(teach_photographs(alignment or shipped_alignment(), images, out, config))
+
+
+@app.command()
 def evaluate(
     limit: int | None = typer.Option(None, min=1, help="Only so many questions of each kind."),
+    images: Path | None = typer.Option(
+        None, help="Photographs by class, of which those of ImageNet's classes are asked about."
+    ),
     as_json: bool = JSON,
 ) -> None:
-    """Measure what the pocket VLM can do: names, scenes, easy-VQA, unchanged text answers."""
+    """Measure what the pocket VLM can do: names, scenes, easy-VQA, photographs, text answers."""
     quieten()
     from liveedit.pocket.evaluation import evaluate_pocket
 
-    figures = evaluate_pocket(limit=limit)
+    figures = evaluate_pocket(limit=limit, photographs=images)
     if as_json:
         print(json.dumps(figures))
     else:

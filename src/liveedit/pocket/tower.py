@@ -10,6 +10,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from liveedit.pocket.codebook import COLOURS, ENTRIES, WORDS
 from liveedit.pocket.efficientnet import STRIDE, EfficientNetLite
+from liveedit.pocket.photographs import Photographs
 from liveedit.pocket.slots import Seen, Slots
 
 
@@ -27,6 +28,7 @@ class PocketVisionConfig(PretrainedConfig):
         entries: Entries of the codebook.
         colours: Colours of the ground.
         words: Tokens of an entry.
+        classes: Classes of the classifier that names what photographs show.
     """
 
     model_type = "liveedit_pocket_vision"
@@ -41,6 +43,7 @@ class PocketVisionConfig(PretrainedConfig):
     entries: int = len(ENTRIES)
     colours: int = len(COLOURS)
     words: int = WORDS
+    classes: int = 1000
 
     @property
     def image_tokens(self) -> int:
@@ -74,11 +77,29 @@ class PocketVisionModel(PreTrainedModel):
             words=config.words,
             width=config.hidden_size,
         )
+        self.photographs = Photographs(
+            narrow=self.backbone.narrow,
+            channels=config.channels,
+            classes=config.classes,
+            embedding=config.embedding,
+            words=config.words,
+            width=config.hidden_size,
+        )
         self.post_init()
 
     def look(self, cells: Float[Tensor, "batch cells narrow"]) -> Seen:
         """What the slots hold, from the feature map before EfficientNet-Lite's head."""
         return self.slots(cells, self.backbone.widen(cells))
+
+    def tokens(
+        self, cells: Float[Tensor, "batch cells narrow"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Image tokens, of drawings by the slots, of photographs by the published classifier."""
+        seen = self.look(cells)
+        tokens = self.slots.tokens(seen)
+        pooled = self.photographs.pooled(cells)
+        of_one = self.slots.tokens_of_one(seen.ground, *self.photographs(pooled))
+        return torch.where(self.photographs.are_photographs(pooled)[:, None, None], of_one, tokens)
 
     def forward(
         self, pixel_values: Float[Tensor, "batch 3 height width"], **_: object
@@ -93,7 +114,7 @@ class PocketVisionModel(PreTrainedModel):
             same tensor as its only entry, which is where LLaVA looks for the layer it selects.
         """
         pixels = pixel_values.to(self.dtype, memory_format=torch.channels_last)
-        tokens = self.slots.tokens(self.look(self.backbone.cells(pixels)))
+        tokens = self.tokens(self.backbone.cells(pixels))
         if isinstance(self.config.dtype, torch.dtype):  # what the projector computes in
             tokens = tokens.to(self.config.dtype)
         return BaseModelOutputWithPooling(

@@ -145,7 +145,7 @@ def cache_features(tower: PocketVisionModel, pictures: list[TrainingPicture], fo
             chunk = pictures[start : start + SHARD_SIZE]
             if not shard.exists():
                 opened = painter.map(TrainingPicture.open, chunk)
-                cells = [_encode(encode, b, tower.config.image_size) for b in _batches(opened)]
+                cells = [_encode(encode, b, tower.config.image_size) for b in in_batches(opened)]
                 with whole(shard) as part:
                     save_file({"cells": torch.cat(cells).half()}, part)
             bar.update(len(chunk))
@@ -170,7 +170,8 @@ def pixels(pictures: Sequence[Image.Image], size: int) -> Float[Tensor, "n 3 siz
     return torch.from_numpy(array).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _batches(pictures: Iterator[Image.Image]) -> Iterator[list[Image.Image]]:
+def in_batches(pictures: Iterator[Image.Image]) -> Iterator[list[Image.Image]]:
+    """The pictures as they come, a batch of the tower's at a time."""
     while batch := list(islice(pictures, _BATCH)):
         yield batch
 
