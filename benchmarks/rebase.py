@@ -233,6 +233,7 @@ def _precision(cases: list[EditCase], folder: Path, options: argparse.Namespace)
         }
         again = verify(other, progress=True)
         found[name]["hold_afterwards"] = sum(one.holds is True for one in again)
+        print(f"{name}: {json.dumps(found[name])}", flush=True)
     return found
 
 
