@@ -1,5 +1,6 @@
 """Loading advises no other library, and warns all the same."""
 
+from logging import getLogger
 from pathlib import Path
 
 from transformers.utils import logging
@@ -15,8 +16,10 @@ def test_advice_is_left_out_and_warnings_are_not() -> None:
     try:
         with without_advice():
             assert not advice.isEnabledFor(logging.WARNING)
+            assert not getLogger("torchao").isEnabledFor(logging.WARNING)
             assert warnings.isEnabledFor(logging.WARNING)
         assert advice.isEnabledFor(logging.WARNING)
+        assert getLogger("torchao").isEnabledFor(logging.WARNING)
     finally:
         logging.set_verbosity(verbosity)
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import ERROR, getLogger
 from pathlib import Path
 
 from transformers.utils import logging
 
+_TALKATIVE = ("transformers.utils.import_utils", "torchao", "torch.utils._pytree")
 _WAITED_FOR = 2_000_000_000  # bytes of weights that take long enough for a progress bar
 
 
 @contextmanager
 def without_advice() -> Iterator[None]:
-    """Within this context transformers advises no other library; other warnings it gives."""
-    logger = logging.get_logger("transformers.utils.import_utils")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Within this context no library is advised, and torchao says nothing of what it can't load.
+
+    transformers imports torchao wherever it is installed; other warnings are given.
+    """
+    loggers = [getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager
