@@ -2,6 +2,7 @@
 
     python benchmarks/gpu.py --out results/gpu            # some seven minutes on one 80 GB card
     python benchmarks/gpu.py --out /tmp/gpu --tiny        # a trial on the CPU, in seconds
+    python benchmarks/gpu.py --out results/nf4 --quantise bitsandbytes-nf4
 
 LLaVA-1.5-7B and Qwen2.5-VL-7B have their true shapes, random bfloat16 weights and a token for every
 byte of text; the editor is untrained. Answers are therefore noise, and an edit that may be refined
@@ -31,6 +32,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -40,6 +42,7 @@ import torch
 import transformers
 from gpu_measures import agreement, answers, edits
 from gpu_models import Plan, Subject, prepare
+from gpu_quantised import KINDS
 from gpu_report import markdown
 from transformers.utils import logging as transformers_logging
 from true_size import SIZES
@@ -174,6 +177,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--minutes", type=float, default=8.0, help="for everything")
     parser.add_argument("--models", nargs="+", choices=list(SIZES), default=list(_MODELS))
+    parser.add_argument("--quantise", choices=KINDS, help="the decoder's weights")
     parser.add_argument("--tiny", action="store_true", help="tiny models, to try the script")
     parser.add_argument("--device", help="cuda by default; cpu with --tiny")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
@@ -184,6 +188,7 @@ def main() -> int:
     if device.type == "cuda" and not torch.cuda.is_available():
         parser.error("no GPU is to be seen; --tiny tries the script on the CPU")
     plan = Plan.tiny(device) if options.tiny else Plan(device=device)
+    plan = replace(plan, quantised=options.quantise)
     report = Report(options.out, device, minutes=options.minutes, tiny=options.tiny)
     for name in options.models:
         measure(name, plan, report)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
+from gpu_quantised import Quantisation, quantise
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,6 +47,7 @@ class Plan:
     Args:
         device: Where.
         narrow: Tiny models, to try the script.
+        quantised: How the decoder's weights are quantised; None leaves them as they are.
         picture: Edge of a picture in pixels.
         real: How many edits are made of corrections; the others are drawn.
         pools: Numbers of edits that answers are timed with, ascending.
@@ -64,6 +66,7 @@ class Plan:
 
     device: torch.device
     narrow: bool = False
+    quantised: Quantisation | None = None
     picture: int = 448
     real: int = 64
     pools: tuple[int, ...] = (0, 1_000, 10_000, 100_000)
@@ -168,7 +171,7 @@ class Subject:
         return {
             "parameters": _count(self.backbone.model),
             "editor_parameters": _count(self.network),
-            "dtype": str(self.backbone.dtype).removeprefix("torch."),
+            "dtype": self.backbone.precision,
             "layers": self.backbone.layers,
             "edit_layer": self.backbone.edit_layer,
             "width": self.backbone.width,
@@ -206,6 +209,8 @@ def prepare(name: str, plan: Plan) -> Subject:
     config, processor = parts(size, narrow=plan.narrow, layers=layers)
     with plan.device:
         model = random_model(config, fast_dtype(plan.device))
+    if plan.quantised is not None:
+        quantise(model, plan.quantised, plan.device)
     family = backbone_class(size.family)
     edit_layer = family.default_edit_layer(layers)
     backbone = family(model, processor, edit_layer=edit_layer, name=f"random {name}")

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 _SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 # nothing is routed without edits, no step is taken without refinement, both sides may agree wholly
 _MAY_BE_ZERO = {"edits", "edits_wanted", "routed", "steps", "routing_weight", "extracted_weight"}
@@ -65,3 +67,14 @@ def test_without_time_phases_are_skipped_and_told(tmp_path: Path) -> None:
     assert found["models"] == {}
     assert [one["model"] for one in found["skipped"]] == ["llava-1.5-7b", "qwen2.5-vl-7b"]
     assert "Skipped" in (tmp_path / "gpu.md").read_text()
+
+
+@pytest.mark.thorough
+def test_a_quantised_decoder(tmp_path: Path) -> None:
+    """By torchao; those of bitsandbytes want a GPU."""
+    pytest.importorskip("torchao", reason="torchao is not installed")
+    found = _run(tmp_path, "--models", "llava-1.5-7b", "--quantise", "torchao-int8")
+    assert found["failed"] == []
+    one = found["models"]["llava-1.5-7b"]
+    assert one["dtype"].endswith(", torchao")
+    assert all(row["prefill"] > 0 for row in one["answers"])
