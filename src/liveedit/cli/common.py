@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,10 +52,12 @@ JSON = typer.Option(False, "--json", help="Print JSON for programs.")
 
 def quieten() -> None:
     """Keep libraries' own notices off the terminal; their errors stay."""
-    from transformers.utils import logging
+    for name in ("torchao", "torch.utils._pytree"):  # transformers imports torchao where it is
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from transformers.utils import logging as notices
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    notices.set_verbosity_error()
+    notices.disable_progress_bar()
 
 
 def placed(device: str, dtype: Dtype) -> dict[str, Any]:
