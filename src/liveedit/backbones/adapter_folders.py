@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -107,7 +108,9 @@ def put_adapter(model: PreTrainedModel, folder: Path, use: AdapterUse) -> Adapte
     from peft import PeftModel
 
     try:
-        adapted = PeftModel.from_pretrained(model, str(folder), config=settings)
+        with warnings.catch_warnings():  # of transformers, about what peft asks it
+            warnings.simplefilter("ignore", FutureWarning)
+            adapted = PeftModel.from_pretrained(model, str(folder), config=settings)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _other_model(folder, " ".join(str(error).split())[:200]) from error
     missing = wanted ^ _names_on_model(adapted)
