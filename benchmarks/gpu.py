@@ -15,6 +15,7 @@ and few others do. Pictures are figures drawn with Pillow.
   is each further token. The first edits are real, the others drawn to resemble them.
 - Edits: seconds an edit, its picture never seen before, verified, with refinement and without.
 - Training: steps of both recipes on cached states; text-only corrections are left out.
+- Calibration: an editor from fifty pictures with two questions each, files read to margins chosen.
 - Routing: decisions and weights on the device against float32 on the CPU.
 
 Results are in OUT/gpu.json and OUT/gpu.md, written anew after every phase. Phases that the time no
@@ -40,6 +41,7 @@ from pathlib import Path
 import gpu_training
 import torch
 import transformers
+from gpu_calibration import calibration
 from gpu_measures import agreement, answers, edits
 from gpu_models import Plan, Subject, prepare
 from gpu_quantised import KINDS
@@ -53,7 +55,9 @@ from liveedit.saving.files import write_whole
 logger = logging.getLogger("gpu")
 _MODELS = ("llava-1.5-7b", "qwen2.5-vl-7b")
 # seconds that a phase may take on one H100: with less left it is not begun
-_NEEDED = {"model": 30, "edits": 40, "answers": 25, "routing": 15, "states": 30, "training": 25}
+_NEEDED = {"model": 30, "edits": 40, "answers": 25, "routing": 15, "states": 30, "training": 25,
+    "calibration": 60,
+}  # fmt: skip
 
 
 class Report:
@@ -158,6 +162,12 @@ def _phases(
         if size == subject.plan.compared:
             yield "routing", "routing, CPU", "agreement", lambda: agreement(subject)
     subject.forget_drawn()
+    yield (
+        "calibration",
+        "calibration",
+        "calibration",
+        lambda: calibration(subject.backbone, subject.plan),
+    )
     taught: list[gpu_training.Taught] = []
 
     def read() -> None:

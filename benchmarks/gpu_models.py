@@ -62,6 +62,7 @@ class Plan:
         published_batch, routing_batch: Corrections that a step of the published training makes
             experts of, and that it learns routing on.
         steps: Of training, for each figure.
+        own_pictures: Pictures to calibrate on, with two questions each.
     """
 
     device: torch.device
@@ -82,6 +83,7 @@ class Plan:
     published_batch: int = 12
     routing_batch: int = 64
     steps: int = 4
+    own_pictures: int = 50
 
     @staticmethod
     def tiny(device: torch.device) -> Plan:
@@ -90,7 +92,7 @@ class Plan:
             device=device, narrow=True, picture=56, real=8, pools=(0, 10, 100, 1000),
             batches=(1, 2), rounds=2, seconds=0.5, decoded=16, edit_batches=(1, 3), compared=100,
             cached=8, router_batch=4, generator_batch=3, published_batch=2, routing_batch=4,
-            steps=1,
+            steps=1, own_pictures=16,
         )  # fmt: skip
 
     def timed(self, work: Callable[[], object]) -> float:

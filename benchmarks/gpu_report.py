@@ -71,6 +71,19 @@ def markdown(found: Mapping[str, Any]) -> str:
              "in a whole run", "states"],
             [row for name, one in models for row in _training(name, one)],
         ),
+        "Calibration:",
+        "",
+        *_table(
+            ["model", "pictures", "corrections", "seconds"],
+            [
+                [
+                    name, one["calibration"]["pictures"],
+                    f"{one['calibration']['corrections']} + {one['calibration']['validation']}",
+                    f"{one['calibration']['seconds']:.1f}",
+                ]
+                for name, one in models if "calibration" in one
+            ],
+        ),
         "Routing against float32 on the CPU:",
         "",
         *_table(

@@ -5,6 +5,7 @@ worth, for weights and editor are random. Nothing is fetched.
 
     python benchmarks/true_size.py llava-1.5-7b --json
     python benchmarks/true_size.py minigpt4-vicuna-7b --layers 16
+    python benchmarks/true_size.py llava-1.5-7b --calibrate 16   # with a calibrated editor
     python benchmarks/true_size.py blip2-opt-2.7b --narrow   # a trial of the script, in seconds
 
 In bfloat16 LLaVA-1.5-7B takes 16 GB at its peak, MiniGPT-4 with Vicuna-7B 17 GB, BLIP-2 with
@@ -22,12 +23,15 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MethodType
 
 import torch
+from own_pictures import own_pictures
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,6 +63,8 @@ from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
+from liveedit.training.calibrated_editor import CalibrationSettings, calibrate_editor
+from liveedit.training.calibration_data import calibration_data
 
 PAPER = EditorConfig(
     width=1024, heads=8, rank=4, vectors=4, dropout=0.0, shared_extractor=False,
@@ -290,6 +296,18 @@ def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
     return EditedModel(LiveEdit(backbone, network, LiveEditConfig(refine_steps=refine)))
 
 
+def calibrated_model(backbone: Backbone, pictures: int, refine: int) -> EditedModel:
+    """A calibrated editor, from so many pictures with two questions each."""
+    settings = CalibrationSettings()
+    with tempfile.TemporaryDirectory() as folder:
+        file = own_pictures(Path(folder), pictures, size=336)
+        data = calibration_data(
+            file, corrections=settings.corrections, validation=settings.validation
+        )
+        made = calibrate_editor(backbone, data, settings)
+    return EditedModel(LiveEdit(backbone, made.network, LiveEditConfig(refine_steps=refine)))
+
+
 def timed(what: Callable[[], object]) -> tuple[object, float]:
     """The result, and seconds."""
     began = time.perf_counter()
@@ -297,7 +315,14 @@ def timed(what: Callable[[], object]) -> tuple[object, float]:
 
 
 def measure(
-    name: str, *, layers: int | None, narrow: bool, dtype: torch.dtype, refine: int, tokens: int
+    name: str,
+    *,
+    layers: int | None,
+    narrow: bool,
+    dtype: torch.dtype,
+    refine: int,
+    tokens: int,
+    calibrate: int = 0,
 ) -> dict[str, object]:
     """Build the model, make one edit, generate one answer."""
     torch.manual_seed(0)
@@ -315,7 +340,13 @@ def measure(
         edit_layer=family.default_edit_layer(layers),
         name=f"random {name}",
     )
-    edited, preparing = timed(lambda: edited_model(backbone, refine=refine))
+    edited, preparing = timed(
+        lambda: (
+            calibrated_model(backbone, calibrate, refine)
+            if calibrate
+            else edited_model(backbone, refine=refine)
+        )
+    )
     assert isinstance(edited, EditedModel)
     picture, question = drawing(), "What is this?"
     options = {"max_new_tokens": tokens, "min_new_tokens": tokens}
@@ -343,6 +374,7 @@ def measure(
         "threads": torch.get_num_threads(),
         "tokens": tokens,
         "refine_steps": refine,
+        "calibrated_on": calibrate,
         "seconds": {
             "model": building,
             "editor": preparing,
@@ -364,6 +396,9 @@ def main() -> None:
     asked.add_argument("--dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16")
     asked.add_argument("--refine-steps", type=int, default=0, help="gradient steps of the edit")
     asked.add_argument("--tokens", type=int, default=8, help="of the answer")
+    asked.add_argument(
+        "--calibrate", type=int, default=0, help="pictures to calibrate the editor on, 16 or more"
+    )
     asked.add_argument("--json", action="store_true", help="print JSON for programs")
     args = asked.parse_args()
     found = measure(
@@ -373,6 +408,7 @@ def main() -> None:
         dtype=getattr(torch, args.dtype),
         refine=args.refine_steps,
         tokens=args.tokens,
+        calibrate=args.calibrate,
     )
     if args.json:
         print(json.dumps(found))

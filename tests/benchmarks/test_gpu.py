@@ -54,7 +54,7 @@ def test_everything_is_measured(tmp_path: Path) -> None:
         assert all(row["steps"] > 0 for row in one["edits"] if row["refined"])
         assert one["agreement"]["routing_percent"] >= 99.9
         assert one["agreement"]["extracted_percent"] >= 99.9
-        assert {"ours", "published"} <= one.keys()
+        assert {"calibration", "ours", "published"} <= one.keys()
     assert all(phase["seconds"] > 0 and phase["peak_bytes"] > 0 for phase in found["phases"])
     told = (tmp_path / "gpu.md").read_text()
     assert told.startswith("## On CPU\n")
