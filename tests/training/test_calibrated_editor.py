@@ -1,9 +1,11 @@
 """Calibration on a tiny model: what is made is an editor like any other."""
 
+import copy
 from itertools import islice
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from liveedit.backbones.at_layer import at_layer
 from liveedit.backbones.registry import load_backbone
@@ -12,6 +14,7 @@ from liveedit.data.views import views_of
 from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, CannotCalibrate, TextOnlyCorrection
 from liveedit.methods.liveedit.checkpoint import editor_digest, save_editor
+from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.training import calibrated_editor
 from liveedit.training.calibrated_editor import (
@@ -21,6 +24,7 @@ from liveedit.training.calibrated_editor import (
     best_of_layers,
     calibrate_editor,
 )
+from liveedit.training.calibration import PROMPT_MARGINS
 from liveedit.training.data import TrainingData
 
 SETTINGS = CalibrationSettings(directions=24)
@@ -101,3 +105,25 @@ def test_a_model_that_makes_the_same_of_everything_is_refused(backbone, data, mo
     )
     with pytest.raises(CannotCalibrate, match="the same of every picture"):
         calibrate_editor(backbone, data, SETTINGS)
+
+
+@pytest.mark.parametrize("apart", [1.0, 0.05])
+@torch.no_grad()
+def test_a_question_always_scores_enough_with_itself(made, apart):
+    """Also where all questions are nearly alike; and the threshold is amid same and other ones."""
+    torch.manual_seed(0)
+    network, asked = copy.deepcopy(made.network), torch.ones(6, 24)
+
+    def near(how: float) -> RoutingFeatures:
+        prompt = F.normalize(asked + apart * how * torch.randn(6, 24), dim=1)
+        sees = torch.ones(6, dtype=torch.bool)
+        return RoutingFeatures(vision=prompt, prompt=prompt, sentinel=prompt, sees=sees)
+
+    features = {"edit": near(0), "rephrase": near(0.5), "other question": near(2)}
+    calibrated_editor._set_scales(network, features)
+    scores = {
+        name: network.router.similarities(some, features["edit"]).prompt.diagonal()
+        for name, some in features.items()
+    }
+    assert scores["edit"].min() > 2 * PROMPT_MARGINS.max() - 0.01
+    assert scores["rephrase"].mean() > 0 > scores["other question"].mean()

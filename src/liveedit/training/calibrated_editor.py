@@ -43,6 +43,7 @@ _CASES = 8  # corrections whose questions are sorted by length
 _SCALE_ROWS = 48  # questions whose states the scale is measured on
 # what cosines are multiplied with: margins of the router are searched in these units
 _VISION_SCALE, _PROMPT_SCALE = 9.0, 20.0
+_SURE = 6.0  # what a question scores with itself at least, twice the largest margin
 
 
 class CalibrationSettings(Config):
@@ -189,9 +190,12 @@ def _set_scales(network: EditorNetwork, features: Mapping[str, RoutingFeatures])
     same, other = (
         (asked * features[name].prompt).sum(1).mean() for name in ("rephrase", "other question")
     )
+    middle = (same + other) / 2
+    # where a model tells questions apart by little, the very same one must exceed every margin
+    scale = (_SURE / (1 - middle).clamp(min=1e-3)).clamp(min=_PROMPT_SCALE)
     router.vision_scale.fill_(_VISION_SCALE)
-    router.prompt_scale.fill_(_PROMPT_SCALE)
-    router.prompt_bias.fill_(-_PROMPT_SCALE * (same + other) / 2)
+    router.prompt_scale.copy_(scale)
+    router.prompt_bias.copy_(-scale * middle)
 
 
 def _scale(backbone: Backbone, cases: Sequence[Pictured]) -> StateScale:
