@@ -74,6 +74,7 @@ _PAGES = {
     "CONTRIBUTING.md": "/contributing.md",
     "CHANGELOG.md": "/changelog.md",
     "results/emoji-edit/README.md": "/results.md",
+    "results/photo-edit/README.md": "/results-photographs.md",
 }
 _LINK = re.compile(r"(?P<text>\[[^][]*])\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
