@@ -37,7 +37,9 @@ def tower() -> PocketVisionModel:
             torch.nn.init.kaiming_normal_(module.weight)
     torch.nn.init.normal_(tower.slots.thing_words)
     torch.nn.init.normal_(tower.slots.colour_words)
-    torch.nn.init.normal_(tower.photographs.class_words)
+    for parameter in (tower.photographs.class_words, *tower.photographs.project.parameters()):
+        torch.nn.init.normal_(parameter)
+    torch.nn.init.kaiming_normal_(tower.photographs.head.weight)
     return tower.requires_grad_(False)
 
 

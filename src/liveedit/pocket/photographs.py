@@ -24,6 +24,24 @@ _CLASSES_FILE = "imagenet_classes.txt"
 _SHARPNESS = 3.0  # of the classes' probabilities: blended names are read badly
 
 
+class Affine(nn.Module):
+    """A linear layer that is zero until its weights are given: nothing in it is ever drawn."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    @property
+    def outputs(self) -> int:
+        """Width of what it gives."""
+        return len(self.bias)
+
+    def forward(self, inputs: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
+        """``inputs weight^T + bias``."""
+        return F.linear(inputs, self.weight, self.bias)
+
+
 class Photographs(nn.Module):
     """From the feature map to what a photograph shows.
 
@@ -42,11 +60,11 @@ class Photographs(nn.Module):
         self, *, narrow: int, channels: int, classes: int, embedding: int, words: int, width: int
     ) -> None:
         super().__init__()
-        self.head = nn.Linear(narrow, channels)
-        self.classify = nn.Linear(channels, classes)
+        self.head = Affine(narrow, channels)
+        self.classify = Affine(channels, classes)
         self.gate = nn.Parameter(torch.zeros(channels))  # until it is fitted nothing passes
         self.threshold = nn.Parameter(torch.zeros(()))
-        self.project = nn.Linear(channels, embedding)
+        self.project = Affine(channels, embedding)
         self.register_buffer("class_words", torch.zeros(classes, words, width))
 
     def pooled(self, cells: Float[Tensor, "batch cells narrow"]) -> Float[Tensor, "batch channels"]:

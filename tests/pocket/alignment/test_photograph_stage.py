@@ -25,6 +25,7 @@ CONFIG = PhotographStageConfig()
 def photographs() -> Photographs:
     torch.manual_seed(0)
     made = Photographs(narrow=6, channels=12, classes=7, embedding=4, words=2, width=8)
+    torch.nn.init.normal_(made.classify.weight)
     return made.requires_grad_(False)
 
 

@@ -92,7 +92,7 @@ def fit_projection(photographs: Photographs, mean: Float[Tensor, " channels"]) -
     """Project features, less their mean, on what the classifier tells classes apart by."""
     weight = photographs.classify.weight
     directions = torch.linalg.svd(weight - weight.mean(0), full_matrices=False).Vh
-    directions = directions[: photographs.project.out_features]
+    directions = directions[: photographs.project.outputs]
     photographs.project.weight.copy_(directions)
     photographs.project.bias.copy_(-directions @ mean)
 
