@@ -57,12 +57,12 @@ def test_a_folder_without_editor(pocket_folder, tmp_path, monkeypatch, capsys) -
     assert not (tmp_path / "out").exists()
 
 
-def test_an_editor_for_another_layer(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
+def test_an_editor_for_a_layer_that_is_not_there(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
     from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE
     from liveedit.pocket.source import shipped_editor
 
     described = json.loads((shipped_editor() / CONFIG_FILE).read_text())
-    described["backbone"]["edit_layer"] += 1
+    described["backbone"]["edit_layer"] = 99
     (tmp_path / CONFIG_FILE).write_text(json.dumps(described))
     (tmp_path / WEIGHTS_FILE).write_bytes((shipped_editor() / WEIGHTS_FILE).read_bytes())
     arguments = ["demo", "--editor", str(tmp_path), "--out", str(tmp_path / "page.html")]
@@ -183,7 +183,7 @@ def test_a_number_of_edits_that_is_none(edits, tmp_path, monkeypatch, capsys) ->
         (["--suite", "look-alike"], "look-alikes"),
         (["--suite", "all", "--limit", "3"], "--limit"),
         (["--suite", "all", "--no-generate"], "--no-generate"),
-        (["--suite", "all", "--dataset", "vlkeb"], "--dataset"),
+        (["--suite", "look-alikes", "--dataset", "vlkeb"], "several-of-a-thing"),
     ],
 )
 def test_a_suite_is_run_whole_or_refused_before_a_model_is_loaded(
