@@ -20,6 +20,8 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 128, 0), (0, 0, 255), (255, 255, 255)
 def _no_warning_leaks():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # what an earlier test left to the garbage collector is not this one's
+        warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
         yield
 
 
