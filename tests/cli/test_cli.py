@@ -57,7 +57,9 @@ def test_a_folder_without_editor(pocket_folder, tmp_path, monkeypatch, capsys) -
     assert not (tmp_path / "out").exists()
 
 
-def test_an_editor_for_a_layer_that_is_not_there(pocket_folder, tmp_path, monkeypatch, capsys) -> None:
+def test_an_editor_for_a_layer_that_is_not_there(
+    pocket_folder, tmp_path, monkeypatch, capsys
+) -> None:
     from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, WEIGHTS_FILE
     from liveedit.pocket.source import shipped_editor
 
