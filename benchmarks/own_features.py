@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit import EditedModel
+from liveedit.backbones.picture_features import encode_pictures
 from liveedit.data.cached_states import CachedViews, cache_views
 from liveedit.data.emoji_edit.corrections import validation_set
 from liveedit.data.resaving import RESAVED
 from liveedit.data.views import views_of
-from liveedit.methods.retrieval.encoder import encode_pictures
 from liveedit.saving.cache_folder import cache_folder
 from liveedit.training.calibration import compare
 
