@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 from torch import Tensor
@@ -177,17 +177,32 @@ def answer_loss(
     tower = model.model.vision_tower
     with torch.no_grad():
         seen = tower.look(cells)
-    tokens = model.model.multi_modal_projector(tower.slots.tokens(seen))
+    return F.cross_entropy(*told(model, batch, tower.slots.tokens(seen)))
+
+
+def told(
+    model: LlavaForConditionalGeneration,
+    batch: Batch,
+    tokens: Float[Tensor, "pictures tokens width"],
+) -> tuple[Float[Tensor, "answers vocabulary"], Int[Tensor, " answers"]]:
+    """Logits where a token of an answer follows, computed in bfloat16, and those tokens.
+
+    Args:
+        model: Its projector and language model are asked.
+        batch: Conversations about pictures.
+        tokens: What the tower says of these.
+    """
     is_image = batch.input_ids == model.config.image_token_id
     embeds = model.get_input_embeddings()(batch.input_ids)
-    embeds = embeds.masked_scatter(is_image[..., None], tokens)
+    shown = model.model.multi_modal_projector(tokens).to(embeds.dtype)
+    embeds = embeds.masked_scatter(is_image[..., None], shown)
     predicts = batch.labels[:, 1:] != IGNORE
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model.language_model(
             inputs_embeds=embeds, attention_mask=batch.attention_mask.long(), use_cache=False
         ).last_hidden_state
         logits = model.lm_head(hidden[:, :-1][predicts])
-    return F.cross_entropy(logits.float(), batch.labels[:, 1:][predicts])
+    return logits.float(), batch.labels[:, 1:][predicts]
 
 
 def chat_loss(

@@ -21,7 +21,8 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 from liveedit.config import Config
 from liveedit.data.emoji_edit.corrections import training_words
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
-from liveedit.pocket.alignment.conversation import IGNORE, Turn, tokenise
+from liveedit.pocket.alignment.conversation import Turn, tokenise
+from liveedit.pocket.alignment.language_stage import told
 from liveedit.pocket.photographs import Photographs, imagenet_classes
 from liveedit.training.loop import LoopConfig, train
 
@@ -139,19 +140,9 @@ def teach_names(
             seen[chosen] + config.noise * noise,
             torch.einsum("bc,cwd->bwd", likely, words),
         )
-        embeds = model.get_input_embeddings()(about.input_ids)
-        is_image = about.input_ids == model.config.image_token_id
-        shown = model.model.multi_modal_projector(tokens).to(embeds.dtype)
-        embeds = embeds.masked_scatter(is_image[..., None], shown)
-        predicts = about.labels[:, 1:] != IGNORE
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model.language_model(
-                inputs_embeds=embeds, attention_mask=about.attention_mask.long(), use_cache=False
-            ).last_hidden_state
-            logits = model.lm_head(hidden[:, :-1][predicts])
-        truth = about.labels[:, 1:][predicts]
+        logits, truth = told(model, about, tokens)
         return {
-            "answer": F.cross_entropy(logits.float(), truth),
+            "answer": F.cross_entropy(logits, truth),
             "wrong": (logits.argmax(-1) != truth).float().mean(),
         }
 
