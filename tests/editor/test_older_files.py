@@ -16,6 +16,7 @@ from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
 from liveedit.store.memory import MemoryStore
 from liveedit.store.saved_edits import load_edits
+from tests.store.samples import content
 
 OLDER = Path(__file__).parents[1] / "older"
 EXPECTED = json.loads((OLDER / "expected.json").read_text())
@@ -68,10 +69,10 @@ def test_where_it_may_only_be_read_it_is_read(method, location, pictures) -> Non
 def test_another_method_does_not_touch_it(method, location) -> None:
     from dataclasses import replace
 
-    before = location.read_bytes()
+    before = content(location)
     with pytest.raises(OtherMethod, match="method='liveedit'"):
         EditLog(location, replace(method.identity, method="retrieval"))
-    assert location.read_bytes() == before
+    assert content(location) == before
 
 
 def test_the_saved_model_opens(method, pictures, tmp_path) -> None:

@@ -30,6 +30,7 @@ from liveedit.store.picture_rules import Keep, PictureRules
 from liveedit.store.sql import SqlStore
 from tests.backbones.families import tiny
 from tests.editor.models import felt_model
+from tests.store.samples import content
 
 ASKED = "What is this?"
 
@@ -72,9 +73,9 @@ def test_to_another_editor_everything_is_carried_over_as_it_was(
     backbone, pictures, old: EditLog, tmp_path: Path
 ) -> None:
     model = EditedModel(untrained(backbone, pictures, margin=-90), tmp_path / "new.db")
-    before = (tmp_path / "old.db").read_bytes()
+    before = content(tmp_path / "old.db")
     report = rebase(old, model, batch=2)
-    assert (tmp_path / "old.db").read_bytes() == before
+    assert content(tmp_path / "old.db") == before
     assert report.not_reached == []
     assert len(report.made) + len(report.right) == 5
     made = {edit.id for edit in report.made}

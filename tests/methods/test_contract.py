@@ -15,6 +15,7 @@ from liveedit.errors import MethodCannot, OtherMethod, TextOnlyCorrection
 from liveedit.methods.base import Abilities
 from liveedit.methods.registry import method_class
 from liveedit.store.sql import SqlStore
+from tests.store.samples import content
 
 ASKED = "What is this?"
 
@@ -84,12 +85,12 @@ def test_a_lasting_store_of_another_method_is_refused_and_not_touched(
 ) -> None:
     location = tmp_path / "edits.db"
     EditedModel(repeat, location).edit(pictures[0], ASKED, "a lynx", keep=True)
-    before = location.read_bytes()
+    before = content(location)
     from dataclasses import replace
 
     with pytest.raises(OtherMethod, match="made by the method 'repeat', not 'liveedit'"):
         SqlStore(location, replace(repeat.identity, method="liveedit"))
-    assert location.read_bytes() == before
+    assert content(location) == before
     again = EditedModel(repeat, location)
     assert [edit.target for edit in again.edits] == ["a lynx"]
     assert "lynx" in again.backbone.tokenizer.decode(ids_of(again, pictures))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -45,6 +47,12 @@ def edit_of(number: int, **fields: object) -> Edit:
         "reason": "it was wrong",
     }
     return Edit(**(told | fields))  # type: ignore[arg-type]
+
+
+def content(location: Path) -> list[str]:
+    """Everything that an SQLite store holds, whether or not its journal is in the file yet."""
+    with closing(sqlite3.connect(f"file:{location}?mode=ro", uri=True)) as connection:
+        return list(connection.iterdump())
 
 
 def rank_of(number: int) -> int:

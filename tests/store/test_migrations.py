@@ -12,7 +12,7 @@ from liveedit.store.check import check_store
 from liveedit.store.database import Database
 from liveedit.store.log import EditLog
 
-from .samples import FEATURES, LAYOUT, RANK, WIDTH, add, edit_of, in_force, sql_store
+from .samples import FEATURES, LAYOUT, RANK, WIDTH, add, content, edit_of, in_force, sql_store
 from .test_sql import location
 
 __all__ = ["location"]
@@ -82,10 +82,10 @@ def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
     add(sql_store(location), 0)
     with Database(location).write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    before = location.read_bytes()
+    before = content(location)
     with pytest.raises(StoreTooNew, match="'9999'"):
         EditLog(location)
-    assert location.read_bytes() == before
+    assert content(location) == before
 
 
 def test_migrations_end_in_the_schema_that_new_stores_have(tmp_path: Path) -> None:
