@@ -19,6 +19,7 @@ from liveedit.backbones.chat import expanded
 from liveedit.backbones.evaluation_mode import hold_evaluation_mode, release_evaluation_mode
 from liveedit.backbones.generation import changes_scores, check_options, exclusive
 from liveedit.backbones.layer_hook import LayerHook
+from liveedit.backbones.module_hooks import ModuleHooks
 from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.quantisation import quantised_by, rows_of
 from liveedit.backbones.query import (
@@ -86,6 +87,8 @@ class Backbone(PromptEncoder):
         self._release = weakref.finalize(self, release_evaluation_mode, model)
         self.watch = ModelWatch(model)
         self.hook = LayerHook(self.layer)
+        self.module_hooks = ModuleHooks(self.decoder)
+        self._removal = weakref.finalize(self, self.module_hooks.remove)
 
     def close(self) -> None:
         """Let go of the model: no hook, modules in training mode that were; a second time is fine.
@@ -93,6 +96,7 @@ class Backbone(PromptEncoder):
         What was made with this object is of no use any more.
         """
         self.hook.remove()
+        self._removal()
         self._release()
 
     def check_open(self) -> None:
@@ -338,9 +342,9 @@ class Backbone(PromptEncoder):
 
         def stop(hidden: Tensor) -> None:
             found.append(hidden)
-            raise _StopForward
+            raise StopForward
 
-        with suppress(_StopForward), self.hook.changing(stop):
+        with suppress(StopForward), self.hook.changing(stop):
             self.logits(query)
         return found[0]
 
@@ -350,6 +354,8 @@ class Backbone(PromptEncoder):
         attention_mask: Int[Tensor, "batch length"],
         keep: Bool[Tensor, "batch length"],
         per_token: Mapping[str, Tensor] | None = None,
+        *,
+        layer: int | None = None,
     ) -> Float[Tensor, "kept vocabulary"]:
         """Run the layers above the edit layer, and the head at the kept positions only.
 
@@ -358,6 +364,7 @@ class Backbone(PromptEncoder):
             attention_mask: One where a token is.
             keep: Positions whose logits are wanted.
             per_token: ``Query.per_token`` of these rows; families that need none do without.
+            layer: Of another layer than the edit layer, whose output the states are.
 
         Returns:
             Logits of the kept positions, row after row, in the model's dtype.
@@ -373,7 +380,8 @@ class Backbone(PromptEncoder):
                 "per_token of the query they are of"
             )
         inputs = self.decoder_inputs(hidden, attention_mask, per_token)
-        above = upper_layers(self.decoder, self.edit_layer, hidden)
+        at = self.edit_layer if layer is None else layer
+        above = upper_layers(self.decoder, at, hidden)
         last = above(inputs_embeds=hidden, use_cache=False, **inputs).last_hidden_state
         return self.model.get_output_embeddings()(last[keep.to(last.device)])
 
@@ -397,5 +405,5 @@ class Backbone(PromptEncoder):
         return (unit * target[..., None]).detach()
 
 
-class _StopForward(Exception):
+class StopForward(Exception):
     """Ends a forward pass once the wanted states are there."""
