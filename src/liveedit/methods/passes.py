@@ -18,6 +18,14 @@ def answering(spans: Spans) -> Bool[Tensor, "batch length"]:
     return (at >= last) & ((at == last) | spans.target)
 
 
+def at_last(
+    states: Float[Tensor, "batch length width"], spans: Spans
+) -> Float[Tensor, "batch width"]:
+    """Float32 states at the last token of each prompt."""
+    at = answering(spans).float().argmax(1).to(states.device)
+    return states[torch.arange(len(states), device=states.device), at].float()
+
+
 class Passes:
     """Which rows and tokens of a pass belong to which question.
 

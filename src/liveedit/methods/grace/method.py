@@ -17,7 +17,6 @@ from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
-from liveedit.backbones.spans import Spans
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, Method, TellRoute
@@ -27,7 +26,7 @@ from liveedit.methods.grace.codebook import COVERED, Codebooks, distances, neare
 from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.grace.values import fit_values
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import Passes, answering
+from liveedit.methods.passes import Passes, at_last
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
 from liveedit.methods.saved_settings import read_settings, write_settings
@@ -162,7 +161,7 @@ class Grace(Method):
         def change(entered: Tensor, left: Tensor) -> Tensor | None:
             times = passes.times(entered)
             if not chosen:
-                choose(_last(entered[::times], query.spans))
+                choose(at_last(entered[::times], query.spans))
             if chosen[0] is None:
                 return None
             values, concerned = (
@@ -178,7 +177,7 @@ class Grace(Method):
         """Keys of questions, asked alone."""
         alone = questions.alone
         query = self.backbone.query(alone.pictures, alone.prompts)
-        return _last(self.network.entering(query), query.spans)
+        return at_last(self.network.entering(query), query.spans)
 
     @torch.no_grad()
     def _values(
@@ -223,14 +222,6 @@ class Grace(Method):
         apart = distances(some.vectors[_STATE], others.vectors[_STATE])
         asked = same_words(some, others).asked
         return Likeness(similarity=1 / (1 + apart), alike=apart <= self.config.radius, asked=asked)
-
-
-def _last(
-    states: Float[Tensor, "batch length width"], spans: Spans
-) -> Float[Tensor, "batch width"]:
-    """Float32 states at the last token of each prompt."""
-    at = answering(spans).float().argmax(1).to(states.device)
-    return states[torch.arange(len(states), device=states.device), at].float()
 
 
 METHOD = Grace
