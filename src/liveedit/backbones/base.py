@@ -89,6 +89,8 @@ class Backbone(PromptEncoder):
         self.hook = LayerHook(self.layer)
         self.module_hooks = ModuleHooks(self.decoder)
         self._removal = weakref.finalize(self, self.module_hooks.remove)
+        self.model_hooks = ModuleHooks(self.model)  # of what is outside of the decoder
+        self._model_removal = weakref.finalize(self, self.model_hooks.remove)
 
     def close(self) -> None:
         """Let go of the model: no hook, modules in training mode that were; a second time is fine.
@@ -97,6 +99,7 @@ class Backbone(PromptEncoder):
         """
         self.hook.remove()
         self._removal()
+        self._model_removal()
         self._release()
 
     def check_open(self) -> None:
