@@ -19,6 +19,7 @@ ASKED, OTHER = "What animal is this?", "Where was it taken?"
 SETTINGS = {
     "ft-l": {"steps": 4},
     "ft-m": {"steps": 4},
+    "lora": {"steps": 2, "rate": 2e-2},
 }
 
 
@@ -255,7 +256,7 @@ def test_a_saved_model_comes_back_with_its_settings(
     assert torch.equal(logits_of(again, pictures[1]), edited)
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "gemma3", "blip-2", "smolvlm"])
+@pytest.mark.parametrize("family", ["qwen3_vl", "gemma3", "blip-2"])
 def test_families(method, family, pictures) -> None:
     kind = type(method)
     backbone = tiny(family)

@@ -144,6 +144,11 @@ class WeightMethod(Method, Generic[C]):
         """
 
     @property
+    def rows(self) -> int:
+        """Of the tensors whose number of rows is open: how many an edit has, as a rule."""
+        return 1
+
+    @property
     def lowest(self) -> int:
         """Index of the lowest layer that is changed."""
         return min(int(path.split(".")[1]) for path in self.paths)
@@ -272,7 +277,7 @@ class WeightMethod(Method, Generic[C]):
 
     def describe(self) -> dict[str, Any]:
         """Settings, the modules that are changed, and what an edit takes."""
-        takes = self.layout.bytes_of(1)
+        takes = self.layout.bytes_of(self.rows)
         return super().describe() | {"modules": list(self.paths), "bytes_per_edit": takes}
 
 
