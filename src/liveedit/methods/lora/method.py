@@ -13,14 +13,13 @@ import torch
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import linear_path
+from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
 from liveedit.methods.lora.adapters import check_peft, new_factors
 from liveedit.methods.lora.config import LoraMethodConfig
 from liveedit.methods.target_pass import TargetPass
 from liveedit.methods.weight_change import Changes, LowRank, SummedRanks, Values, on_top
 from liveedit.methods.weight_method import Learned, WeightMethod
 from liveedit.store.layout import Shapes
-
-_READS, _WRITES = "reads", "writes"
 
 
 class Lora(WeightMethod[LoraMethodConfig]):
@@ -66,24 +65,14 @@ class Lora(WeightMethod[LoraMethodConfig]):
 
     def value_shapes(self) -> Shapes:
         """Both factors of each module; as many rows as the adapter's rank."""
-        shapes: dict[str, tuple[int | None, ...]] = {}
-        for path in self.paths:
-            high, wide = self.sizes(path)
-            shapes |= {f"{path}.{_READS}": (None, wide), f"{path}.{_WRITES}": (None, high)}
-        return shapes
+        return factor_shapes(self.paths, self.sizes)
 
     def plus(self, changes: Changes, values: Values) -> Changes:
         """Adapters add up; of one that goes on learning the last state counts."""
-        together: dict[str, SummedRanks] = {}
-        for path in self.paths:
-            before = changes.get(path, SummedRanks())
-            assert isinstance(before, SummedRanks)
-            own = LowRank(
-                reads=values[f"{path}.{_READS}"].float(), writes=values[f"{path}.{_WRITES}"].float()
-            )
-            one = self.config.adapter == "one"
-            together[path] = SummedRanks(parts=(own,)) if one else before.plus(own)
-        return together
+        own = factors_of(values, self.paths)
+        if self.config.adapter == "one":
+            return {path: SummedRanks(parts=(one,)) for path, one in own.items()}
+        return summed(changes, own)
 
     def learn(self, target: TargetPass, before: Changes, count: int) -> Learned:
         """Steps of Adam on both factors of all modules."""
@@ -122,11 +111,7 @@ class Lora(WeightMethod[LoraMethodConfig]):
                     part.grad = gradient
                 optimiser.step()
                 steps += 1
-        values = {}
-        for path, one in adapter().items():
-            values[f"{path}.{_READS}"] = one.reads.detach().half().cpu()
-            values[f"{path}.{_WRITES}"] = one.writes.detach().half().cpu().contiguous()
-        return Learned(values=values, steps=steps)
+        return Learned(values=stored_factors(adapter()), steps=steps)
 
 
 METHOD = Lora
