@@ -63,6 +63,7 @@ def load_network(folder: Path, fingerprint: Mapping[str, object]) -> tuple[MendN
         sizes = {
             path: (int(high), int(wide)) for path, (high, wide) in described["modules"].items()
         }
+        config = MendConfig(**described["config"])
         network = MendNetwork(sizes, MendNetworkConfig(**described["network"]))
         network.load_state_dict(load_file(folder / WEIGHTS_FILE))
     except (
