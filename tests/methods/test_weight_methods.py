@@ -6,26 +6,44 @@ import pytest
 import torch
 
 from liveedit.backbones.query import Questions
+from liveedit.backbones.registry import load_backbone
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot, StoreError, UnknownEdit
+from liveedit.methods.base import Method
 from liveedit.methods.registry import method_class
 from liveedit.store import crash_points
 from liveedit.store.memory import MemoryStore
 from liveedit.store.picture_rules import Keep, PictureRules
 from tests.backbones.families import tiny
+from tests.methods.mend.networks import measured_network
 
 ASKED, OTHER = "What animal is this?", "Where was it taken?"
 SETTINGS = {
     "ft-l": {"steps": 4},
     "ft-m": {"steps": 4},
+    "mend": {"strength": 0.3},
+    "lora": {"steps": 2, "rate": 2e-2},
 }
 
 
+def made(name: str, backbone) -> Method:
+    """A method with settings that are quick, and a network of its own where it needs one."""
+    kind = method_class(name)
+    config = kind.config_class(**SETTINGS[name])
+    if name != "mend":
+        return kind(backbone, config)
+    return kind(backbone, measured_network(backbone), config)
+
+
+def again(method) -> Method:
+    """The same method as another process makes it."""
+    return made(method.name, method.backbone)
+
+
 @pytest.fixture(params=list(SETTINGS))
-def method(request, backbone):
-    kind = method_class(request.param)
-    return kind(backbone, kind.config_class(**SETTINGS[request.param]))
+def method(request, backbone) -> Method:
+    return made(request.param, backbone)
 
 
 @pytest.fixture
@@ -145,9 +163,9 @@ def test_a_restart_gives_the_same_answers(method, pictures, tmp_path) -> None:
         model.edit(pictures[at], OTHER, target, keep=True)
     model.revoke(first.id)
     edited = logits_of(model, pictures[1])
-    again = EditedModel(type(method)(method.backbone, method.config), location)
-    assert torch.equal(logits_of(again, pictures[1]), edited)
-    assert [edit.target for edit in again.edits] == ["a cat", "a hen", "a dog"]
+    restarted = EditedModel(again(method), location)
+    assert torch.equal(logits_of(restarted, pictures[1]), edited)
+    assert [edit.target for edit in restarted.edits] == ["a cat", "a hen", "a dog"]
 
 
 def test_a_revocation_that_dies_in_the_middle_changes_nothing(
@@ -161,8 +179,8 @@ def test_a_revocation_that_dies_in_the_middle_changes_nothing(
     with pytest.raises(_Died):
         model.revoke(first.id)
     monkeypatch.undo()
-    again = EditedModel(type(method)(method.backbone, method.config), tmp_path / "edits.db")
-    for one in (model, again):
+    restarted = EditedModel(again(method), tmp_path / "edits.db")
+    for one in (model, restarted):
         assert [edit.target for edit in one.edits] == ["a lynx", "a cat"]
         assert torch.equal(logits_of(one, pictures[1]), edited)
 
@@ -244,22 +262,25 @@ def test_every_edit_in_force_concerns_every_question(model, pictures) -> None:
 def test_a_saved_model_comes_back_with_its_settings(
     method, tiny_folder, pictures, tmp_path
 ) -> None:
+    method.save(tmp_path / "editor", load_backbone(tiny_folder, dtype=torch.float32).fingerprint())
     model = EditedModel.from_pretrained(
-        tiny_folder, method=method.name, config=method.config, dtype=torch.float32
+        tiny_folder,
+        method=method.name,
+        editor=tmp_path / "editor",
+        config=method.config,
+        dtype=torch.float32,
     )
     model.edit(pictures[0], ASKED, "a lynx", keep=True)
     edited = logits_of(model, pictures[1])
     saved = model.save_pretrained(tmp_path / "saved")
-    again = EditedModel.from_pretrained(saved, dtype=torch.float32)
-    assert again.method.describe() == model.method.describe()
-    assert torch.equal(logits_of(again, pictures[1]), edited)
+    restored = EditedModel.from_pretrained(saved, dtype=torch.float32)
+    assert restored.method.describe() == model.method.describe()
+    assert torch.equal(logits_of(restored, pictures[1]), edited)
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "gemma3", "blip-2", "smolvlm"])
+@pytest.mark.parametrize("family", ["qwen3_vl", "gemma3", "blip-2"])
 def test_families(method, family, pictures) -> None:
-    kind = type(method)
-    backbone = tiny(family)
-    model = EditedModel(kind(backbone, method.config))
+    model = EditedModel(made(method.name, tiny(family)))
     before = plain(model, pictures[0])
     model.edit(pictures[0], ASKED, "ab", keep=True)
     assert not torch.equal(logits_of(model, pictures[0]), before)

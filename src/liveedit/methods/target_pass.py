@@ -21,11 +21,18 @@ class TargetPass:
         backbone: The model.
         query: Questions with targets.
         lowest: Index of the lowest decoder layer that is changed.
+        keep: Positions whose logits are wanted; those that predict the targets by default.
     """
 
-    def __init__(self, backbone: Backbone, query: Query, lowest: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        query: Query,
+        lowest: int,
+        keep: Bool[Tensor, "batch length"] | None = None,
+    ) -> None:
         self.backbone, self.query = backbone, query
-        self.keep: Bool[Tensor, "batch length"] = query.spans.predicts
+        self.keep: Bool[Tensor, "batch length"] = query.spans.predicts if keep is None else keep
         following = query.input_ids.roll(-1, 1).to(self.keep.device)
         self.labels: Int[Tensor, " kept"] = following[self.keep]
         self._below = lowest - 1
@@ -37,7 +44,7 @@ class TargetPass:
         return self._below >= getattr(self.backbone, "deep", 0)
 
     def logits(self, changes: Changes) -> Float[Tensor, "kept vocabulary"]:
-        """Logits at the positions that predict target tokens, with some modules changed."""
+        """Logits at the positions that are kept, with some modules changed."""
         rows = range(len(self.query.input_ids))
         hooked = in_rows([(rows, changes)], len(rows))
         with self.backbone.module_hooks.changing(hooked):

@@ -102,7 +102,33 @@ class SummedRanks:
         return LowRank(reads=reads, writes=writes).added(inputs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """Several changes of one module, whose outputs are added.
+
+    Args:
+        parts: The changes; at least one.
+    """
+
+    parts: Sequence[LinearChange]
+
+    def added(self, inputs: Float[Tensor, "*batch wide"]) -> Float[Tensor, "*batch high"]:
+        """What all of them add."""
+        total = self.parts[0].added(inputs)
+        for part in self.parts[1:]:
+            total = total + part.added(inputs)
+        return total
+
+
 Changes: TypeAlias = Mapping[str, LinearChange]  # by the path of the module
+
+
+def on_top(before: Changes, more: Changes) -> Changes:
+    """Some changes beside those that are in force already."""
+    return {
+        path: Together(parts=[one[path] for one in (before, more) if path in one])
+        for path in dict.fromkeys((*before, *more))
+    }
 
 
 class SumCache:

@@ -144,6 +144,11 @@ class WeightMethod(Method, Generic[C]):
         """
 
     @property
+    def rows(self) -> int:
+        """Of the tensors whose number of rows is open: how many an edit has, as a rule."""
+        return 1
+
+    @property
     def lowest(self) -> int:
         """Index of the lowest layer that is changed."""
         return min(int(path.split(".")[1]) for path in self.paths)
@@ -154,11 +159,7 @@ class WeightMethod(Method, Generic[C]):
 
     def cannot_edit(self, lacks: str) -> MethodCannot:
         """Why this model cannot be edited."""
-        return MethodCannot(
-            self.name,
-            f"edit {self.backbone.name}, whose layers have no {lacks}",
-            instead="take a method that changes hidden states, such as liveedit",
-        )
+        return no_modules(self.name, self.backbone, lacks)
 
     def chosen_layer(self, layer: int | None) -> int:
         """The layer of a setting, the last by default.
@@ -272,8 +273,17 @@ class WeightMethod(Method, Generic[C]):
 
     def describe(self) -> dict[str, Any]:
         """Settings, the modules that are changed, and what an edit takes."""
-        takes = self.layout.bytes_of(1)
+        takes = self.layout.bytes_of(self.rows)
         return super().describe() | {"modules": list(self.paths), "bytes_per_edit": takes}
+
+
+def no_modules(method: str, backbone: Backbone, lacks: str) -> MethodCannot:
+    """Why a model cannot be edited by a method."""
+    return MethodCannot(
+        method,
+        f"edit {backbone.name}, whose layers have no {lacks}",
+        instead="take a method that changes hidden states, such as liveedit",
+    )
 
 
 def ids_in_force(pool: Pool, row: int) -> list[str]:
