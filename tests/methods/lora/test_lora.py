@@ -13,9 +13,9 @@ from liveedit.backbones.query import Questions
 from liveedit.backbones.registry import backbone_class
 from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot, MissingExtra
-from liveedit.methods.lora.adapters import new_factors
 from liveedit.methods.lora.config import LoraMethodConfig
 from liveedit.methods.lora.method import Lora
+from liveedit.methods.peft_factors import new_factors
 from liveedit.methods.weight_change import LowRank, SummedRanks
 from tests.backbones.families import EDIT_LAYER, FAMILIES
 

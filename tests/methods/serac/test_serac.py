@@ -131,7 +131,7 @@ def test_rows_of_a_batch_are_answered_each_by_its_own(model, pictures) -> None:
     for options in ({"use_cache": False}, {"num_beams": 2}, {"do_sample": True, "top_k": 1}):
         answer = model.generate(pictures[0], AGAIN, max_new_tokens=9, **options)
         assert answer == "a grey wolf"
-    with pytest.raises(UnsupportedGeneration, match="in one pass|token by token"):
+    with pytest.raises(UnsupportedGeneration, match=r"in one pass|token by token"):
         model.generate(None, FACT, max_new_tokens=9, prompt_lookup_num_tokens=3)
 
 

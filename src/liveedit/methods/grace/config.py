@@ -31,7 +31,7 @@ class GraceConfig(Config):
 
     supersede: Supersede = "same"
     layer: int | None = Field(default=None, ge=0)
-    radius: float = Field(default=1.0, gt=0.0)
+    radius: float = Field(default=0.5, gt=0.0)
     steps: int = Field(default=100, ge=0)
     rate: float = Field(default=1.0, gt=0.0)
     margin: float = Field(default=1.0, ge=0.0)

@@ -10,18 +10,17 @@ from typing import Literal, get_args
 
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.methods.calibrated import unreadable
 from liveedit.methods.examples import Example
+from liveedit.methods.said import said_by_model
 from liveedit.methods.sentence_encoder import encode_questions
 from liveedit.saving.files import write_whole
 
 Kind = Literal["copy", "update", "retain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FILE = "demonstrations.json"
-_TOGETHER = 8  # questions that the model is asked at a time
 _TOKENS = 16  # longest answer of the unedited model
 
 
@@ -63,15 +62,10 @@ def make_demonstrations(
                     kind="update", question=question, answer=one.correction.target, **fact
                 )
             )
-        asked += [(fact, *other) for other in one.unconcerned[:1]]
-    starts = range(0, len(asked), _TOGETHER)
-    for start in tqdm(starts, desc="demonstrations", unit="batch", leave=False):
-        facts, pictures, questions = zip(*asked[start : start + _TOGETHER], strict=True)
-        said = backbone.generate(backbone.query(pictures, questions), max_new_tokens=_TOKENS)
-        for fact, question, answer in zip(facts, questions, said, strict=True):
-            made.append(
-                Demonstration(kind="retain", question=question, answer=answer.strip(), **fact)
-            )
+        asked += [(fact, other) for other in one.unconcerned[:1]]
+    answers = said_by_model(backbone, [other for _, other in asked], tokens=_TOKENS)
+    for (fact, (_, question)), answer in zip(asked, answers, strict=True):
+        made.append(Demonstration(kind="retain", question=question, answer=answer, **fact))
     return tuple(made)
 
 
