@@ -218,6 +218,7 @@ class Backbone(PromptEncoder):
         *,
         histories: Sequence[History] | None = None,
         padding_side: PaddingSide = "left",
+        lead: Sequence[int] | None = None,
     ) -> Query:
         """Tokenise questions, each with its pictures, and with targets where given.
 
@@ -229,23 +230,26 @@ class Backbone(PromptEncoder):
             targets: What is answered.
             histories: What precedes each question in its conversation.
             padding_side: Of the batch; ``generate`` needs left.
+            lead: How many positions each row has before its first token, for whoever puts
+                embeddings there.
 
         Raises:
             ContextTooLong: One has more tokens than the model takes.
         """
         own = self.pictures([as_sequence(image) for image in images])
+        pad = self.tokenizer.pad_token_id
+        value = self.tokenizer.eos_token_id if pad is None else pad
         rows, lengths = [], []
         for index, (pictures, question) in enumerate(zip(own, questions, strict=True)):
             history = () if histories is None else histories[index]
             prompt = self.conversation_text(history, question, images=len(pictures))
             answer = [] if targets is None else self.target_ids(targets[index], prompt)
             texts = [picture.text for picture in pictures]
-            rows.append(self.encode(expanded(prompt, self.marker, texts)) + answer)
+            before = [value] * (0 if lead is None else lead[index])
+            rows.append(before + self.encode(expanded(prompt, self.marker, texts)) + answer)
             lengths.append(len(answer))
             if self.context is not None and len(rows[-1]) > self.context:
                 raise ContextTooLong(tokens=len(rows[-1]), limit=self.context)
-        pad = self.tokenizer.pad_token_id
-        value = self.tokenizer.eos_token_id if pad is None else pad
         ids, mask = (part.to(self.device) for part in padded(rows, value=value, side=padding_side))
         target_lengths = torch.tensor(lengths, device=self.device)
         spans = find_spans(ids, mask, self.image_token_id, target_lengths)

@@ -38,6 +38,10 @@ class ExampleFeatures:
     owner: Int[Tensor, " questions"]
     role: Int[Tensor, " questions"]
 
+    def to(self, device: torch.device) -> ExampleFeatures:
+        """The same on another device."""
+        return ExampleFeatures(**{name: one.to(device) for name, one in vars(self).items()})
+
     def rows(self, which: Bool[Tensor, " questions"]) -> ExampleFeatures:
         """Some questions."""
         return ExampleFeatures(

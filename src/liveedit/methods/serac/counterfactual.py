@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.backbones.query import padded
+from liveedit.methods.sinusoids import sinusoids
 
 PROMPT, TARGET, QUESTION = range(3)
-_SEPARATOR = 10_000.0  # longest period of a place
 _IMPOSSIBLE = -1e4  # logit of a token that it cannot say
 
 
@@ -124,15 +124,6 @@ class Counterfactual(nn.Module):
         scores = scores * self.sharpness.exp() / math.sqrt(self.width)
         scores = scores.masked_fill(~target[:, None], -torch.inf)
         return Pointed(weights=scores.log_softmax(-1), ids=read.ids)
-
-
-def sinusoids(places: Int[Tensor, "*batch"], width: int) -> Float[Tensor, "*batch width"]:
-    """Sines and cosines of places, as transformers have them."""
-    half = width // 2
-    periods = torch.arange(half, device=places.device) / max(half - 1, 1)
-    angles = places[..., None] * _SEPARATOR**-periods
-    waves = torch.cat([angles.sin(), angles.cos()], -1)
-    return F.pad(waves, (0, width - waves.shape[-1]))
 
 
 def pointing_loss(
