@@ -23,6 +23,8 @@ SETTINGS = {
     "ft-l": {"steps": 4},
     "ft-m": {"steps": 4},
     "mend": {"strength": 0.3},
+    # so that the side memory answers whatever the question activates
+    "wise": {"steps": 2, "rate": 3.0, "per_mask": 2, "ratio": 1e-6},
     "lora": {"steps": 2, "rate": 2e-2},
 }
 

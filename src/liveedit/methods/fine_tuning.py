@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from liveedit.backbones.linears import linear_path
+from liveedit.correction import Correction
 from liveedit.methods.target_pass import TargetPass
 from liveedit.methods.weight_change import Changes, Dense, Values
 from liveedit.methods.weight_method import Learned, WeightConfig, WeightMethod
@@ -58,9 +59,11 @@ class FineTuning(WeightMethod[C]):
         assert before is None or isinstance(before, Dense)
         return {path: Dense(weight=more if before is None else before.weight + more)}
 
-    def learn(self, target: TargetPass, before: Changes, count: int) -> Learned:
+    def learn(
+        self, target: TargetPass, correction: Correction, before: Changes, count: int
+    ) -> Learned:
         """Steps of AdamW on the target's tokens."""
-        del count
+        del correction, count
         (path,) = self.paths
         there = before.get(path)
         assert there is None or isinstance(there, Dense)

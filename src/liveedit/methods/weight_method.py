@@ -134,14 +134,21 @@ class WeightMethod(Method, Generic[C]):
         """What is in force with one edit more; pure."""
 
     @abstractmethod
-    def learn(self, target: TargetPass, before: Changes, count: int) -> Learned:
+    def learn(
+        self, target: TargetPass, correction: Correction, before: Changes, count: int
+    ) -> Learned:
         """Make an edit on top of what is in force.
 
         Args:
             target: Of the correction alone.
+            correction: As it was stated.
             before: What is in force.
             count: Of how many edits that is.
         """
+
+    def right(self, target: TargetPass, changes: Changes) -> bool:
+        """Whether a correction's target is reached with some changes."""
+        return target.right(changes)[0]
 
     @property
     def rows(self) -> int:
@@ -205,15 +212,15 @@ class WeightMethod(Method, Generic[C]):
             ids = [one for one in in_force[edit.namespace] if one not in edit.supersedes]
             query = self.backbone.query([correction.image], [correction.prompt], [edit.target])
             target = TargetPass(self.backbone, query, self.lowest)
-            one = self.learn(target, self.sums.of(ids, read), len(ids))
+            one = self.learn(target, correction, self.sums.of(ids, read), len(ids))
             made[edit.id] = one.values
             in_force[edit.namespace] = [*ids, edit.id]
             passes.append(target)
             learned.append(one)
-            right += target.right(self.sums.of(in_force[edit.namespace], read))
+            right.append(self.right(target, self.sums.of(in_force[edit.namespace], read)))
         for at, edit in enumerate(edits[:-1]):  # later ones of the batch may have undone it
             if edit.id in (ids := in_force[edit.namespace]) and ids[-1] != edit.id:
-                right[at] = passes[at].right(self.sums.of(ids, read))[0]
+                right[at] = self.right(passes[at], self.sums.of(ids, read))
         outcomes = [
             EditOutcome(edit=edit, reached=right[at], steps=one.steps, conflicts=conflicts[at])
             for at, (edit, one) in enumerate(zip(edits, learned, strict=True))

@@ -13,6 +13,7 @@ import torch
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import linear_path
+from liveedit.correction import Correction
 from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
 from liveedit.methods.lora.config import LoraMethodConfig
 from liveedit.methods.peft_factors import check_peft, new_factors
@@ -74,8 +75,11 @@ class Lora(WeightMethod[LoraMethodConfig]):
             return {path: SummedRanks(parts=(one,)) for path, one in own.items()}
         return summed(changes, own)
 
-    def learn(self, target: TargetPass, before: Changes, count: int) -> Learned:
+    def learn(
+        self, target: TargetPass, correction: Correction, before: Changes, count: int
+    ) -> Learned:
         """Steps of Adam on both factors of all modules."""
+        del correction
         factors, scale = new_factors(
             {path: self.sizes(path) for path in self.paths},
             rank=self.config.rank,

@@ -17,6 +17,7 @@ import torch
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import feed_forward_paths, linear_sizes
 from liveedit.config import Config
+from liveedit.correction import Correction
 from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Abilities
 from liveedit.methods.examples import Example
@@ -131,9 +132,11 @@ class Mend(WeightMethod[MendConfig]):
         """Edits add up."""
         return summed(changes, factors_of(values, self.paths))
 
-    def learn(self, target: TargetPass, before: Changes, count: int) -> Learned:
+    def learn(
+        self, target: TargetPass, correction: Correction, before: Changes, count: int
+    ) -> Learned:
         """One backward pass, on top of what is in force, and the network."""
-        del count
+        del correction, count
         found = gradients(target, before, self.network.sizes)
         with torch.no_grad():
             changes = self.network(found, self.config.strength)
