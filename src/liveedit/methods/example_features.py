@@ -62,7 +62,9 @@ def example_features(backbone: Backbone, examples: Sequence[Example]) -> Example
     asked: list[Asked] = []
     owner, role = [], []
     for number, one in enumerate(examples):
-        own = [(one.correction.image, one.correction.prompt)]
+        image = one.correction.image
+        assert image is None or not isinstance(image, Sequence)
+        own: Sequence[Asked] = [(image, one.correction.prompt)]
         for kind, some in ((EDIT, own), (CONCERNED, one.concerned), (UNCONCERNED, one.unconcerned)):
             asked += some
             owner += [number] * len(some)

@@ -26,6 +26,8 @@ class ScopeNetwork(nn.Module):
         key: Width of the keys.
     """
 
+    centre: Tensor
+
     def __init__(self, vision: int, key: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(vision))

@@ -29,6 +29,8 @@ class PromptEncoder(nn.Module):
         tokens: Those of its own.
     """
 
+    unit: Tensor
+
     def __init__(
         self, embeddings: int, width: int, layers: int, heads: int, *, shared: int, tokens: int
     ) -> None:

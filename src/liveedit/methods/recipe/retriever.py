@@ -19,6 +19,9 @@ class Retriever(nn.Module):
         key: Width of what is compared.
     """
 
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, vision: int, key: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(vision))

@@ -83,7 +83,10 @@ def fit_neurons(
         optimiser.step()
         steps += active
     return Fitted(
-        neurons=_padded(*best, real), counts=real.sum(1), reached=most > MARGIN, steps=steps
+        neurons=_padded(best[0], best[1], best[2], real),
+        counts=real.sum(1),
+        reached=most > MARGIN,
+        steps=steps,
     )
 
 
