@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 
 import pytest
@@ -115,6 +116,29 @@ def test_however_it_is_decoded_the_answer_is_the_same(method, pictures) -> None:
         pictures[0], ASKED, max_new_tokens=6, do_sample=True, top_k=1, num_return_sequences=2
     )
     assert several == [answer, answer]
+
+
+def test_with_nothing_in_force_the_model_answers_as_ever(method, pictures) -> None:
+    model = of(method, "llava")
+    plain = plain_logits(model, pictures[0], ASKED)
+    assert torch.equal(logits_of(model, pictures[0], ASKED), plain)
+    asked = Questions(pictures=[pictures[0], None], prompts=[ASKED, FACT])
+    assert model.method.route(asked, model._pool())[0].weights.shape == (2, 0)
+    assert model.explain(pictures[0], ASKED) == []
+
+
+def test_a_damaged_edit_leaves_the_answer_to_the_model(method, pictures, tmp_path) -> None:
+    store = tmp_path / "edits.db"
+    one = of(method, "llava", store)
+    one.edit(pictures[0], ASKED, "w", keep=True)
+    one.store.close()
+    with sqlite3.connect(store) as connection:
+        connection.execute("UPDATE experts SET tensors = zeroblob(length(tensors))")
+    connection.close()
+    again = of(method, "llava", store)
+    plain = plain_logits(again, pictures[0], ASKED)
+    assert torch.equal(logits_of(again, pictures[0], ASKED), plain)
+    assert len(again.store.damaged) == 1
 
 
 def test_sets_and_threads_never_meet(method, pictures) -> None:
