@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from liveedit.methods.weight_change import Changes, LowRank, SummedRanks, Values
@@ -35,12 +36,20 @@ def stored_factors(changes: Mapping[str, LowRank]) -> dict[str, Tensor]:
     return found
 
 
-def factors_of(values: Values, paths: Sequence[str]) -> dict[str, LowRank]:
-    """The low-rank changes that an edit's tensors are."""
+def factors_of(values: Values, paths: Sequence[str], device: torch.device) -> dict[str, LowRank]:
+    """The low-rank changes that an edit's tensors are, in float32.
+
+    Args:
+        values: The tensors.
+        paths: The modules.
+        device: Where they will be used.
+    """
+
+    def part(name: str) -> Tensor:
+        return values[name].to(device).float()
+
     return {
-        path: LowRank(
-            reads=values[f"{path}.{_READS}"].float(), writes=values[f"{path}.{_WRITES}"].float()
-        )
+        path: LowRank(reads=part(f"{path}.{_READS}"), writes=part(f"{path}.{_WRITES}"))
         for path in paths
     }
 

@@ -55,7 +55,7 @@ class FineTuning(WeightMethod[C]):
     def plus(self, changes: Changes, values: Values) -> Changes:
         """Changes add up, in float32."""
         (path,) = self.paths
-        before, more = changes.get(path), values[_DELTA].float()
+        before, more = changes.get(path), values[_DELTA].to(self.backbone.edit_device).float()
         assert before is None or isinstance(before, Dense)
         return {path: Dense(weight=more if before is None else before.weight + more)}
 

@@ -73,33 +73,33 @@ class SummedRanks:
     """Low-rank changes of several edits: one behind the other while that is smaller, then summed.
 
     Args:
-        parts: Those that are kept one behind the other.
-        summed: Those that are one matrix already.
+        joined: Those that are kept one behind the other.
+        summed: All of them, if they are one matrix already.
     """
 
-    parts: tuple[LowRank, ...] = ()
+    joined: LowRank | None = None
     summed: Float[Tensor, "high wide"] | None = None
 
     def plus(self, one: LowRank) -> SummedRanks:
         """With one edit more."""
         if self.summed is not None:
             return SummedRanks(summed=self.summed + one.dense)
-        parts = (*self.parts, one)
-        high, wide = one.writes.shape[1], one.reads.shape[1]
-        if sum(len(part.reads) for part in parts) * (high + wide) <= high * wide:
-            return SummedRanks(parts=parts)
-        total = one.writes.new_zeros(high, wide, dtype=torch.float32)
-        for part in parts:
-            total = total + part.dense
-        return SummedRanks(summed=total)
+        if self.joined is not None:
+            one = LowRank(
+                reads=torch.cat([self.joined.reads, one.reads]),
+                writes=torch.cat([self.joined.writes, one.writes]),
+            )
+        rank, (high, wide) = len(one.reads), (one.writes.shape[1], one.reads.shape[1])
+        if rank * (high + wide) <= high * wide:
+            return SummedRanks(joined=one)
+        return SummedRanks(summed=one.dense)
 
     def added(self, inputs: Float[Tensor, "*batch wide"]) -> Float[Tensor, "*batch high"]:
-        """What all of them add."""
+        """What all of them add; there is at least one."""
         if self.summed is not None:
             return Dense(weight=self.summed).added(inputs)
-        reads = torch.cat([part.reads for part in self.parts])
-        writes = torch.cat([part.writes for part in self.parts])
-        return LowRank(reads=reads, writes=writes).added(inputs)
+        assert self.joined is not None
+        return self.joined.added(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)

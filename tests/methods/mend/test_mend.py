@@ -88,7 +88,7 @@ def test_a_step_equals_the_outer_products_it_claims(backbone, pictures) -> None:
     query = backbone.query([pictures[0]], [ASKED], ["a lynx"])
     found = gradients(TargetPass(backbone, query, 2), {}, network.sizes)
     values = {name: tensors[0] for name, tensors in model.store.pool().take(None).items()}
-    stored = factors_of(values, method.paths)
+    stored = factors_of(values, method.paths, torch.device("cpu"))
     literal = {}
     for number, path in enumerate(method.paths):
         name, module = network.place[path]

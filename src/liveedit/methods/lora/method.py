@@ -70,9 +70,9 @@ class Lora(WeightMethod[LoraMethodConfig]):
 
     def plus(self, changes: Changes, values: Values) -> Changes:
         """Adapters add up; of one that goes on learning the last state counts."""
-        own = factors_of(values, self.paths)
+        own = factors_of(values, self.paths, self.backbone.edit_device)
         if self.config.adapter == "one":
-            return {path: SummedRanks(parts=(one,)) for path, one in own.items()}
+            return {path: SummedRanks(joined=one) for path, one in own.items()}
         return summed(changes, own)
 
     def learn(
@@ -91,7 +91,8 @@ class Lora(WeightMethod[LoraMethodConfig]):
             beside = {}
             for path, one in before.items():
                 assert isinstance(one, SummedRanks)
-                (last,) = one.parts
+                last = one.joined
+                assert last is not None
                 factors[path] = (last.reads, last.writes.T / scale)
         device = self.backbone.edit_device
         own = {

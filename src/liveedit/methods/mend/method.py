@@ -130,7 +130,7 @@ class Mend(WeightMethod[MendConfig]):
 
     def plus(self, changes: Changes, values: Values) -> Changes:
         """Edits add up."""
-        return summed(changes, factors_of(values, self.paths))
+        return summed(changes, factors_of(values, self.paths, self.backbone.edit_device))
 
     def learn(
         self, target: TargetPass, correction: Correction, before: Changes, count: int

@@ -31,9 +31,9 @@ class SideMemory:
     least: float
 
     @staticmethod
-    def empty(shape: tuple[int, int]) -> SideMemory:
+    def empty(shape: tuple[int, int], device: torch.device | None = None) -> SideMemory:
         """Without edits."""
-        nothing = torch.zeros(shape)
+        nothing = torch.zeros(shape, device=device)
         return SideMemory(base=nothing, shards=(), count=0, weight=nothing, least=float("inf"))
 
     def plus(

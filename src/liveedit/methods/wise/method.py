@@ -94,7 +94,8 @@ class Wise(WeightMethod[WiseConfig]):
         change = torch.zeros(shape)
         mask = mask_of(int(values[_MASK]), shape, self.config.density)
         change[mask] = values[_DELTA].float().cpu()
-        before = self._memory(changes) or SideMemory.empty(shape)
+        before = self._memory(changes) or self._empty()
+        change = change.to(self.backbone.edit_device)
         return {self.path: before.plus(change, float(values[_ACTIVATION]), self.config)}
 
     def learn(
@@ -103,7 +104,7 @@ class Wise(WeightMethod[WiseConfig]):
         """Learn in the mask that is next; what the edit activates is measured afterwards."""
         number, shape = count // self.config.per_mask, self.sizes(self.path)
         mask = mask_of(number, shape, self.config.density)
-        memory = self._memory(before) or SideMemory.empty(shape)
+        memory = self._memory(before) or self._empty()
         own = asked_at(self.backbone, target.query, self.path)
         change, steps = learn_in(
             mask.to(own.inputs.device),
@@ -213,6 +214,9 @@ class Wise(WeightMethod[WiseConfig]):
         memory = changes.get(self.path)
         assert memory is None or isinstance(memory, SideMemory)
         return memory
+
+    def _empty(self) -> SideMemory:
+        return SideMemory.empty(self.sizes(self.path), self.backbone.edit_device)
 
     def _least(self, memory: SideMemory) -> float:
         """What a question must activate the side memory."""
