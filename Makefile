@@ -48,8 +48,9 @@ serve: $(STAMP) ## serve the pocket VLM at http://127.0.0.1:8000, for this machi
 
 test: lint pytest ## lint, then run the tests
 
+# Models of the tests are so small that two processes of one thread do twice what two threads do.
 pytest: $(STAMP) ## run the tests alone
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # An environment of its own, unless VENV says where.
 test-lowest: ## run the tests with the lowest versions allowed, in .venv-lowest

@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument("--model", default="pocket", help="pocket, or a folder")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--edits", type=int, nargs="+", help="sizes of the store; all by default")
     options = parser.parse_args()
+    pools = [pool for pool in _POOLS if options.edits is None or pool[0] in options.edits]
     model = EditedModel.from_pretrained(options.model, config=LiveEditConfig(refine_steps=0))
     cases = validation_set(_REAL + options.rounds)
     corrections = [
@@ -55,8 +57,8 @@ def main() -> None:
     ]
     passes = _edit_passes(model, corrections[_REAL:])
     ratios = []
-    with tqdm(total=len(_POOLS) * len(_BATCHES), desc="inference", unit="setting") as bar:
-        for size, mixed in _POOLS:
+    with tqdm(total=len(pools) * len(_BATCHES), desc="inference", unit="setting") as bar:
+        for size, mixed in pools:
             store = _filled(model, corrections[: min(_REAL, size)], size, mixed=mixed)
             for batch in _BATCHES:
                 prefill, decode = _slowdown(store, cases[:batch], options.rounds)

@@ -53,7 +53,7 @@ def load(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
             asked = requests(max(given.requests, clients), given.tokens)
             outcome = asyncio.run(ask_all(url, asked, clients))
             rows.append({"what": f"{clients} clients", **outcome.row()})
-    return [in_a_loop(given.model, min(given.requests, 16), given.tokens), *rows]
+    return [in_a_loop(given.model, given.requests, given.tokens), *rows]
 
 
 def overload(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Loading advises no other library, and warns all the same."""
 
-from logging import getLogger
+from logging import WARNING, getLogger
 from pathlib import Path
 
 from transformers.utils import logging
@@ -9,19 +9,19 @@ from liveedit.backbones.quiet import bars_of_large_models, without_advice
 
 
 def test_advice_is_left_out_and_warnings_are_not() -> None:
-    advice = logging.get_logger("transformers.utils.import_utils")
-    warnings = logging.get_logger("transformers.modeling_utils")
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_warning()
+    talkative = [getLogger("transformers.utils.import_utils"), getLogger("torchao")]
+    warnings = getLogger("transformers.modeling_utils")
+    levels = {logger: logger.level for logger in (*talkative, warnings)}
+    for logger in levels:  # the command line may have been here before
+        logger.setLevel(WARNING)
     try:
         with without_advice():
-            assert not advice.isEnabledFor(logging.WARNING)
-            assert not getLogger("torchao").isEnabledFor(logging.WARNING)
-            assert warnings.isEnabledFor(logging.WARNING)
-        assert advice.isEnabledFor(logging.WARNING)
-        assert getLogger("torchao").isEnabledFor(logging.WARNING)
+            assert not any(logger.isEnabledFor(WARNING) for logger in talkative)
+            assert warnings.isEnabledFor(WARNING)
+        assert all(logger.isEnabledFor(WARNING) for logger in talkative)
     finally:
-        logging.set_verbosity(verbosity)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def test_bars_are_shown_for_large_models_alone(tmp_path: Path, monkeypatch) -> None:

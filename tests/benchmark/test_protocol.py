@@ -140,6 +140,15 @@ def ask(
     }
 
 
+def rounded_alike(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as it is expected of the same model built again: last digits may be others."""
+    near = ("own", "margin", "asked")
+    return record | {
+        name: None if record[name] is None else pytest.approx(record[name], abs=1e-3)
+        for name in near
+    }
+
+
 GROUPS = {
     "1": groups_of(5, 3, 1),
     "2": groups_of(5, 3, 2),  # the last one is a tail of one
@@ -238,7 +247,7 @@ def test_other_edits_beside_change_nothing_for_probes_they_do_not_concern(
     beside = by_probe(protocol.run([more]))
     for probe, record in alone.items():
         # matrix products of another size round otherwise
-        same = {**beside[probe], "own": pytest.approx(beside[probe]["own"], rel=1e-4)} == record
+        same = rounded_alike(beside[probe]) == record
         assert same == (probe[2] not in ("t_loc", "ni")), probe
 
 
@@ -304,17 +313,15 @@ def test_an_editor_without_text_router_makes_no_text_only_edits(make_model, prot
             assert record["passed"] == record["own"] == 0
             assert with_it[probe]["passed"] > 0
         else:
-            # the same model built again may round its last digit otherwise
-            near = ("own", "margin", "asked")
-            like = {name: pytest.approx(record[name], abs=1e-3) for name in near}
-            assert record | like == with_it[probe]
+            assert rounded_alike(record) == with_it[probe]
 
 
 def test_only_some_need_to_be_read_where_only_they_are_asked(make_model, protocol_of) -> None:
     groups = [Group(edited=range(5), texts=(), asked=range(2))]
     model = make_model(4.0)
     whole = list(protocol_of(model).run(groups))
-    assert list(protocol_of(model, asked=2).run(groups)) == whole
+    some = list(protocol_of(model, asked=2).run(groups))
+    assert [rounded_alike(record) for record in some] == whole
 
 
 def test_an_editor_that_could_be_trained_further_is_measured_alike(

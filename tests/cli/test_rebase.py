@@ -1,8 +1,8 @@
 """``liveedit edit verify``, ``edit rebase`` and ``store pictures``, on the tiny VLM."""
 
 import json
-import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,11 @@ def test_corrections_are_carried_over_and_the_old_store_stays(
 def test_what_a_rebase_refuses_is_one_sentence_and_nothing_is_written(
     run: Run, corrected: list[str], folder: Path
 ) -> None:
-    shutil.copy("edits.db", "copy.db")
+    with (
+        closing(sqlite3.connect("edits.db")) as whole,  # with what is in its journal
+        closing(sqlite3.connect("copy.db")) as copy,
+    ):
+        whole.backup(copy)
     Path("link.db").symlink_to("edits.db")
     Path("torn.db").write_bytes(b"no database at all" * 100)
     for to, words in (

@@ -19,6 +19,7 @@ pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 import uvicorn
 from fastapi.testclient import TestClient
 
+from liveedit.backbones.registry import load_backbone
 from liveedit.editor import EditedModel
 from liveedit.serve.app import create_app
 from liveedit.serve.config import ServeConfig
@@ -49,6 +50,14 @@ def model(backbone, pictures, tmp_path: Path) -> Iterator[EditedModel]:
     edited = EditedModel(felt_model(backbone, pictures).method, tmp_path / "edits.db")
     yield edited
     edited.store.close()
+
+
+@pytest.fixture
+def editor(backbone, tiny_folder, pictures, tmp_path: Path) -> Path:
+    """Its editor as a folder, for the saved tiny model."""
+    loaded = load_backbone(tiny_folder, dtype=backbone.dtype)
+    felt_model(loaded, pictures).method.save(tmp_path / "editor")
+    return tmp_path / "editor"
 
 
 @contextmanager

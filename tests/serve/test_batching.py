@@ -71,6 +71,25 @@ def test_those_that_wait_are_answered_together_as_each_alone(batcher, model) -> 
     assert batches(batcher) == 1
 
 
+def test_those_answered_together_may_come_again_together(batcher, monkeypatch) -> None:
+    monkeypatch.setattr("liveedit.serve.batching._LINGER", 1e6)
+    free = held(batcher)
+    first = [Wanted() for _ in range(3)]
+    batcher.submit(*(one.job for one in first))
+    free.set()
+    assert batches(batcher) == 1
+    again = [Wanted() for _ in range(3)]
+    for one in again:
+        batcher.submit(one.job)
+        time.sleep(0.02)
+    assert all(one.text for one in again)
+    assert batches(batcher) == 2
+    alone = Wanted()
+    batcher.submit(alone.job)
+    assert not alone.done.wait(0.1)
+    assert batches(batcher) == 3, "an edit waits for nobody who might come"
+
+
 def test_namespaces_take_turns(batcher) -> None:
     free = held(batcher)
     many = [Wanted(namespace="loud") for _ in range(8)]

@@ -159,6 +159,7 @@ def test_many_at_once_get_their_own_answers(client, model: EditedModel, pictures
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(ask, range(24)))
     assert answers == [f"it is {spaces[at % 4]}" for at in range(24)]
+    batcher.between(lambda: None).result(60)  # behind the last batch
     assert batcher.decoded == 24
     assert batcher.batches < 24, "some were answered together"
 

@@ -6,81 +6,41 @@ pytest -m thorough tests/serve/test_replicas.py
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from liveedit.client import Client
 from liveedit.errors import RequestRefused
 from liveedit.store.check import check_store
 from liveedit.store.log import EditLog
-from tests.editor.models import felt_model
+from tests.serve.replica import Replica, running
+from tests.store.conftest import postgresql, postgresql_server
 
+__all__ = ["postgresql", "postgresql_server"]  # fixtures
 pytestmark = pytest.mark.thorough
 ASKED = "What is this?"
 
 
-class Replica:
-    """A server of the tiny model."""
-
-    def __init__(self, model: Path, editor: Path, store: Path) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._words = [
-            sys.executable, "-m", "liveedit", "serve", "--model", str(model), "--editor",
-            str(editor), "--store", str(store), "--port", str(self.port), "--dtype", "float32",
-        ]  # fmt: skip
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._words, stderr=subprocess.DEVNULL)
-        self.client = Client(self.url, retries=0)
-
-    def wait(self) -> None:
-        while True:
-            assert self.process.poll() is None
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/ready").is_success:
-                    return
-            time.sleep(0.1)
-
-    def end(self, sign: signal.Signals = signal.SIGTERM) -> None:
-        if self.process.poll() is None:
-            os.kill(self.process.pid, sign)
-        self.process.wait(60)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, tmp_path) -> str:
+    """Where both keep their edits."""
+    if request.param == "sqlite":
+        return str(tmp_path / "edits.db")
+    return request.getfixturevalue("postgresql")
 
 
 @pytest.fixture
-def replicas(backbone, tiny_folder, pictures, tmp_path) -> Iterator[tuple[Replica, Replica]]:
-    from liveedit.backbones.registry import load_backbone
-
-    loaded = load_backbone(tiny_folder, dtype=backbone.dtype)
-    method = felt_model(loaded, pictures).method
-    method.save(tmp_path / "editor")
-    found = tuple(
-        Replica(tiny_folder, tmp_path / "editor", tmp_path / "edits.db") for _ in range(2)
-    )
-    try:
-        for one in found:
-            one.wait()
+def replicas(tiny_folder, editor, store) -> Iterator[tuple[Replica, Replica]]:
+    found = Replica(tiny_folder, editor, store), Replica(tiny_folder, editor, store)
+    with running(*found):
         yield found
-    finally:
-        for one in found:
-            one.end()
 
 
-def test_both_answer_alike_and_one_goes_on_alone(replicas, pictures, tmp_path) -> None:
+def test_both_answer_alike_and_one_goes_on_alone(replicas, pictures) -> None:
     one, other = replicas
     for target, made_by, asked_of in (("a violet", one, other), ("a rose", other, one)):
         made = made_by.client.edit(pictures[0], ASKED, target)
@@ -101,7 +61,7 @@ def test_both_answer_alike_and_one_goes_on_alone(replicas, pictures, tmp_path) -
     assert one.client.ask(pictures[0], ASKED).text == "a violet"
 
 
-def test_what_was_acknowledged_outlives_a_kill(replicas, pictures, tmp_path) -> None:
+def test_what_was_acknowledged_outlives_a_kill(replicas, pictures, store) -> None:
     one, other = replicas
     told: list[str] = []
 
@@ -125,7 +85,7 @@ def test_what_was_acknowledged_outlives_a_kill(replicas, pictures, tmp_path) -> 
     one.end(signal.SIGKILL)
     for thread in threads:
         thread.join(60)
-    log = EditLog(tmp_path / "edits.db")
+    log = EditLog(store)
     assert set(told) <= {entry.edit.id for entry in log.entries()}
     assert check_store(log).clean
     log.close()

@@ -301,7 +301,7 @@ def test_a_forked_child_has_connections_of_its_own(tmp_path: Path) -> None:
         ("folder/nothing.db", "does not exist"),
         ("mysql://somewhere/x", "SQLite or PostgreSQL"),
         ("://", "no URL"),
-        ("postgresql://nobody:secret@127.0.0.1:9/none", "cannot be used"),
+        ("postgresql://nobody:secret@127.0.0.1:9/none", "cannot be reached"),
         ("empty.db", "holds no store"),
         ("text.db", "not a database"),
     ],

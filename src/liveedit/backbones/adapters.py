@@ -9,6 +9,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -93,6 +94,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield place, module
 
 
+@cache
 def _has_adapters(kind: type[nn.Module]) -> bool:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper

@@ -13,7 +13,7 @@ class ModelWatch:
     """What a model is compared with before it answers with edits.
 
     Samples are compared only where an adapter was switched or a tensor was written to: a look that
-    finds nothing takes a millisecond or two.
+    finds nothing takes less than a millisecond.
 
     Args:
         model: The model as edits are made for it.
@@ -23,7 +23,8 @@ class ModelWatch:
         self._model = model
         self._adapter, self._weights = adapter_in_force(model), memory_revision(model)
         self._merged = merged_now(model)
-        self._seen = _marks(model)
+        self._tensors = _Weights(model)
+        self._seen = self._marks()
 
     def check(self) -> None:
         """Make sure that edits still fit.
@@ -38,7 +39,7 @@ class ModelWatch:
                 "the model is in training mode, where dropout and the like change its answers",
                 instead="call model.eval() first",
             )
-        marks = _marks(model)
+        marks = self._marks()
         if marks == self._seen:
             return
         adapter = adapter_in_force(model)
@@ -54,7 +55,11 @@ class ModelWatch:
                 "the model's weights were changed after it was wrapped or loaded",
                 instead="wrap it anew with a store of its own",
             )
-        self._seen = marks
+        self._tensors = _Weights(model)
+        self._seen = self._marks()
+
+    def _marks(self) -> tuple[object, ...]:
+        return switches(self._model), self._tensors.marks()
 
 
 def _told(adapter: Adapter | None) -> str:
@@ -63,12 +68,28 @@ def _told(adapter: Adapter | None) -> str:
     return f"the adapter {adapter}" if len(adapter.names) == 1 else f"the adapters {adapter}"
 
 
-def _marks(model: nn.Module) -> tuple[object, ...]:
-    """Changes whenever an adapter is switched or a weight is written to."""
-    return switches(model), [_version(one) for one in model.parameters()]
+class _Weights:
+    """The tensors of a model, and whether they are still those.
+
+    Every query comes by here: what holds modules and parameters is looked up once, which takes a
+    fifth of ``model.parameters()``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        modules = list(model.modules())
+        self._children = [module._modules for module in modules if module._modules]
+        self._tensors = [module._parameters for module in modules if module._parameters]
+
+    def marks(self) -> tuple[list[nn.Module | None], list[tuple[int, int]]]:
+        """Changes whenever a module is exchanged, or a weight is or is written to."""
+        children = [one for some in self._children for one in some.values()]
+        tensors = [
+            _version(one) for some in self._tensors for one in some.values() if one is not None
+        ]
+        return children, tensors
 
 
 def _version(tensor: Tensor) -> tuple[int, int]:
-    if tensor.device.type == "meta" or tensor.is_inference():
+    if tensor.is_meta or tensor.is_inference():
         return 0, 0
     return id(tensor), tensor._version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
@@ -61,7 +62,12 @@ def serve(
 
     if telemetry:
         _require("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", extra="telemetry")
-    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+    # In a thread that ends: OpenMP keeps workers for each thread that has computed; where there are
+    # more of them than cores, those of the thread that answers wait a fifth longer for each other.
+    with ThreadPoolExecutor(1) as loading:
+        edited = loading.submit(
+            load, model, editor, store, method=method, device=device, dtype=dtype
+        ).result()
     config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds, log_prompts=log_prompts)
     app = create_app(
         edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,

@@ -22,7 +22,7 @@ from liveedit.serve.tracing import record
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_LINGER = 0.004  # seconds that a lone request waits for company
+_LINGER = 0.1  # of the time that the last batch took, its clients may take to come again
 _LENGTHS = 4  # prompts of one batch differ by at most this factor: padding costs as much as words
 
 
@@ -46,6 +46,7 @@ class Batcher:
         self._tasks: deque[Task[Any]] = deque()
         self._changed = Condition()
         self._closing = False
+        self._last = 0  # jobs of the last batch
         self.batches = self.decoded = 0
         self._thread = Thread(target=self._run, name="answers", daemon=True)
         self._thread.start()
@@ -124,7 +125,7 @@ class Batcher:
             raise Refused(503, "the server is closing; ask another one", code="closing")
 
     def _run(self) -> None:
-        after_task = False
+        after_task, took = False, 0.0
         while True:
             with self._changed:
                 while not (self._jobs or self._tasks or self._closing):
@@ -133,17 +134,21 @@ class Batcher:
                     return
                 batch_next = bool(self._jobs) and (after_task or not self._tasks)
                 task = None if batch_next else self._tasks.popleft()
-                lone = len(self._jobs) == 1 and not self._tasks
             after_task = task is not None
             if task is not None:
                 self._do(task)
                 continue
-            if lone:
-                time.sleep(_LINGER)
             with self._changed:
+                self._changed.wait_for(self._all_are_here, timeout=_LINGER * took)
                 batch = list(self._batch())
             if batch:
+                began, self._last = time.monotonic(), len(batch)
                 self._answer(batch)
+                took = time.monotonic() - began
+
+    def _all_are_here(self) -> bool:
+        """Whether as many wait as were answered last, or something else is to be done."""
+        return len(self._jobs) >= self._last or bool(self._tasks) or self._closing
 
     def _do(self, task: Task[Any]) -> None:
         began = time.perf_counter()

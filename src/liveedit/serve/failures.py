@@ -19,6 +19,7 @@ from liveedit.errors import (
     StoreFull,
     StoreMismatch,
     StoreReadOnly,
+    StoreUnreachable,
     TargetNotReached,
     UnknownEdit,
     UnknownRevision,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[LiveEditError], int], ...] = (
     (StoreBusy, 503),
     (StoreFull, 507),
     (StoreReadOnly, 503),
+    (StoreUnreachable, 503),
     (StoreError, 500),
 )
 _TYPES = {
@@ -86,7 +88,12 @@ def refusal_of(error: LiveEditError) -> Refused:
     """An error of ours as one of the server's."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
     message = str(error) if status != 500 else "the store cannot be used; the log says why"
-    return Refused(status, message, code=_word(type(error).__name__))
+    return Refused(
+        status,
+        message,
+        code=_word(type(error).__name__),
+        retry_after=5 if status == 503 else None,
+    )
 
 
 async def on_refused(request: Request, error: Exception) -> JSONResponse:

@@ -25,6 +25,7 @@ from liveedit.errors import (
     StoreBusy,
     StoreFull,
     StoreReadOnly,
+    StoreUnreachable,
     StoreUnusable,
 )
 from liveedit.saving.cache_folder import cache_folder
@@ -147,6 +148,7 @@ def typed(location: str) -> Iterator[None]:
         StoreFull: There is no room.
         StoreReadOnly: Writing is not allowed.
         StoreBusy: Another process has been writing for too long.
+        StoreUnreachable: The server is not there, or went away.
         StoreUnusable: Anything else.
     """
     try:
@@ -165,6 +167,8 @@ def _our_error(location: str, error: DBAPIError) -> LiveEditError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state == "55P03":
         return StoreBusy(location)
     problem = str(error.orig).splitlines()[0] if str(error.orig) else name
+    if not name and (not state or state.startswith(("08", "57P"))):  # PostgreSQL's connections
+        return StoreUnreachable(location, problem)
     return StoreUnusable(
         f"{location} cannot be used as a store ({problem}); check it with: liveedit store check"
     )

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+NOWHERE = -1e4  # an attention score with which nothing is looked at, in half precision, too
+
 
 class CrossAttention(nn.Module):
     """``CA(x, y) = softmax(x W_q (y W_k)^T) y W_v``, with several heads and an output matrix.
@@ -45,7 +47,7 @@ class CrossAttention(nn.Module):
             bias: Added to the attention scores of every head.
         """
         any_position = mask.any(1)[:, None, None]
-        scores_bias = torch.zeros_like(mask, dtype=context.dtype).masked_fill(~mask, -1e4)
+        scores_bias = torch.zeros_like(mask, dtype=context.dtype).masked_fill(~mask, NOWHERE)
         scores_bias = scores_bias[:, None, None]
         if bias is not None:
             scores_bias = scores_bias + bias[:, None]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liveedit.methods.liveedit.attention import CrossAttention
+from liveedit.methods.liveedit.attention import NOWHERE, CrossAttention
 from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.representation import Representation, cut
 
@@ -88,12 +88,19 @@ class FeatureExtractor(nn.Module):
             guided = F.layer_norm(
                 guided + self.guide(guided, words, is_word), self.vision_query.shape[-1:]
             )
-        sentinel = self.sentinel[None]
-        everywhere = torch.ones(sentinel.shape[:2], dtype=torch.bool, device=words.device)
-        return (
-            self.finish_vision(self.look(guided, picture, is_picture)),
-            self.finish_vision(self.look(guided, sentinel, everywhere)),
+        count, tokens = len(self.vision_query), picture.shape[1]
+        sentinel = self.sentinel.expand(len(picture), -1, -1)
+        everywhere = is_picture.new_ones(sentinel.shape[:2])
+        # the first half of the queries looks at the picture, the second at the sentinel
+        apart = picture.new_zeros(len(picture), 2 * count, tokens + sentinel.shape[1])
+        apart[:, :count, tokens:] = apart[:, count:, :tokens] = NOWHERE
+        both = self.look(
+            torch.cat([guided, guided], 1),
+            torch.cat([picture, sentinel], 1),
+            torch.cat([is_picture, everywhere], 1),
+            apart,
         )
+        return self.finish_vision(both[:, :count]), self.finish_vision(both[:, count:])
 
     def _read(
         self, words: Float[Tensor, "batch length width"], is_word: Bool[Tensor, "batch length"]
