@@ -114,7 +114,7 @@ __all__ = [
     "UnknownEdit",
     "UnknownFamily",
     "UnknownMethod",
-    "cannot_restore",
     "UnknownRevision",
     "UnsupportedGeneration",
+    "cannot_restore",
 ]
