@@ -18,8 +18,9 @@ from liveedit.backbones.adapters import Adapter, adapter_in_force
 from liveedit.backbones.chat import expanded
 from liveedit.backbones.evaluation_mode import hold_evaluation_mode, release_evaluation_mode
 from liveedit.backbones.generation import changes_scores, check_options, exclusive
-from liveedit.backbones.layer_hook import LayerHook
+from liveedit.backbones.layer_hook import LayerHook, StopForward
 from liveedit.backbones.module_hooks import ModuleHooks
+from liveedit.backbones.precision import precision_of
 from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.quantisation import quantised_by, rows_of
 from liveedit.backbones.query import (
@@ -88,18 +89,15 @@ class Backbone(PromptEncoder):
         self.watch = ModelWatch(model)
         self.hook = LayerHook(self.layer)
         self.module_hooks = ModuleHooks(self.decoder)
-        self._removal = weakref.finalize(self, self.module_hooks.remove)
         self.model_hooks = ModuleHooks(self.model)  # of what is outside of the decoder
-        self._model_removal = weakref.finalize(self, self.model_hooks.remove)
 
     def close(self) -> None:
         """Let go of the model: no hook, modules in training mode that were; a second time is fine.
 
         What was made with this object is of no use any more.
         """
-        self.hook.remove()
-        self._removal()
-        self._model_removal()
+        for hooks in (self.hook, self.module_hooks, self.model_hooks):
+            hooks.remove()
         self._release()
 
     def check_open(self) -> None:
@@ -200,10 +198,7 @@ class Backbone(PromptEncoder):
     @property
     def precision(self) -> str:
         """The dtype of the edit layer's numbers, and how the weights are quantised if they are."""
-        floats = (one.dtype for one in self.layer.parameters() if one.is_floating_point())
-        method, dtype = quantised_by(self.model), str(next(floats, self.dtype))
-        dtype = dtype.removeprefix("torch.")
-        return dtype if method is None else f"{dtype}, {method}"
+        return precision_of(self.layer, self.dtype, quantised_by(self.model))
 
     @property
     def image_backend(self) -> str:
@@ -410,7 +405,3 @@ class Backbone(PromptEncoder):
         embeddings = rows_of(head, input_ids).to(target.device).float()
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
         return (unit * target[..., None]).detach()
-
-
-class StopForward(Exception):
-    """Ends a forward pass once the wanted states are there."""

@@ -7,6 +7,7 @@ hook when it is first asked for, and keeps it as long as the backbone lives.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,7 +30,7 @@ class ModuleHooks:
     """Hooks on modules that take one tensor first, and return one.
 
     Args:
-        decoder: The module whose parts are changed.
+        decoder: The module whose parts are changed; its hooks go with this object.
     """
 
     def __init__(self, decoder: nn.Module) -> None:
@@ -37,7 +38,7 @@ class ModuleHooks:
         self._changes: ContextVar[Mapping[str, ModuleChange]] = ContextVar("changes", default=_NONE)
         self._handles: dict[str, Any] = {}
         self._lock = Lock()
-        self._open = True
+        self._removal = weakref.finalize(self, _remove, self._handles)
 
     def on(self, paths: Sequence[str]) -> None:
         """Make sure that some modules have their hooks.
@@ -46,7 +47,7 @@ class ModuleHooks:
             ModelClosed: The hooks were removed.
         """
         with self._lock:
-            if not self._open:
+            if not self._removal.alive:
                 raise ModelClosed
             for path in paths:
                 if path not in self._handles:
@@ -57,10 +58,7 @@ class ModuleHooks:
     def remove(self) -> None:
         """Take all hooks off, for good."""
         with self._lock:
-            self._open = False
-            for handle in self._handles.values():
-                handle.remove()
-            self._handles.clear()
+            self._removal()
 
     @contextmanager
     def changing(self, changes: Mapping[str, ModuleChange]) -> Iterator[None]:
@@ -95,6 +93,12 @@ class _Hook:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _nothing, ()
+
+
+def _remove(handles: dict[str, Any]) -> None:
+    for handle in handles.values():
+        handle.remove()
+    handles.clear()
 
 
 def _nothing() -> Callable[..., None]:

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from liveedit.backbones.base import Backbone, StopForward
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.linears import linear_path
 from liveedit.backbones.module_hooks import ModuleChange
 from liveedit.backbones.query import Query

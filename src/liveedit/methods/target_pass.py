@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.backbones.base import Backbone, StopForward
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.query import Query
 from liveedit.methods.weight_change import Changes, in_rows
 

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from liveedit.backbones.base import Backbone, StopForward
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.query import Query
 from liveedit.methods.target_pass import TargetPass
 from liveedit.methods.weight_change import Dense
