@@ -95,7 +95,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _adapted_kinds() -> tuple[type[nn.Module], ...]:
+def _adapted_kinds() -> tuple[type[Any], ...]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
