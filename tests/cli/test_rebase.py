@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Run, add
+from tests.store.samples import content
 
 ASKED = "What is this?"
 
@@ -56,18 +57,20 @@ def test_what_a_rebase_refuses_is_one_sentence_and_nothing_is_written(
     ):
         whole.backup(copy)
     Path("link.db").symlink_to("edits.db")
-    Path("torn.db").write_bytes(b"no database at all" * 100)
+    torn = b"no database at all" * 100
+    Path("torn.db").write_bytes(torn)
+    there = content(Path("edits.db"))
     for to, words in (
         ("edits.db", "is the store itself"),
         ("link.db", "is the store itself"),
         ("copy.db", "holds edits already"),
         ("torn.db", "cannot be used as a store"),
     ):
-        there = Path(to).read_bytes()
         told = run("edit", "rebase", "--to", to, status=2)
         assert words in told
         assert len(told.strip().splitlines()) == 1
-        assert Path(to).read_bytes() == there
+    assert [content(Path(name)) for name in ("edits.db", "copy.db")] == [there] * 2
+    assert Path("torn.db").read_bytes() == torn
     assert "does not exist" in run("edit", "rebase", "--store", "x.db", "--to", "y.db", status=2)
     for name in corrected[::2]:
         run("edit", "revoke", name)

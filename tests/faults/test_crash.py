@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import torch
 
 from liveedit.store import crash_points
@@ -104,8 +105,27 @@ def killed(location: str, *, point: str | None = None, after: int = 0, moment: f
     return done
 
 
+def wait_for_the_server(location: str) -> None:
+    """PostgreSQL may still be at work on what it was told last before the writer was killed."""
+    if not location.startswith("postgresql"):
+        return
+    engine = sa.create_engine(location, poolclass=sa.NullPool)
+    busy = sa.text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+    )
+    with engine.connect() as connection:
+        for _ in range(600):
+            if not connection.scalar(busy):
+                return
+            connection.rollback()
+            time.sleep(0.05)
+    raise AssertionError("the killed writer's transaction does not end")
+
+
 def examine(location: str, done: int) -> None:
     """All that was reported is there and as it was; at most one change more, and whole."""
+    wait_for_the_server(location)
     store = sql_store(location)
     found = [edit.id for edit in store.edits]
     there = store.revision - revisions(done)

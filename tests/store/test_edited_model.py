@@ -1,6 +1,7 @@
 """EditedModel on a store that lasts."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,26 @@ def test_a_damaged_expert_leaves_the_answer_to_the_backbone(
     assert torch.equal(logits(again, pictures[0]), base)
     assert len(again.store.damaged) == 1
     assert again.edits == ()
+
+
+def test_a_damaged_expert_leaves_the_answer_in_a_conversation_to_the_backbone(
+    backbone, network, pictures, location, model: EditedModel
+) -> None:
+    model.edit(pictures[0], ASKED, "a violet")
+    model.store.close()
+    with closing(sqlite3.connect(location)) as connection, connection:
+        connection.execute("UPDATE experts SET tensors = zeroblob(length(tensors))")
+    again = EditedModel(LiveEdit(backbone, network), location)
+    picture = {"type": "image", "image": pictures[0]}
+    talk = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": [picture, {"type": "text", "text": ASKED}]},
+    ]
+    answer = again.chat(talk, max_new_tokens=6)
+    assert len(again.store.damaged) == 1
+    with again.disabled():
+        assert answer == again.chat(talk, max_new_tokens=6)
 
 
 def test_another_editor_or_layer_is_refused(

@@ -90,16 +90,16 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     if "peft" not in sys.modules:
         return
     for place, module in model.named_modules():
-        if _has_adapters(type(module)):
+        if isinstance(module, _adapted_kinds()):
             yield place, module
 
 
 @cache
-def _has_adapters(kind: type[nn.Module]) -> bool:
+def _adapted_kinds() -> tuple[type[Any], ...]:
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
-    return issubclass(kind, BaseTunerLayer | AuxiliaryTrainingWrapper)
+    return BaseTunerLayer, AuxiliaryTrainingWrapper
 
 
 def _holders(layer: Any) -> tuple[str, ...]:

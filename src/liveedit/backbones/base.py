@@ -18,7 +18,9 @@ from liveedit.backbones.adapters import Adapter, adapter_in_force
 from liveedit.backbones.chat import expanded
 from liveedit.backbones.evaluation_mode import hold_evaluation_mode, release_evaluation_mode
 from liveedit.backbones.generation import changes_scores, check_options, exclusive
-from liveedit.backbones.layer_hook import LayerHook
+from liveedit.backbones.layer_hook import LayerHook, StopForward
+from liveedit.backbones.module_hooks import ModuleHooks
+from liveedit.backbones.precision import precision_of
 from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.quantisation import quantised_by, rows_of
 from liveedit.backbones.query import (
@@ -86,13 +88,16 @@ class Backbone(PromptEncoder):
         self._release = weakref.finalize(self, release_evaluation_mode, model)
         self.watch = ModelWatch(model)
         self.hook = LayerHook(self.layer)
+        self.module_hooks = ModuleHooks(self.decoder)
+        self.model_hooks = ModuleHooks(self.model)  # of what is outside of the decoder
 
     def close(self) -> None:
         """Let go of the model: no hook, modules in training mode that were; a second time is fine.
 
         What was made with this object is of no use any more.
         """
-        self.hook.remove()
+        for hooks in (self.hook, self.module_hooks, self.model_hooks):
+            hooks.remove()
         self._release()
 
     def check_open(self) -> None:
@@ -193,10 +198,7 @@ class Backbone(PromptEncoder):
     @property
     def precision(self) -> str:
         """The dtype of the edit layer's numbers, and how the weights are quantised if they are."""
-        floats = (one.dtype for one in self.layer.parameters() if one.is_floating_point())
-        method, dtype = quantised_by(self.model), str(next(floats, self.dtype))
-        dtype = dtype.removeprefix("torch.")
-        return dtype if method is None else f"{dtype}, {method}"
+        return precision_of(self.layer, self.dtype, quantised_by(self.model))
 
     @property
     def image_backend(self) -> str:
@@ -211,6 +213,7 @@ class Backbone(PromptEncoder):
         *,
         histories: Sequence[History] | None = None,
         padding_side: PaddingSide = "left",
+        lead: Sequence[int] | None = None,
     ) -> Query:
         """Tokenise questions, each with its pictures, and with targets where given.
 
@@ -222,23 +225,26 @@ class Backbone(PromptEncoder):
             targets: What is answered.
             histories: What precedes each question in its conversation.
             padding_side: Of the batch; ``generate`` needs left.
+            lead: How many positions each row has before its first token, for whoever puts
+                embeddings there.
 
         Raises:
             ContextTooLong: One has more tokens than the model takes.
         """
         own = self.pictures([as_sequence(image) for image in images])
+        pad = self.tokenizer.pad_token_id
+        value = self.tokenizer.eos_token_id if pad is None else pad
         rows, lengths = [], []
         for index, (pictures, question) in enumerate(zip(own, questions, strict=True)):
             history = () if histories is None else histories[index]
             prompt = self.conversation_text(history, question, images=len(pictures))
             answer = [] if targets is None else self.target_ids(targets[index], prompt)
             texts = [picture.text for picture in pictures]
-            rows.append(self.encode(expanded(prompt, self.marker, texts)) + answer)
+            before = [value] * (0 if lead is None else lead[index])
+            rows.append(before + self.encode(expanded(prompt, self.marker, texts)) + answer)
             lengths.append(len(answer))
             if self.context is not None and len(rows[-1]) > self.context:
                 raise ContextTooLong(tokens=len(rows[-1]), limit=self.context)
-        pad = self.tokenizer.pad_token_id
-        value = self.tokenizer.eos_token_id if pad is None else pad
         ids, mask = (part.to(self.device) for part in padded(rows, value=value, side=padding_side))
         target_lengths = torch.tensor(lengths, device=self.device)
         spans = find_spans(ids, mask, self.image_token_id, target_lengths)
@@ -338,9 +344,9 @@ class Backbone(PromptEncoder):
 
         def stop(hidden: Tensor) -> None:
             found.append(hidden)
-            raise _StopForward
+            raise StopForward
 
-        with suppress(_StopForward), self.hook.changing(stop):
+        with suppress(StopForward), self.hook.changing(stop):
             self.logits(query)
         return found[0]
 
@@ -350,6 +356,8 @@ class Backbone(PromptEncoder):
         attention_mask: Int[Tensor, "batch length"],
         keep: Bool[Tensor, "batch length"],
         per_token: Mapping[str, Tensor] | None = None,
+        *,
+        layer: int | None = None,
     ) -> Float[Tensor, "kept vocabulary"]:
         """Run the layers above the edit layer, and the head at the kept positions only.
 
@@ -358,6 +366,7 @@ class Backbone(PromptEncoder):
             attention_mask: One where a token is.
             keep: Positions whose logits are wanted.
             per_token: ``Query.per_token`` of these rows; families that need none do without.
+            layer: Of another layer than the edit layer, whose output the states are.
 
         Returns:
             Logits of the kept positions, row after row, in the model's dtype.
@@ -373,7 +382,8 @@ class Backbone(PromptEncoder):
                 "per_token of the query they are of"
             )
         inputs = self.decoder_inputs(hidden, attention_mask, per_token)
-        above = upper_layers(self.decoder, self.edit_layer, hidden)
+        at = self.edit_layer if layer is None else layer
+        above = upper_layers(self.decoder, at, hidden)
         last = above(inputs_embeds=hidden, use_cache=False, **inputs).last_hidden_state
         return self.model.get_output_embeddings()(last[keep.to(last.device)])
 
@@ -395,7 +405,3 @@ class Backbone(PromptEncoder):
         embeddings = rows_of(head, input_ids).to(target.device).float()
         unit = embeddings / embeddings.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-6)
         return (unit * target[..., None]).detach()
-
-
-class _StopForward(Exception):
-    """Ends a forward pass once the wanted states are there."""

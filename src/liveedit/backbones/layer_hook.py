@@ -20,6 +20,10 @@ from liveedit.errors import ModelClosed
 Change = Callable[[Tensor], Tensor | None]
 
 
+class StopForward(Exception):
+    """Ends a forward pass once the wanted states are there."""
+
+
 class LayerHook:
     """A hook on a decoder layer that returns one tensor.
 

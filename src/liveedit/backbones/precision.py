@@ -1,8 +1,9 @@
-"""Which dtype a device computes in fast."""
+"""Which dtype a device computes in fast, and which a model has."""
 
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 
 def fast_dtype(device: str | torch.device) -> torch.dtype:
@@ -18,3 +19,16 @@ def fast_dtype(device: str | torch.device) -> torch.dtype:
         native = any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16
+
+
+def precision_of(layer: nn.Module, otherwise: torch.dtype, quantised: str | None) -> str:
+    """The dtype of a layer's numbers, and how they are quantised if they are.
+
+    Args:
+        layer: A decoder layer.
+        otherwise: Where it has none with a point.
+        quantised: By which method.
+    """
+    floats = (one.dtype for one in layer.parameters() if one.is_floating_point())
+    dtype = str(next(floats, otherwise)).removeprefix("torch.")
+    return dtype if quantised is None else f"{dtype}, {quantised}"

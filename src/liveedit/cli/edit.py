@@ -26,6 +26,7 @@ from liveedit.cli.edit_rebase import rebase
 from liveedit.cli.edit_verify import verify
 from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts, show_import
 from liveedit.cli.store_pictures import KEEP as PICTURES
+from liveedit.errors import cannot_restore
 from liveedit.store.picture_rules import Keep
 
 if TYPE_CHECKING:
@@ -279,10 +280,25 @@ def revoke(
     store: str = STORE,
     author: str = AUTHOR,
     reason: str = REASON,
+    model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
+    editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Take edits back: the model answers as if they had never been made."""
-    revision = _log(store).revoke(edits, author=author, reason=reason)
+    """Take edits back: the model answers as if they had never been made.
+
+    The model is loaded only for methods whose edits build on each other: later ones are made again.
+    """
+    log = _log(store)
+    if _replays(log.identity.method):
+        name = log.identity.method
+        edited = load(model, editor, store, method=name, device=device, dtype=dtype)
+        for one in edits:
+            edited.revoke(one, author=author, reason=reason)
+        revision = edited.store.revision
+    else:
+        revision = log.revoke(edits, author=author, reason=reason)
     _changed("revoked", edits, revision, as_json)
 
 
@@ -295,7 +311,10 @@ def restore(
     as_json: bool = JSON,
 ) -> None:
     """Put edits that were revoked in force again."""
-    revision = _log(store).restore(edits, author=author, reason=reason)
+    log = _log(store)
+    if _replays(log.identity.method):
+        raise cannot_restore(log.identity.method)
+    revision = log.restore(edits, author=author, reason=reason)
     _changed("restored", edits, revision, as_json)
 
 
@@ -357,3 +376,12 @@ def _changed(done: str, edits: Sequence[str], revision: int, as_json: bool) -> N
         print(json.dumps({"revision": revision, done: list(edits)}))
     else:
         print(f"revision {revision}: {done} {', '.join(edits)}")
+
+
+def _replays(method: str) -> bool:
+    """Whether taking an edit of a method back makes others again; its own is known not to."""
+    if method == "liveedit":
+        return False
+    from liveedit.methods.registry import method_class
+
+    return method_class(method).replays

@@ -83,7 +83,9 @@ def train(
     ),
     router_steps: int | None = typer.Option(None, min=1, help="Steps of the router (ours)."),
     generator_steps: int | None = typer.Option(None, min=1, help="Steps of the generator (ours)."),
-    steps: int | None = typer.Option(None, min=1, help="Steps of the published training."),
+    steps: int | None = typer.Option(
+        None, min=1, help="Steps of the published training, or of another method's."
+    ),
     config: Path | None = typer.Option(
         None, "--config", help="Backbone and settings, with --recipe published: see configs/."
     ),
@@ -112,8 +114,9 @@ def train(
     Of a file a tenth of the pictures is held back to choose settings on; what its rows lack (other
     words, other pictures, probes) is derived, and told.
 
-    Other methods than liveedit are trained or calibrated by their own rules, on emoji-edit's
-    validation corrections.
+    Other methods than liveedit are trained by their own rules, on the same training corrections, or
+    calibrated on emoji-edit's validation corrections; of these options they take --corrections,
+    --steps and --seed where they have a use for them.
 
     On several processes: accelerate launch --num_processes N -m liveedit train --out OUT
 
@@ -122,7 +125,9 @@ def train(
     if method != "liveedit":
         if data != ["emoji-edit"]:
             raise typer.BadParameter(f"does not go with --method {method}", param_hint="--data")
-        _prepare(method, out, model, edit_layer, placed(device, dtype))
+        given = {"corrections": corrections, "steps": steps, "seed": seed}
+        options = {name: value for name, value in given.items() if value is not None}
+        _prepare(method, out, model, edit_layer, placed(device, dtype), options)
         return
     published = recipe is Recipe.published
     ours_only = {
@@ -202,15 +207,26 @@ def train(
 
 
 def _prepare(
-    method: str, out: Path, model: str, edit_layer: int | None, placing: dict[str, Any]
+    method: str,
+    out: Path,
+    model: str,
+    edit_layer: int | None,
+    placing: dict[str, Any],
+    options: dict[str, int],
 ) -> None:
     """Train or calibrate a method by its own rules."""
     quieten()
     from liveedit.backbones.registry import load_backbone
-    from liveedit.data.examples import validation_examples
+    from liveedit.data.examples import training_examples, validation_examples
     from liveedit.methods.registry import method_class
 
     chosen = method_class(method)
     backbone = load_backbone(model, edit_layer=edit_layer, **placing)
-    folder = chosen.prepare(backbone, out / "editor", examples=validation_examples())
+    folder = chosen.prepare(
+        backbone,
+        out / "editor",
+        examples=validation_examples(),
+        training=training_examples,
+        **options,
+    )
     print(f"editor in {folder}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from liveedit.correction import Correction
-from liveedit.data.emoji_edit.corrections import validation_set
-from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
+from liveedit.data.emoji_edit.corrections import training_cases, validation_set
+from liveedit.data.emoji_edit.knowledge import TextCase, text_cases, text_validation_set
 from liveedit.data.views import Case, views_of
 from liveedit.methods.examples import Example
 
+_TEXT_ONLY = 4  # one of so many training corrections is text-only
 _CONCERNED = ("rephrase", "redrawn")
 _UNCONCERNED = ("other image", "other question", "elsewhere")
 
@@ -22,6 +24,13 @@ def validation_examples(limit: int | None = None) -> list[Example]:
     """
     cases: Sequence[Case] = [*validation_set(limit), *text_validation_set()[:limit]]
     return list(_examples(cases))
+
+
+def training_examples(count: int) -> list[Example]:
+    """So many of emoji-edit's training corrections, a quarter of them without a picture."""
+    texts = count // _TEXT_ONLY
+    pictured = _examples(list(islice(training_cases(), count - texts)))
+    return [*pictured, *_examples(list(islice(text_cases("train"), texts)))]
 
 
 def _examples(cases: Sequence[Case]) -> Iterator[Example]:

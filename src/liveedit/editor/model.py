@@ -23,7 +23,8 @@ from liveedit.editor.inputs import (
 )
 from liveedit.editor.lifetime import Lifetime
 from liveedit.editor.making import refuse_unreached, write_edits
-from liveedit.errors import MethodCannot
+from liveedit.editor.replay import revoke_by_replay
+from liveedit.errors import MethodCannot, cannot_restore
 from liveedit.methods.outcome import EditOutcome, Supersede
 from liveedit.methods.route import Explanation
 from liveedit.store.edit import Edit
@@ -171,11 +172,13 @@ class EditedModel(Lifetime):
     def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take an edit back; the model answers as if it had never been made.
 
-        What it alone superseded is in force again.
+        What it alone superseded is in force again. Where edits build on each other, those made
+        after it are made again without it, under new names; the old names still mean them.
 
         Raises:
             UnknownEdit: There is none of that name, or it is revoked already.
-            MethodCannot: The method cannot take edits back.
+            MethodCannot: The method cannot take edits back, or the picture of an edit that would
+                have to be made again is not kept.
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
@@ -186,6 +189,9 @@ class EditedModel(Lifetime):
                 "take an edit back",
                 instead="correct the answer anew, or start from a store without it",
             )
+        if self.method.abilities.revoke == "replay":
+            self._check_model()
+            return revoke_by_replay(self.method, self.store, edit_id, author=author, reason=reason)
         return self.store.revoke(edit_id, author=author, reason=reason)
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
@@ -193,10 +199,13 @@ class EditedModel(Lifetime):
 
         Raises:
             UnknownEdit: There is none of that name that is revoked.
+            MethodCannot: Other edits were made again without it.
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
         self._refuse_past()
+        if self.method.abilities.revoke == "replay":
+            raise cannot_restore(self.method.name)
         return self.store.restore(edit_id, author=author, reason=reason)
 
     def generate(

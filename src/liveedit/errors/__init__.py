@@ -20,6 +20,7 @@ from liveedit.errors.methods import (
     TargetNotReached,
     TextOnlyCorrection,
     UnknownMethod,
+    cannot_restore,
 )
 from liveedit.errors.missing import DamagedPart, MissingExtra, MissingPackage, MissingPart
 from liveedit.errors.models import (
@@ -115,4 +116,5 @@ __all__ = [
     "UnknownMethod",
     "UnknownRevision",
     "UnsupportedGeneration",
+    "cannot_restore",
 ]

@@ -15,6 +15,15 @@ class MethodCannot(LiveEditError):
         super().__init__(f"the method {method!r} cannot {what}; {instead}")
 
 
+def cannot_restore(method: str) -> MethodCannot:
+    """Why an edit that was taken back cannot be restored by a method that made others again."""
+    return MethodCannot(
+        method,
+        "put a revoked edit in force again, since others were made without it",
+        instead="correct the answer anew",
+    )
+
+
 class TextOnlyCorrection(MethodCannot):
     """A correction without a picture, for a method or an editor that has no use for it."""
 

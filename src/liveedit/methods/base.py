@@ -65,6 +65,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
+    # whether taking an edit back makes others again, so that it takes the model; see `Abilities`
+    replays: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone, config: Config) -> None:
         self.backbone, self.config = backbone, config

@@ -78,6 +78,29 @@ class Store(Protocol):
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back."""
 
+    def replace(
+        self,
+        revoked: Sequence[str],
+        edits: Sequence[Edit],
+        keys: Keys,
+        values: Values,
+        *,
+        revision: int,
+        author: str = "",
+        reason: str = "",
+    ) -> None:
+        """Put edits out of force and take up others, both or neither.
+
+        Args:
+            revoked: Names of those that are taken back.
+            edits: What is taken up; their pictures are in the store already.
+            keys: What queries are compared with.
+            values: Their other tensors.
+            revision: The newest of the store, on top of which the edits were made.
+            author: Who does it; only lasting stores keep that.
+            reason: Why.
+        """
+
     def transaction(self, *, keep: bool = True) -> AbstractContextManager[None]:
         """All that is added within stays, or nothing."""
 

@@ -104,6 +104,8 @@ class EditLog(LogReader):
         *,
         author: str = "",
         reason: str = "",
+        revoked: Sequence[str] = (),
+        after: int | None = None,
     ) -> tuple[int, int]:
         """Write edits as one revision; they are there when this returns, whatever happens then.
 
@@ -112,18 +114,28 @@ class EditLog(LogReader):
             pictures: Theirs; files are kept as far as the store's limits go.
             author: Whose revision it is.
             reason: What for.
+            revoked: Edits that are taken back, as a revision before it; all or nothing is written.
+            after: The revision that the store must have; any by default.
 
         Returns:
             The revision, and the number of the first edit; the others follow it.
 
         Raises:
             BadText: A text holds what a database cannot.
-            StoreError: It cannot be written; nothing of it was.
+            UnknownEdit: One that is to be taken back is unknown or revoked already.
+            StoreError: It cannot be written, or has another revision; nothing of it was.
         """
         for row in rows:
             _check_texts(row.edit.namespace, row.edit.author, row.edit.reason)
         with self.database.write() as connection:
             crash_points.reached("begun")
+            if after is not None and newest_revision(connection) != after:
+                raise StoreError(
+                    f"{self.location} was written by somebody else meanwhile; nothing was changed: "
+                    "do it again"
+                )
+            if revoked:
+                self._note_changes(connection, "revoke", revoked, author, reason)
             revision = self._begin_revision(connection, "add", author, reason)
             first = (connection.scalar(sa.select(sa.func.max(_edits.c.number))) or 0) + 1
             crash_points.reached("revision")
@@ -227,25 +239,36 @@ class EditLog(LogReader):
     def _change(self, kind: Kind, edit_ids: Sequence[str], author: str, reason: str) -> int:
         with self.database.write() as connection:
             crash_points.reached("begun")
-            revision = self._begin_revision(connection, kind, author, reason)
-            crash_points.reached("revision")
-            for edit_id in dict.fromkeys(edit_ids):
-                number = connection.scalar(sa.select(_edits.c.number).where(_edits.c.id == edit_id))
-                if number is None:
-                    raise UnknownEdit(edit_id)
-                last = connection.scalar(
-                    sa.select(_revisions.c.kind)
-                    .join(_changes, _changes.c.revision == _revisions.c.revision)
-                    .where(_changes.c.edit == number)
-                    .order_by(_changes.c.revision.desc())
-                    .limit(1)
-                )
-                if (last == "revoke") == (kind == "revoke"):
-                    wanted = "edit in force" if kind == "revoke" else "revoked edit"
-                    raise UnknownEdit(edit_id, wanted)
-                connection.execute(_changes.insert(), {"revision": revision, "edit": number})
+            revision = self._note_changes(connection, kind, edit_ids, author, reason)
             crash_points.reached("changes")
         crash_points.reached("committed")
+        return revision
+
+    def _note_changes(
+        self,
+        connection: sa.Connection,
+        kind: Kind,
+        edit_ids: Sequence[str],
+        author: str,
+        reason: str,
+    ) -> int:
+        revision = self._begin_revision(connection, kind, author, reason)
+        crash_points.reached("revision")
+        for edit_id in dict.fromkeys(edit_ids):
+            number = connection.scalar(sa.select(_edits.c.number).where(_edits.c.id == edit_id))
+            if number is None:
+                raise UnknownEdit(edit_id)
+            last = connection.scalar(
+                sa.select(_revisions.c.kind)
+                .join(_changes, _changes.c.revision == _revisions.c.revision)
+                .where(_changes.c.edit == number)
+                .order_by(_changes.c.revision.desc())
+                .limit(1)
+            )
+            if (last == "revoke") == (kind == "revoke"):
+                wanted = "edit in force" if kind == "revoke" else "revoked edit"
+                raise UnknownEdit(edit_id, wanted)
+            connection.execute(_changes.insert(), {"revision": revision, "edit": number})
         return revision
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from liveedit.correction.images import Pictures
-from liveedit.errors import UnknownEdit
+from liveedit.errors import StoreError, UnknownEdit
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.kept_pictures import keep_pictures
@@ -163,6 +163,35 @@ class MemoryStore(Store):
             self._rows.restore(edit_id, self.revision + 1)
             self._rows.publish(self.revision + 1)
         return self._edits[edit_id]
+
+    def replace(
+        self,
+        revoked: Sequence[str],
+        edits: Sequence[Edit],
+        keys: Keys,
+        values: Values,
+        *,
+        revision: int,
+        author: str = "",
+        reason: str = "",
+    ) -> None:
+        """Put edits out of force and take up others, both or neither; see `Store.replace`.
+
+        Raises:
+            UnknownEdit: One is unknown or revoked already.
+            StoreError: Another thread has changed the store meanwhile; nothing was changed.
+        """
+        with self._lock:
+            if self.revision != revision:
+                raise StoreError("the store was changed meanwhile; nothing was done: do it again")
+            for edit_id in revoked:
+                self.get(edit_id)
+            with self.transaction():
+                self.add(edits, keys, values)
+                for edit_id in revoked:
+                    self._rows.revoke(edit_id, revision + 1)
+            if not edits:
+                self._rows.publish(revision + 1)
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:

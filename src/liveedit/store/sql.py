@@ -22,12 +22,12 @@ from liveedit.store.feature_files import FeatureFiles
 from liveedit.store.index import Index, can_index
 from liveedit.store.kept_pictures import keep_pictures
 from liveedit.store.log import EditLog
+from liveedit.store.packing import packed
 from liveedit.store.picture_rules import PictureRules
 from liveedit.store.picture_set import PictureSet
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity, NewEdit, StoredEdit
 from liveedit.store.revisions import RevisionedRows, RevisionView
-from liveedit.store.serialization import pack
 from liveedit.store.tensors import Keys, Values
 from liveedit.store.value_cache import ValueCache
 
@@ -187,12 +187,7 @@ class SqlStore(Store):
         """
         with self.transaction():
             first = len(self._staged)
-            for row, edit in enumerate(edits):
-                own, more = (
-                    pack({name: tensor[row] for name, tensor in tensors.items()})
-                    for tensors in (keys.vectors, values)
-                )
-                self._staged.append(NewEdit(edit=edit, keys=own, values=more))
+            self._staged += packed(edits, keys, values)
             if pictures:
                 keep_pictures(self._pictures, edits, pictures, self.log.picture_rules)
             self._rows.append(
@@ -231,6 +226,30 @@ class SqlStore(Store):
         self.log.restore([edit_id], author=author, reason=reason)
         self._refresh()
         return self.log.stored([edit_id], keys=False)[0].edit
+
+    def replace(
+        self,
+        revoked: Sequence[str],
+        edits: Sequence[Edit],
+        keys: Keys,
+        values: Values,
+        *,
+        revision: int,
+        author: str = "",
+        reason: str = "",
+    ) -> None:
+        """Put edits out of force and take up others, both or neither; see `Store.replace`.
+
+        Raises:
+            UnknownEdit: One is unknown or revoked already.
+            StoreError: It cannot be written, or was meanwhile; nothing of it was.
+        """
+        if edits:
+            rows = packed(edits, keys, values)
+            self.log.append(rows, author=author, reason=reason, revoked=revoked, after=revision)
+        else:
+            self.log.revoke(revoked, author=author, reason=reason)
+        self._refresh()
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[None]:

@@ -14,6 +14,7 @@ from liveedit.store.records import NewEdit
 from liveedit.store.serialization import BadBytes, unpack
 
 Values = dict[str, Tensor]
+_BYTES = 1 << 28  # of values that are kept
 
 
 class ValueCache:
@@ -21,14 +22,15 @@ class ValueCache:
 
     Args:
         log: Where they are written.
-        kept: So many are kept after they were read.
+        kept: So many are kept after they were read; fewer of edits that take very much.
         name_of: Name of an edit by its number, None if it is not known.
     """
 
     def __init__(self, log: EditLog, kept: int, name_of: Callable[[int], str | None]) -> None:
         self._log, self._name_of = log, name_of
         self._shapes = log.identity.layout.values
-        self._recent = _Recent(kept)
+        each = max(1, log.identity.layout.bytes_of(1))
+        self._recent = _Recent(max(1, min(kept, _BYTES // each)))
 
     def take(self, numbers: Sequence[int], staged: Sequence[NewEdit]) -> dict[str, list[Tensor]]:
         """Values in the order of the numbers; negative numbers are not written yet.

@@ -18,7 +18,7 @@ from liveedit.backbones.spans import Spans
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.correction.images import Pictures
-from liveedit.errors import BadCheckpoint, DamagedEdit
+from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
@@ -34,6 +34,7 @@ from liveedit.methods.liveedit.tensors import layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.states import StateMethod
+from liveedit.methods.undamaged import with_undamaged
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
@@ -222,11 +223,18 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         # as if it were asked alone
         alone = questions.alone
         asked = self.backbone.query(alone.pictures, alone.prompts)
+        length = query.spans.prompt.sum(1)
+
+        def decide(left: Pool) -> ExpertChange | None:
+            route, near = self._route(asked, alone, left, length)
+            change = self.change(route, near)
+            if tell is not None:
+                tell(route, near)
+            return change
+
         with torch.no_grad():
-            route, near = self._route(asked, alone, pool, query.spans.prompt.sum(1))
-        if tell is not None:
-            tell(route, near)
-        with self.changing(query, self.change(route, near)):
+            change = with_undamaged(pool, decide)
+        with self.changing(query, change):
             yield query
 
     def applied(
@@ -251,13 +259,14 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
             features = self.network.extractor(representation)
             if pictures is not None:
                 features = self.seeing(features, pictures.__getitem__)
-            left = pool
-            while left.eligible.any():
-                try:
-                    return choose_experts(self.network.router, features, left, lines, tell)
-                except DamagedEdit as error:
-                    left = left.without(error.edit_id)
-            return None
+            return with_undamaged(
+                pool,
+                lambda left: (
+                    choose_experts(self.network.router, features, left, lines, tell)
+                    if left.eligible.any()
+                    else None
+                ),
+            )
 
         hook, network = self.backbone.hook, self.network
         context = network.router.context

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from liveedit.config import Config
-from liveedit.methods.outcome import Supersede
+from liveedit.methods.memory_config import MemoryConfig
 
 
-class RetrievalConfig(Config):
+class RetrievalConfig(MemoryConfig):
     """How corrections are made and put before a question.
 
     Args:
@@ -22,8 +22,13 @@ class RetrievalConfig(Config):
         text_only: The same without a picture.
     """
 
-    supersede: Supersede = "same"
-    same_question: float = Field(default=0.95, ge=0.0, le=1.0)
-    alike: float = Field(default=0.98, ge=0.0, le=1.0)
+    search_space: ClassVar[Mapping[str, Sequence[object]]] = {
+        "with_picture": (
+            "Known about this picture: {prompt} {target}. {question}",
+            "{prompt} {target}. {question}",
+            "Answer with what is known. {prompt} {target}. {question}",
+        ),
+    }
+
     with_picture: str = "Known about this picture: {prompt} {target}. {question}"
     text_only: str = "Known: {prompt} {target}. {question}"

@@ -1,4 +1,4 @@
-"""What retrieval was calibrated to: thresholds as JSON, centres of the keys as safetensors."""
+"""What a memory was calibrated to: thresholds as JSON, centres of its keys as safetensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liveedit.errors import BadCheckpoint
 from liveedit.saving.files import whole, write_whole
 from liveedit.saving.fingerprint import check_fingerprint
 
-CONFIG_FILE, CENTRES_FILE = "config.json", "retrieval.safetensors"
+CONFIG_FILE = "config.json"
 _FORMAT = 1
 
 
@@ -49,7 +49,7 @@ class Calibrated:
 
 
 def save_calibrated(
-    calibrated: Calibrated, fingerprint: Mapping[str, object], folder: Path
+    calibrated: Calibrated, fingerprint: Mapping[str, object], folder: Path, *, method: str
 ) -> None:
     """Write it; files appear whole or not at all.
 
@@ -57,14 +57,15 @@ def save_calibrated(
         calibrated: What was found.
         fingerprint: Of the backbone it is for.
         folder: Made if missing.
+        method: Name of the method it is for.
     """
     folder.mkdir(parents=True, exist_ok=True)
     centres = {"vision": calibrated.vision_centre, "prompt": calibrated.prompt_centre}
-    with whole(folder / CENTRES_FILE) as part:
+    with whole(folder / f"{method}.safetensors") as part:
         save_file({name: centre.contiguous() for name, centre in centres.items()}, part)
     described = {
         "format": _FORMAT,
-        "method": "retrieval",
+        "method": method,
         "backbone": dict(fingerprint),
         "thresholds": {
             "vision": calibrated.vision, "prompt": calibrated.prompt, "text": calibrated.text
@@ -73,7 +74,7 @@ def save_calibrated(
     write_whole(folder / CONFIG_FILE, json.dumps(described, indent=2) + "\n")
 
 
-def load_calibrated(folder: Path, fingerprint: Mapping[str, object]) -> Calibrated:
+def load_calibrated(folder: Path, fingerprint: Mapping[str, object], *, method: str) -> Calibrated:
     """Read it.
 
     Raises:
@@ -82,20 +83,25 @@ def load_calibrated(folder: Path, fingerprint: Mapping[str, object]) -> Calibrat
     """
     try:
         described = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        if described.get("method") != "retrieval" or described["format"] != _FORMAT:
+        if described.get("method") != method or described["format"] != _FORMAT:
             raise BadCheckpoint(
-                f"{folder} holds no thresholds of retrieval that this version reads; make them "
-                "with: liveedit train --method retrieval"
+                f"{folder} holds no thresholds of {method} that this version reads; make them "
+                f"with: liveedit train --method {method}"
             )
         thresholds = {name: float(value) for name, value in described["thresholds"].items()}
-        centres = load_file(folder / CENTRES_FILE)
+        centres = load_file(folder / f"{method}.safetensors")
         calibrated = Calibrated(
             vision_centre=centres["vision"], prompt_centre=centres["prompt"], **thresholds
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadCheckpoint(
-            f"{folder} cannot be read ({problem}); make it with: liveedit train --method retrieval"
-        ) from error
+        raise unreadable(folder, error, method) from error
     check_fingerprint(described["backbone"], fingerprint)
     return calibrated
+
+
+def unreadable(folder: Path, error: Exception, method: str) -> BadCheckpoint:
+    """What is said of a folder that is not what a method needs."""
+    problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return BadCheckpoint(
+        f"{folder} cannot be read ({problem}); make it with: liveedit train --method {method}"
+    )

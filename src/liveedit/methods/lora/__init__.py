@@ -1,0 +1,1 @@
+"""LoRA: an adapter on queries and values is trained on each correction."""

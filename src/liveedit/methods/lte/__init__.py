@@ -1,0 +1,1 @@
+"""LTE: the model is tuned to follow corrections that are told before a question."""

@@ -1,0 +1,179 @@
+"""Training of MEND's network: edits that are learned, and leave alone what they do not concern.
+
+The layers below the lowest that is changed run once for each example. A training that was stopped
+goes on from its last hundred steps, with the same result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from liveedit.backbones.base import Backbone
+from liveedit.methods.examples import Asked, Example
+from liveedit.methods.mend.config import MendTraining
+from liveedit.methods.mend.gradients import Gradient, gradients
+from liveedit.methods.mend.network import MendNetwork
+from liveedit.methods.target_pass import TargetPass
+from liveedit.saving.files import whole, write_whole
+
+_KEPT = 100  # steps after which the state of a training is written
+_STATE_FILE, _STEPS_FILE = "state.safetensors", "steps.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """An example as it is trained on.
+
+    Args:
+        gradient: Of the correction, by the unedited model.
+        concerned: The correction and what should be answered with its target.
+        unconcerned: What should be answered as before; None if there is nothing.
+        before: Log-probabilities of the unedited model there.
+    """
+
+    gradient: dict[str, Gradient]
+    concerned: TargetPass
+    unconcerned: TargetPass | None
+    before: Float[Tensor, "kept vocabulary"]
+
+
+def prepare_example(backbone: Backbone, example: Example, network: MendNetwork) -> Prepared:
+    """Run the unedited model over an example."""
+    lowest = min(int(path.split(".")[1]) for path in network.paths)
+    one = example.correction
+    own: Asked = (one.image, one.prompt)  # type: ignore[assignment]
+    target = TargetPass(backbone, backbone.query([own[0]], [own[1]], [one.target]), lowest)
+    asked = [own, *example.concerned]
+    query = backbone.query([p for p, _ in asked], [q for _, q in asked], [one.target] * len(asked))
+    others, before = None, torch.empty(0, 0)
+    if example.unconcerned:
+        apart = backbone.query(
+            [p for p, _ in example.unconcerned], [q for _, q in example.unconcerned]
+        )
+        others = TargetPass(backbone, apart, lowest, keep=apart.spans.prompt)
+        with torch.no_grad():
+            before = others.logits({}).float().log_softmax(-1).half()
+    return Prepared(
+        gradient=gradients(target, {}, network.sizes),
+        concerned=TargetPass(backbone, query, lowest),
+        unconcerned=others,
+        before=before,
+    )
+
+
+def losses(network: MendNetwork, example: Prepared) -> dict[str, Float[Tensor, ""]]:
+    """Unweighted: cross entropy of the target where it should be given, divergence elsewhere."""
+    changes = network(example.gradient)
+    found = {"edit": example.concerned.loss(changes)}
+    if example.unconcerned is not None:
+        after = example.unconcerned.logits(changes).float().log_softmax(-1)
+        before = example.before.float()
+        found["locality"] = F.kl_div(after, before, reduction="batchmean", log_target=True)
+    return found
+
+
+def train(
+    backbone: Backbone,
+    network: MendNetwork,
+    examples: Sequence[Example],
+    training: MendTraining,
+    folder: Path,
+) -> MendNetwork:
+    """Train the network; started again with the same folder it goes on.
+
+    Args:
+        backbone: The frozen model.
+        network: As it was made; it is changed.
+        examples: What it learns from.
+        training: How.
+        folder: Where the state of the training is kept.
+
+    Raises:
+        ValueError: There are no examples.
+    """
+    if not examples:
+        raise ValueError("give training corrections as examples")
+    seen = [
+        prepare_example(backbone, example, network)
+        for example in tqdm(examples, desc="examples", unit="example")
+    ]
+    network.measure([one.gradient for one in seen])
+    rates = [network.log_rate]
+    others = [one for name, one in network.named_parameters() if name != "log_rate"]
+    optimiser = torch.optim.Adam(
+        [
+            {"params": others, "lr": training.learning_rate},
+            {"params": rates, "lr": training.rate_learning_rate},
+        ]
+    )
+    parameters = [*others, *rates]
+    first = _resume(network, optimiser, training, folder)
+    bar = tqdm(range(first, training.steps), desc="mend", unit="step")
+    for step in bar:
+        choice = torch.Generator().manual_seed(training.seed * training.steps + step)
+        example = seen[int(torch.randint(len(seen), (), generator=choice))]
+        with torch.enable_grad():
+            terms = losses(network, example)
+            loss = terms["edit"] + training.locality * terms.get("locality", torch.zeros(()))
+            found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for one, gradient in zip(parameters, found, strict=True):
+            one.grad = gradient
+        torch.nn.utils.clip_grad_norm_(parameters, training.clip)
+        optimiser.step()
+        bar.set_postfix({name: f"{term.item():.3f}" for name, term in terms.items()})
+        if (step + 1) % _KEPT == 0:
+            _keep(network, optimiser, training, step + 1, folder)
+    return network.eval().requires_grad_(False)
+
+
+def _keep(
+    network: MendNetwork,
+    optimiser: torch.optim.Optimizer,
+    training: MendTraining,
+    steps: int,
+    folder: Path,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network.{name}": one for name, one in network.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": one for name, one in state.items()}
+    tensors["steps"] = torch.tensor(steps)
+    with whole(folder / _STATE_FILE) as part:
+        save_file({name: one.detach().clone().contiguous() for name, one in tensors.items()}, part)
+    write_whole(folder / _STEPS_FILE, json.dumps({"training": training.model_dump()}) + "\n")
+
+
+def _resume(
+    network: MendNetwork, optimiser: torch.optim.Optimizer, training: MendTraining, folder: Path
+) -> int:
+    """How many steps were made; the state of a training with other settings is not taken up."""
+    try:
+        told = json.loads((folder / _STEPS_FILE).read_text(encoding="utf-8"))
+        tensors = load_file(folder / _STATE_FILE)
+    except (OSError, ValueError):
+        return 0
+    if told != {"training": training.model_dump()}:
+        return 0
+    own = {
+        name.removeprefix("network."): one
+        for name, one in tensors.items()
+        if name.startswith("network.")
+    }
+    network.load_state_dict(own)
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, one in tensors.items():
+        if name.startswith("adam."):
+            _, number, part = name.split(".")
+            states.setdefault(int(number), {})[part] = one
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
+    return int(tensors["steps"])

@@ -1,0 +1,1 @@
+"""RECIPE: corrections as continuous prompts, found against a learned sentinel."""

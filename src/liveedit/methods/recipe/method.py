@@ -1,0 +1,281 @@
+"""RECIPE (Chen et al., EMNLP 2024, arXiv 2405.03279).
+
+A correction is a continuous prompt, which is put before the question that asks for it. Which one
+does is decided by the similarity of question and knowledge, against that of a learned sentinel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.picture_features import encode_pictures
+from liveedit.backbones.query import Query, Questions
+from liveedit.config import Config
+from liveedit.correction import Correction
+from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.examples import Example
+from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
+from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
+from liveedit.methods.recipe.network import RecipeNetwork, prompted, train_network
+from liveedit.methods.recipe.prompts import prompts_of
+from liveedit.methods.route import Route
+from liveedit.methods.sentence_encoder import SENTENCE_WIDTH, encode_questions
+from liveedit.methods.trained import (
+    digest_of,
+    load_weights,
+    nothing_trained,
+    save_trained,
+    trained_settings,
+)
+from liveedit.methods.undamaged import with_undamaged
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
+from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys
+
+_KNOWLEDGE, _QUESTION, _PROMPT = "knowledge", "question", "prompt"
+
+
+class Recipe(Method):
+    """Continuous prompts.
+
+    Args:
+        backbone: The frozen model.
+        network: What was trained for it.
+        training: How, its sizes among them.
+        config: When an edit is found.
+    """
+
+    name = "recipe"
+    config_class = RecipeConfig
+    config: RecipeConfig
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        network: RecipeNetwork,
+        training: RecipeTraining,
+        config: RecipeConfig | None = None,
+    ) -> None:
+        super().__init__(backbone, config or RecipeConfig())
+        self.network = network.to(backbone.edit_device).eval().requires_grad_(False)
+        self.training = training
+
+    @classmethod
+    def load(
+        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
+    ) -> Recipe:
+        """Read what was trained."""
+        assert config is None or isinstance(config, RecipeConfig)
+        if folder is None:
+            raise nothing_trained(cls.name, backbone.name, backbone.source)
+        settings = trained_settings(folder, backbone.fingerprint(), method=cls.name)
+        training = RecipeTraining(**settings)
+        network = RecipeNetwork(backbone, training)
+        load_weights(network, folder, method=cls.name)
+        return cls(backbone, network, training, config)
+
+    @classmethod
+    def prepare(
+        cls,
+        backbone: Backbone,
+        folder: Path,
+        *,
+        training: Callable[[int], Sequence[Example]] | None = None,
+        corrections: int | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        sizes: RecipeTraining | None = None,
+        **options: Any,
+    ) -> Path:
+        """Train retriever and prompt encoder on training corrections.
+
+        Args:
+            backbone: The model.
+            folder: Made if missing.
+            training: Gives so many training corrections.
+            corrections: How many.
+            steps: Of the prompt encoder.
+            seed: Of everything random.
+            sizes: Other sizes than the usual ones.
+            options: There are no others.
+
+        Raises:
+            ValueError: There are no training corrections.
+            MissingExtra: The sentence encoder is not installed.
+        """
+        if training is None:
+            raise ValueError("give training corrections: prompts are learned from them")
+        given = {"corrections": corrections, "steps": steps}
+        changes = {name: value for name, value in given.items() if value is not None}
+        chosen = (sizes or RecipeTraining()).model_copy(update=changes)
+        network = train_network(backbone, training(chosen.corrections), chosen, seed=seed)
+        cls(backbone, network, chosen).save(folder)
+        return folder
+
+    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
+        """Write weights and sizes."""
+        save_trained(
+            self.network,
+            self.training.model_dump(),
+            fingerprint or self.backbone.fingerprint(),
+            folder,
+            method=self.name,
+        )
+
+    @property
+    def abilities(self) -> Abilities:
+        """Prompts know nothing of each other, so that each edit is taken back exactly."""
+        return Abilities(several_pictures=True, trained=True)
+
+    @property
+    def layout(self) -> Layout:
+        """Knowledge, the question's own embedding, and a prompt."""
+        return Layout(
+            keys={_KNOWLEDGE: self.training.key, _QUESTION: SENTENCE_WIDTH},
+            values={_PROMPT: (self.training.shared + self.training.tokens, self._embeddings)},
+        )
+
+    @property
+    def learned(self) -> dict[str, object]:
+        """Digest of what was trained."""
+        return {"recipe": digest_of(self.network)}
+
+    def describe(self) -> dict[str, Any]:
+        """Settings, and how it was trained."""
+        return {**super().describe(), "training": self.training.model_dump()}
+
+    @torch.no_grad()
+    def edit(
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
+    ) -> NewEdits:
+        """Encode knowledge and prompts, and see whether the model gives the targets with them."""
+        pictures = [one.image for one in corrections]
+        questions = [one.prompt for one in corrections]
+        stated = encode_questions([f"{one.prompt} {one.target}" for one in corrections])
+        vision = encode_pictures(self.backbone, pictures)
+        device = self.backbone.edit_device
+        keys = Keys(
+            vectors={
+                _KNOWLEDGE: self.network.retriever.knowledges(vision.to(device), stated.to(device)),
+                _QUESTION: encode_questions(questions).to(device),
+            },
+            sees=torch.tensor([picture is not None for picture in pictures], device=device),
+        )
+        pool = store.pool(namespaces=[edit.namespace for edit in edits])
+        conflicts = find_conflicts(
+            edits,
+            corrections,
+            store,
+            pool,
+            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
+        )
+        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        prompts = prompts_of(
+            self.network.encoder, self.backbone, [(one.prompt, one.target) for one in corrections]
+        )
+        query = self.backbone.query(
+            pictures, questions, [one.target for one in corrections],
+            lead=[prompts.shape[1]] * len(edits),
+        )  # fmt: skip
+        with prompted(self.backbone, query, range(len(edits)), prompts):
+            right = self.backbone.logits(query).argmax(-1) == query.input_ids.roll(-1, 1)
+        predicts = query.spans.predicts
+        reached = (right.to(predicts.device) | ~predicts).all(1)
+        outcomes = [
+            EditOutcome(edit=edit, reached=bool(reached[at]), steps=0, conflicts=conflicts[at])
+            for at, edit in enumerate(edits)
+        ]
+        return NewEdits(outcomes=outcomes, keys=keys, values={_PROMPT: list(prompts.cpu())})
+
+    @torch.no_grad()
+    def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
+        """The most similar knowledge gets weight 1 if it is above the sentinel by the margin."""
+        retriever, device = self.network.retriever, self.backbone.edit_device
+        asked = retriever.questions(
+            encode_pictures(self.backbone, questions.pictures).to(device),
+            encode_questions(questions.prompts).to(device),
+        )
+        keys = pool.keys.whole
+        similarity = asked @ keys.vectors[_KNOWLEDGE].T
+        threshold = retriever.threshold(asked) + self.config.margin
+        alike = torch.tensor(questions.sees, device=device)[:, None] == keys.sees
+        passes = pool.eligible & alike & (similarity > threshold)
+        weights = torch.zeros_like(similarity)
+        if passes.any():
+            best = torch.where(passes, similarity, -2.0).argmax(1, keepdim=True)
+            weights.scatter_(1, best, passes.gather(1, best).float())
+        route = Route(
+            vision=similarity,
+            threshold=threshold,
+            prompt=similarity - threshold,
+            passes=passes,
+            weights=weights,
+        )
+        return route, pool
+
+    @contextmanager
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> Iterator[Query]:
+        """Put the prompts that were found before their questions."""
+        rows, prompts = with_undamaged(pool, lambda left: self._found(questions, left, tell))
+        lead = [0] * len(questions.prompts)
+        for row in rows:
+            lead[row] = prompts.shape[1]
+        query = self.backbone.query(
+            questions.pictures, questions.prompts, questions.targets,
+            histories=questions.histories, lead=lead,
+        )  # fmt: skip
+        if not rows:
+            yield query
+            return
+        with prompted(self.backbone, query, rows, prompts):
+            yield query
+
+    def _found(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None
+    ) -> tuple[list[int], Float[Tensor, "rows tokens embeddings"]]:
+        """Rows that ask for an edit, and their prompts."""
+        route, near = self.route(questions.alone, pool)
+        concerned = route.weights.any(1)
+        prompts = torch.zeros(0, *self.layout.values[_PROMPT])  # type: ignore[arg-type]
+        if concerned.any():
+            prompts = torch.stack(near.take(route.weights[concerned].argmax(1))[_PROMPT])
+        if tell is not None:
+            tell(route, near)
+        return concerned.nonzero().flatten().tolist(), prompts.float()
+
+    @property
+    def _embeddings(self) -> int:
+        return self.backbone.model.get_input_embeddings().weight.shape[1]
+
+    def _likeness(self, some: Keys, others: Keys) -> Likeness:
+        """By the cosine of knowledge; questions by that of their embeddings."""
+        together = some.sees[:, None] == others.sees
+        similarity, asked = (
+            (some.vectors[name] @ others.vectors[name].T).masked_fill(~together, -1.0)
+            for name in (_KNOWLEDGE, _QUESTION)
+        )
+        return Likeness(
+            similarity=similarity,
+            alike=similarity > self.config.alike,
+            asked=asked > self.config.same_question,
+        )
+
+
+METHOD = Recipe

@@ -1,0 +1,1 @@
+"""SERAC: a memory, a classifier of scope, and a small model that answers in scope."""

@@ -1,0 +1,316 @@
+"""SERAC (Mitchell et al., ICML 2022, arXiv 2206.06520).
+
+Corrections are kept in a memory. A classifier decides whether a question is in the scope of one;
+then a small counterfactual model answers, which was trained to read corrections, in place of the
+backbone. Elsewhere the backbone answers as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from liveedit.backbones.base import Backbone
+from liveedit.backbones.picture_features import encode_pictures
+from liveedit.backbones.query import Query, Questions
+from liveedit.config import Config
+from liveedit.correction import Correction
+from liveedit.errors import UnsupportedGeneration
+from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.examples import Example
+from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
+from liveedit.methods.passes import Passes, answering
+from liveedit.methods.picture_and_question import cosines
+from liveedit.methods.route import Route
+from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.serac.config import SeracConfig, SeracTraining
+from liveedit.methods.serac.counterfactual import Pointed
+from liveedit.methods.serac.network import SeracNetwork, answer_rows, train_network
+from liveedit.methods.trained import (
+    digest_of,
+    load_weights,
+    nothing_trained,
+    save_trained,
+    trained_settings,
+)
+from liveedit.store.base import Store
+from liveedit.store.edit import Edit
+from liveedit.store.layout import Layout
+from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys
+
+
+class Serac(Method):
+    """A memory, a scope, and a counterfactual model.
+
+    Args:
+        backbone: The frozen model.
+        network: What was trained for it.
+        training: How, its sizes among them.
+        config: When an edit answers.
+    """
+
+    name = "serac"
+    config_class = SeracConfig
+    config: SeracConfig
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        network: SeracNetwork,
+        training: SeracTraining,
+        config: SeracConfig | None = None,
+    ) -> None:
+        super().__init__(backbone, config or SeracConfig())
+        self.network, self.training = network.to(backbone.edit_device).eval(), training
+
+    @classmethod
+    def load(
+        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
+    ) -> Serac:
+        """Read what was trained."""
+        assert config is None or isinstance(config, SeracConfig)
+        if folder is None:
+            raise nothing_trained(cls.name, backbone.name, backbone.source)
+        settings = trained_settings(folder, backbone.fingerprint(), method=cls.name)
+        training = SeracTraining(**settings)
+        network = SeracNetwork.of(backbone, training)
+        load_weights(network, folder, method=cls.name)
+        return cls(backbone, network, training, config)
+
+    @classmethod
+    def prepare(
+        cls,
+        backbone: Backbone,
+        folder: Path,
+        *,
+        training: Callable[[int], Sequence[Example]] | None = None,
+        corrections: int | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        sizes: SeracTraining | None = None,
+        **options: Any,
+    ) -> Path:
+        """Train classifier and counterfactual model on training corrections.
+
+        Args:
+            backbone: The model.
+            folder: Made if missing.
+            training: Gives so many training corrections.
+            corrections: How many.
+            steps: Of each of the two.
+            seed: Of everything random.
+            sizes: Other sizes than the usual ones.
+            options: There are no others.
+
+        Raises:
+            ValueError: There are no training corrections.
+            MissingExtra: The sentence encoder is not installed.
+        """
+        if training is None:
+            raise ValueError("give training corrections: scope and answers are learned from them")
+        given = {"corrections": corrections, "steps": steps}
+        changes = {name: value for name, value in given.items() if value is not None}
+        chosen = (sizes or SeracTraining()).model_copy(update=changes)
+        network = train_network(backbone, training(chosen.corrections), chosen, seed=seed)
+        cls(backbone, network, chosen).save(folder)
+        return folder
+
+    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
+        """Write weights and sizes."""
+        save_trained(
+            self.network,
+            self.training.model_dump(),
+            fingerprint or self.backbone.fingerprint(),
+            folder,
+            method=self.name,
+        )
+
+    @property
+    def abilities(self) -> Abilities:
+        """Edits are text, so that each is taken back exactly."""
+        return Abilities(several_pictures=True, trained=True)
+
+    @property
+    def layout(self) -> Layout:
+        """Two keys, and no further tensor."""
+        return Layout(keys={"vision": self.training.key, "prompt": self.training.key}, values={})
+
+    @property
+    def learned(self) -> dict[str, object]:
+        """Digest of what was trained."""
+        return {"serac": digest_of(self.network)}
+
+    def describe(self) -> dict[str, Any]:
+        """Settings, and how it was trained."""
+        return {**super().describe(), "training": self.training.model_dump()}
+
+    @torch.no_grad()
+    def edit(
+        self,
+        edits: Sequence[Edit],
+        corrections: Sequence[Correction],
+        store: Store,
+        supersede: Supersede | None = None,
+    ) -> NewEdits:
+        """Compute the keys, and see whether the counterfactual model gives the targets."""
+        asked = Questions(
+            pictures=[one.image for one in corrections],
+            prompts=[one.prompt for one in corrections],
+        )
+        keys = self._keys(asked)
+        pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
+        conflicts = find_conflicts(
+            edits,
+            corrections,
+            store,
+            pool,
+            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
+        )
+        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        pointed = self._answers([(edit, edit.prompt) for edit in edits])
+        outcomes = []
+        for at, edit in enumerate(edits):
+            wanted = torch.tensor(self.backbone.target_ids(edit.target))
+            said = pointed.ids[at, pointed.weights[at, : len(wanted)].argmax(-1)].cpu()
+            outcomes.append(
+                EditOutcome(
+                    edit=edit,
+                    reached=bool((said == wanted).all()),
+                    steps=0,
+                    conflicts=conflicts[at],
+                )
+            )
+        return NewEdits(outcomes=outcomes, keys=keys, values={})
+
+    @torch.no_grad()
+    def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
+        """The edit with the most probable scope gets that as its weight, if it is above `scope`."""
+        queries = self._keys(questions)
+        near = pool.near(queries)
+        edits = near.keys.whole
+        vision, prompt = self.network.scope.logits(queries, edits)
+        probable = self.network.scope.log_scope(queries, edits).exp()
+        passes = near.eligible & (probable > self.config.scope)
+        probable = torch.where(passes, probable, 0.0)
+        weights = torch.zeros_like(probable)
+        if passes.any():
+            best = probable.argmax(1, keepdim=True)
+            weights.scatter_(1, best, probable.gather(1, best))
+        route = Route(
+            vision=vision,
+            threshold=vision.new_zeros(len(vision), 1),
+            prompt=prompt,
+            passes=passes,
+            weights=weights,
+        )
+        return route, near
+
+    @contextmanager
+    def apply(
+        self, questions: Questions, pool: Pool, tell: TellRoute | None = None
+    ) -> Iterator[Query]:
+        """The counterfactual model's logits instead of the backbone's, in scope, for the answer."""
+        route, near = self.route(questions.alone, pool)
+        if tell is not None:
+            tell(route, near)
+        query = self.backbone.query(
+            questions.pictures, questions.prompts, questions.targets, histories=questions.histories
+        )
+        concerned = route.weights.any(1).nonzero().flatten().tolist()
+        if not concerned:
+            yield query
+            return
+        names = [near.ids[column] for column in route.weights[concerned].argmax(1).tolist()]
+        edits = near.edits_of(list(dict.fromkeys(names)))
+        with torch.no_grad():
+            pointed = self._answers(
+                [
+                    (edits[name], questions.prompts[row])
+                    for row, name in zip(concerned, names, strict=True)
+                ]
+            )
+        with self._answering(query, pointed, concerned):
+            yield query
+
+    @contextmanager
+    def _answering(
+        self, query: Query, pointed: Pointed, concerned: Sequence[int]
+    ) -> Iterator[None]:
+        """Within this context the head says what was pointed at, in some rows."""
+        passes, last = Passes(query.spans), answering(query.spans).float().argmax(1).tolist()
+        now: list[tuple[int, int]] = [(0, 0)]  # of the running pass: its first place, its length
+
+        def begin(_inputs: Tensor, hidden: Tensor) -> None:
+            begun, length = passes.begun, hidden.shape[1]
+            passes.times(hidden)
+            before, more = now[0]
+            if not begun or length >= passes.length:  # the whole sequence
+                now[0] = (0, length)
+            elif length == 1:
+                now[0] = (before + more, 1)
+            else:
+                raise UnsupportedGeneration(
+                    "serac answers token by token; do not pass an assistant_model or "
+                    "prompt_lookup_num_tokens"
+                )
+
+        def say(_hidden: Tensor, logits: Tensor) -> Tensor:
+            first, length = now[0]
+            times = logits.shape[0] // passes.rows
+            changed = logits.clone()
+            start = first + length - logits.shape[1]  # of the positions that the head was given
+            for at, row in enumerate(concerned):
+                skipped = max(last[row] - start, 0)
+                places = torch.arange(skipped, logits.shape[1], device=pointed.ids.device)
+                places = places + start - last[row]
+                if len(places):
+                    own = pointed.logits(at, places, logits.shape[-1]).to(logits)
+                    changed[row * times : (row + 1) * times, skipped:] = own
+            return changed
+
+        hooks = self.backbone.module_hooks.changing({"layers.0": begin})
+        with hooks, self.backbone.model_hooks.changing({self._head: say}):
+            yield
+
+    @property
+    def _head(self) -> str:
+        """Path of the output embeddings inside the model."""
+        head = self.backbone.model.get_output_embeddings()
+        return next(name for name, module in self.backbone.model.named_modules() if module is head)
+
+    def _answers(self, rows: Sequence[tuple[Edit, str]]) -> Pointed:
+        """What is said to questions in the scope of edits."""
+        told = [
+            (edit.prompt, self.backbone.target_ids(edit.target), question)
+            for edit, question in rows
+        ]
+        return answer_rows(self.network, self.backbone, told)
+
+    def _keys(self, questions: Questions) -> Keys:
+        device = self.backbone.edit_device
+        return self.network.scope.keys(
+            encode_pictures(self.backbone, questions.pictures).to(device),
+            encode_questions(questions.prompts).to(device),
+            torch.tensor(questions.sees, device=device),
+        )
+
+    def _likeness(self, some: Keys, others: Keys) -> Likeness:
+        """By the smaller cosine of both keys; of text-only corrections by the only one."""
+        vision, prompt, alike = cosines(some, others)
+        prompt = prompt.masked_fill(~alike, -1.0)
+        similarity = torch.where(some.sees[:, None], vision.minimum(prompt), prompt)
+        return Likeness(
+            similarity=similarity,
+            alike=similarity > self.config.alike,
+            asked=prompt > self.config.same_question,
+        )
+
+
+METHOD = Serac

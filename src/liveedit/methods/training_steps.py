@@ -1,0 +1,67 @@
+"""A loop of Adam with a progress bar, for methods that train something small by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from tqdm import trange
+
+from liveedit.errors import CannotCalibrate
+
+
+def train_steps(
+    parameters: Iterable[nn.Parameter],
+    loss: Callable[[torch.Generator], Tensor],
+    *,
+    steps: int,
+    rate: float,
+    seed: int,
+    name: str,
+    clip: float = 1.0,
+) -> list[float]:
+    """So many steps; the rate rises over the first twentieth of them and then falls to zero.
+
+    Args:
+        parameters: What is trained.
+        loss: Of a batch that is drawn with the generator.
+        steps: How many.
+        rate: The highest.
+        seed: Of the generator.
+        name: For the progress bar.
+        clip: Longest gradient.
+
+    Returns:
+        The losses.
+
+    Raises:
+        CannotCalibrate: The loss is no number any more.
+    """
+    trained = list(parameters)
+    optimiser = torch.optim.Adam(trained, lr=rate)
+    generator = torch.Generator().manual_seed(seed)
+    warm = max(steps // 20, 1)
+    losses = []
+    for step in (bar := trange(steps, desc=name, unit="step")):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min((step + 1) / warm, 1 - step / steps)
+        with torch.enable_grad():
+            value = loss(generator)
+            if not torch.isfinite(value):
+                raise CannotCalibrate(
+                    f"training of {name} failed at step {step}; take a lower rate, or other data"
+                )
+            grads = torch.autograd.grad(value, trained, allow_unused=True)
+        for one, grad in zip(trained, grads, strict=True):
+            one.grad = grad
+        nn.utils.clip_grad_norm_(trained, clip)
+        optimiser.step()
+        losses.append(value.item())
+        bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
+    return losses
+
+
+def drawn(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """Numbers of a batch, none twice."""
+    return torch.randperm(count, generator=generator)[:size]

@@ -1,0 +1,45 @@
+"""Taking back an edit whose later ones build on it, from the command line."""
+
+import json
+import sys
+
+import pytest
+
+from liveedit import cli
+
+
+@pytest.fixture
+def run(tiny_folder, folder, loaded, monkeypatch, capsys):
+    monkeypatch.setattr("liveedit.editor.lifetime.load_backbone", lambda *_, **__: loaded)
+
+    def run(*arguments: str, status: int = 0):
+        monkeypatch.setattr(sys, "argv", ["liveedit", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == status, printed.err
+        return json.loads(printed.out) if not status else printed.err
+
+    return run
+
+
+def add(run, tiny_folder, number: int, target: str):
+    return run(
+        "edit", "add", "--image", f"{number}.png", "--prompt", "What is this?", "--target", target,
+        "--keep", "--method", "ft-l", "--model", str(tiny_folder), "--json",
+    )  # fmt: skip
+
+
+def test_revoke_makes_later_edits_again(run, tiny_folder) -> None:
+    first, second = (
+        add(run, tiny_folder, at, target) for at, target in enumerate(("a violet", "a mug"))
+    )
+    told = run("edit", "revoke", first["id"], "--model", str(tiny_folder), "--json")
+    assert told == {"revision": 4, "revoked": [first["id"]]}
+    (left,) = run("edit", "list", "--json")
+    assert (left["target"], left["supersedes"]) == ("a mug", [second["id"]])
+    states = {one["id"]: one["state"] for one in run("edit", "list", "--all", "--json")}
+    assert states == {first["id"]: "revoked", second["id"]: "superseded", left["id"]: "in force"}
+    refused = run("edit", "restore", first["id"], status=2)
+    assert "cannot put a revoked edit in force again" in refused
+    assert "correct the answer anew" in refused
