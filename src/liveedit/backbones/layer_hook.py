@@ -73,10 +73,11 @@ class _Hook:
         return None if change is None else change(output)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _nothing, ()
+        return nothing, ()
 
 
-def _nothing() -> Callable[..., None]:
+def nothing() -> Callable[..., None]:
+    """What is in place of a hook in a copy of a model, or in one that was pickled."""
     return _leave
 
 

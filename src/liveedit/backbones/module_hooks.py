@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from liveedit.backbones.layer_hook import nothing
 from liveedit.errors import ModelClosed
 
 # from a module's input and output to what is passed on; None leaves it as it is
@@ -92,18 +93,10 @@ class _Hook:
         return None if change is None else change(inputs[0] if inputs else output, output)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _nothing, ()
+        return nothing, ()
 
 
 def _remove(handles: dict[str, Any]) -> None:
     for handle in handles.values():
         handle.remove()
     handles.clear()
-
-
-def _nothing() -> Callable[..., None]:
-    return _leave
-
-
-def _leave(*_: object) -> None:
-    """In place of the hook in a copy."""

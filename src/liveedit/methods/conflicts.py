@@ -21,6 +21,7 @@ from liveedit.methods.outcome import Conflict, Supersede
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
+from liveedit.store.tensors import Keys
 
 _LOOKED_AT = 16  # nearest edits whose pictures are compared with a correction's
 
@@ -113,6 +114,39 @@ def superseding(
                 gone += [other.id, *other.supersedes]
         named[edit.id] = replace(edit, supersedes=tuple(dict.fromkeys(gone)))
     return list(named.values())
+
+
+def settled(
+    edits: Sequence[Edit],
+    corrections: Sequence[Correction],
+    store: Store,
+    pool: Pool,
+    keys: Keys,
+    likeness: Callable[[Keys, Keys], Likeness],
+    which: Supersede,
+) -> tuple[list[Edit], list[tuple[Conflict, ...]]]:
+    """Both of the above, for methods that compare corrections by the keys they are stored with.
+
+    Args:
+        edits: The new edits.
+        corrections: What they are of.
+        store: Where the edits of the pool are.
+        pool: What is in force for each new edit, or for all.
+        keys: Of the new edits.
+        likeness: Compares keys with others.
+        which: Earlier edits that go out of force.
+
+    Returns:
+        The edits, each naming what it supersedes, and what each repeats or contradicts.
+    """
+    conflicts = find_conflicts(
+        edits,
+        corrections,
+        store,
+        pool,
+        lambda other: likeness(keys, keys if other is None else other.keys.whole),
+    )
+    return superseding(edits, conflicts, which), conflicts
 
 
 def _kind(

@@ -23,7 +23,7 @@ from liveedit.correction import Correction
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.base import Abilities, Method, TellRoute
 from liveedit.methods.calibrated import CONFIG_FILE, Calibrated, load_calibrated, save_calibrated
-from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.memory_config import MemoryConfig
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.picture_and_question import cosines, keys_of
@@ -126,14 +126,8 @@ class TextMemory(Method):
         )
         keys = self._keys(questions)
         pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
         told = [self.told(edit, edit.prompt) for edit in edits]
         query = self.backbone.query(questions.pictures, told, questions.targets)
         predicts = query.spans.predicts

@@ -25,7 +25,7 @@ from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import MethodCannot
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.conflicts import find_conflicts, superseding
+from liveedit.methods.conflicts import settled
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
@@ -193,14 +193,8 @@ class WeightMethod(Method, Generic[C]):
             [one.prompt for one in corrections], [one.image is not None for one in corrections]
         )
         pool = store.pool(namespaces=[edit.namespace for edit in edits])
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: same_words(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, same_words, which)
         in_force = {edit.namespace: ids_in_force(pool, row) for row, edit in enumerate(edits)}
         made: dict[str, Values] = {}
 

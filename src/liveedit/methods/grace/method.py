@@ -20,7 +20,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.grace.codebook import COVERED, Codebooks, distances, nearest_within
 from liveedit.methods.grace.config import GraceConfig
@@ -109,14 +109,8 @@ class Grace(Method):
         words = keys_of_words(questions.prompts, questions.sees)
         keys = Keys(vectors={_STATE: self._states(questions), **words.vectors}, sees=words.sees)
         pool = store.pool(namespaces=[edit.namespace for edit in edits])
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
         query = self.backbone.query(questions.pictures, questions.prompts, questions.targets)
         fitted = fit_values(UpperPass(self.network, query), self.config)
         outcomes = [

@@ -21,7 +21,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
@@ -177,14 +177,8 @@ class Recipe(Method):
             sees=torch.tensor([picture is not None for picture in pictures], device=device),
         )
         pool = store.pool(namespaces=[edit.namespace for edit in edits])
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
         prompts = prompts_of(
             self.network.encoder, self.backbone, [(one.prompt, one.target) for one in corrections]
         )

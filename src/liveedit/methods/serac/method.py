@@ -22,7 +22,7 @@ from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import UnsupportedGeneration
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
+from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.passes import Passes, answering
@@ -166,14 +166,8 @@ class Serac(Method):
         )
         keys = self._keys(asked)
         pool = store.pool(namespaces=[edit.namespace for edit in edits]).near(keys)
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: self._likeness(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
         pointed = self._answers([(edit, edit.prompt) for edit in edits])
         outcomes = []
         for at, edit in enumerate(edits):

@@ -19,7 +19,7 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.conflicts import find_conflicts, superseding
+from liveedit.methods.conflicts import settled
 from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.passes import Passes, at_last
@@ -121,14 +121,8 @@ class TransformerPatcher(Method):
             sees=words.sees,
         )  # fmt: skip
         pool = store.pool(namespaces=[edit.namespace for edit in edits])
-        conflicts = find_conflicts(
-            edits,
-            corrections,
-            store,
-            pool,
-            lambda other: same_words(keys, keys if other is None else other.keys.whole),
-        )
-        edits = superseding(edits, conflicts, supersede or self.config.supersede)
+        which = supersede or self.config.supersede
+        edits, conflicts = settled(edits, corrections, store, pool, keys, same_words, which)
         outcomes = [
             EditOutcome(
                 edit=edit,
