@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from liveedit.data.annotations.datasets import E_VQA
 from liveedit.data.photo_edit.photo import Photo
 from liveedit.data.sources import corrections_of
-from liveedit.errors import BadAnnotations, BadImport
-from liveedit.methods.liveedit.checkpoint import load_editor
+from liveedit.errors import BadAnnotations, BadCheckpoint, BadImport
+from liveedit.methods.liveedit.checkpoint import load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.training.data import training_data
 from liveedit.training.editor import EditorTraining, train_editor
 from liveedit.training.loop import LoopConfig
@@ -57,6 +59,45 @@ def test_an_editor_is_trained_on_each(name: str, sources, backbone, tmp_path: Pa
     load_editor(folder, backbone.fingerprint())
     found = json.loads((tmp_path / "calibration.json").read_text())
     assert str(len(data.held)) in found["fired"]
+
+
+def test_it_goes_on_from_a_trained_editor(sources, backbone, tmp_path: Path) -> None:
+    data = training_data(backbone, [sources["own"][0]], None, corrections=20, validation=6)
+    before = train_editor(backbone, tmp_path / "before", OURS, data=data)
+    still = LoopConfig(steps=1, learning_rate=1e-9, warmup=1)
+    steps = {"router": still, "generator": still, "start": before, "seed": 5}
+    # the architecture is that of the editor, whatever the settings say
+    steps["editor"] = EditorConfig(width=64, heads=4, vectors=4)
+    again = train_editor(backbone, tmp_path / "again", OURS.model_copy(update=steps), data=data)
+    old, new = (load_editor(folder, backbone.fingerprint()) for folder in (before, again))
+    assert new.config == old.config
+    for name, value in old.named_parameters():
+        torch.testing.assert_close(new.get_parameter(name), value, atol=1e-6, rtol=0)
+    on = {"start": before, "seed": 5}
+    on = train_editor(backbone, tmp_path / "on", OURS.model_copy(update=on), data=data)
+    changed = load_editor(on, backbone.fingerprint())
+    assert any(
+        not torch.allclose(changed.get_parameter(name), value, atol=1e-6)
+        for name, value in old.named_parameters()
+    )
+    assert json.loads((tmp_path / "on" / "training.json").read_text())["start"] == str(before)
+
+
+def test_what_it_does_not_go_on_from(sources, backbone, tmp_path: Path) -> None:
+    data = training_data(backbone, [sources["own"][0]], None, corrections=20, validation=6)
+    nothing = OURS.model_copy(update={"start": tmp_path / "nothing"})
+    with pytest.raises(BadCheckpoint, match="not an editor checkpoint"):
+        train_editor(backbone, tmp_path / "out", nothing, data=data)
+    calibrated = EditorNetwork(
+        EditorConfig(width=32, heads=2, vectors=2, calibrated=True), backbone.width
+    )
+    save_editor(calibrated, backbone.fingerprint(), tmp_path / "calibrated")
+    with pytest.raises(BadCheckpoint, match="calibrated editor"):
+        train_editor(
+            backbone, tmp_path / "out", OURS.model_copy(update={"start": tmp_path / "calibrated"}),
+            data=data,
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_published_recipe_takes_them_too(sources, backbone, tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def train(
         "E-VQA, E-IC or VLKEB), a dataset saved to disk, or a folder of photographs by class. May "
         "be given several times.",
     ),
+    start: Path | None = typer.Option(
+        None,
+        help="Folder of a trained editor to go on from (ours): shorter than a new one, and what it "
+        "knows is kept as far as --data has it.",
+    ),
     images: Path | None = typer.Option(
         None, help="Folder of the pictures that files name.", show_default="that of each file"
     ),
@@ -132,7 +137,7 @@ def train(
     published = recipe is Recipe.published
     ours_only = {
         "--router-steps": router_steps, "--generator-steps": generator_steps,
-        "--text-corrections": text_corrections,
+        "--text-corrections": text_corrections, "--start": start,
     }  # fmt: skip
     theirs_only = {
         "--steps": steps,
@@ -148,7 +153,7 @@ def train(
     from liveedit.training.data import training_data
     from liveedit.training.editor import EditorTraining, train_editor
     from liveedit.training.estimate import Estimate
-    from liveedit.training.presets import OURS, PUBLISHED, scaled, scaled_published
+    from liveedit.training.presets import FURTHER, OURS, PUBLISHED, scaled, scaled_published
     from liveedit.training.published import PublishedTraining, train_published
 
     changes: dict[str, object] = {"seed": seed}
@@ -169,7 +174,8 @@ def train(
         edit_layer = recipe_read.edit_layer if edit_layer is None else edit_layer
     backbone = load_backbone(model, edit_layer=edit_layer, **placed(device, dtype))
     limit = int(states_limit * 1e9)
-    ours = EditorTraining() if preset is None else OURS[preset.value]
+    usual = EditorTraining() if start is None else FURTHER
+    ours = usual if preset is None else OURS[preset.value]
     if corrections is not None:
         theirs = scaled_published(theirs, corrections)
         ours = scaled(ours, corrections)
@@ -192,6 +198,7 @@ def train(
                 changes[part] = getattr(ours, part).model_copy(update={"steps": count})
         if text_corrections is not None:
             changes["text_corrections"] = text_corrections
+        changes["start"] = start
         ours = ours.model_copy(update=changes)
         train_this = partial(train_editor, backbone, out, ours)
 

@@ -21,6 +21,7 @@ from liveedit.data.emoji_edit.scene import Scene, render
 from liveedit.data.photo_edit.corrections import PhotoCase
 from liveedit.data.photo_edit.photo import Photo
 from liveedit.data.resaving import RESAVED, Resaved
+from liveedit.saving.files import file_digest
 
 Case = EditCase | PhotoCase | TextCase | FileCase | FactCase | HopCase
 
@@ -129,7 +130,4 @@ def open_view(picture: Picture | Hashable) -> Image.Image:
     return open_image(picture.file if isinstance(picture, Photo) else picture)
 
 
-@cache
-def _content(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+_content = cache(file_digest)

@@ -34,6 +34,7 @@ from liveedit.pocket.efficientnet import fold_published_weights
 from liveedit.pocket.photographs import class_words, published_classifier
 from liveedit.pocket.tower import PocketVisionConfig
 from liveedit.saving.cache_folder import cache_folder
+from liveedit.saving.files import file_digest
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ _CHAT_TEMPLATE = """\
 
 def pocket_folder(cache: Path | None = None) -> Path:
     """Where the assembled pocket VLM lies (or will): its name changes with the parts."""
-    parts = json.dumps([_ASSEMBLY_VERSION, _SHA256, _sha256(shipped_alignment())])
+    parts = json.dumps([_ASSEMBLY_VERSION, _SHA256, file_digest(shipped_alignment())])
     name = "pocket-" + hashlib.sha256(parts.encode()).hexdigest()[:12]
     return (cache or cache_folder()) / name
 
@@ -251,11 +252,6 @@ def _part(package: str, inside: str, install: str) -> Path:
     path = Path(spec.origin).parent / inside if spec and spec.origin else None
     if path is None or not path.exists():
         raise MissingPart(package, install=install)
-    if _sha256(path) != _SHA256[inside]:
+    if file_digest(path) != _SHA256[inside]:
         raise DamagedPart(path, install=install)
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

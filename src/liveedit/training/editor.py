@@ -24,7 +24,8 @@ from liveedit.data.emoji_edit.neighbours import (
 )
 from liveedit.data.views import TAUGHT, TEXT_EDIT, TEXT_REPHRASE, TEXT_TAUGHT, Case
 from liveedit.distributed import gather, processes, share
-from liveedit.methods.liveedit.checkpoint import save_editor
+from liveedit.errors import BadCheckpoint
+from liveedit.methods.liveedit.checkpoint import load_editor, save_editor
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.network import EditorNetwork
@@ -83,6 +84,7 @@ class EditorTraining(Config):
             of the generator's losses.
         choose: Weights to end with: those that were best on validation corrections, or the last.
         seed: Seed of everything random.
+        start: Folder of an editor to go on from, in the place of a new one.
     """
 
     editor: EditorConfig = EditorConfig()
@@ -113,6 +115,7 @@ class EditorTraining(Config):
     text_locality: float = 0.1
     choose: Literal["best", "last"] = "best"
     seed: int = 0
+    start: Path | None = None
 
 
 def train_editor(
@@ -142,9 +145,12 @@ def train_editor(
         Folder of the checkpoint.
 
     Raises:
+        BackboneMismatch, BadCheckpoint: The editor to start from is not one for this backbone that
+            was trained.
         CacheTooSmall, DiskTooSmall: With ``told``, see :func:`liveedit.training.estimate.estimate`.
     """
     backbone.model.requires_grad_(False)
+    started = _started(config, backbone)
     data = data or drawings(config.corrections, config.validation)
     texts, held_texts = text_data(config.text_corrections, config.validation)
 
@@ -166,7 +172,7 @@ def train_editor(
 
     views, text_views = cached(data.cases, TAUGHT), cached(texts, TEXT_TAUGHT)
     held, text_held = cached(data.held, _HELD), cached(held_texts, TEXT_TAUGHT)
-    network = new_network(config.editor, backbone, views, config.seed)
+    network = started or new_network(config.editor, backbone, views, config.seed)
     meanings, text_meanings = Meanings(data.cases), TextMeanings(texts)
 
     def about_routing(step: int) -> dict[str, Tensor]:
@@ -327,6 +333,20 @@ def new_network(
     sample = torch.randint(0, len(views.all_states), (100_000,))
     network.set_scale(measure_scale(views.all_states[sample]))
     return network.to(backbone.edit_device)
+
+
+def _started(config: EditorTraining, backbone: Backbone) -> EditorNetwork | None:
+    """The trained editor to go on from, if one is given; its own architecture and scale count."""
+    if config.start is None:
+        return None
+    network = load_editor(config.start, backbone.fingerprint())
+    if network.config.calibrated:
+        raise BadCheckpoint(
+            f"{config.start} is a calibrated editor, which nothing was learned for; start from one "
+            "that liveedit train wrote, or without --start"
+        )
+    torch.manual_seed(config.seed)
+    return network.requires_grad_(True).to(backbone.edit_device)
 
 
 def parameters(network: EditorNetwork, *prefixes: str) -> dict[str, torch.nn.Parameter]:

@@ -27,6 +27,14 @@ OURS = {
         generator=LoopConfig(steps=4000, learning_rate=2e-4, validate_every=250),
     ),
 }
+# from an editor that is trained already: shorter steps, and fewer
+FURTHER = EditorTraining(
+    corrections=960,
+    text_corrections=1097,
+    validation=120,
+    router=LoopConfig(steps=400, learning_rate=3e-4, warmup=20),
+    generator=LoopConfig(steps=80, learning_rate=2e-4, warmup=10),
+)
 PUBLISHED = {
     "small": PublishedTraining(
         corrections=640, validation=120,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from liveedit.data.annotations.pictures import picture_problem
 from liveedit.errors import BadAnnotations
+from liveedit.saving.files import file_digest
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
 _NAMES = ("file_name", "file")  # of the field of a list that names the picture
@@ -76,11 +76,11 @@ def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) ->
     named = list(_of_list(listed[0]) if listed else _of_folders(root))
     classes: dict[str, set[Path]] = defaultdict(set)
     bad = []
-    first_with: dict[bytes, tuple[Path, str]] = {}
+    first_with: dict[str, tuple[Path, str]] = {}
     for name, file in tqdm(named, desc="photographs", unit="file", leave=False):
         problem = picture_problem(file)
         if problem is None:
-            first, of = first_with.setdefault(_content(file), (file, name))
+            first, of = first_with.setdefault(file_digest(file), (file, name))
             if (first, of) != (file, name):
                 problem = f"is the same picture as {first.relative_to(root)} of class {of!r}"
         if problem is None:
@@ -101,11 +101,6 @@ def read_photo_folder(root: Path, *, at_least: int = 1, single: bool = False) ->
     if not files:
         raise BadAnnotations(f"no class in {root} has {at_least} photographs; ask for fewer")
     return PhotoFolder(root=root, classes=files, bad=tuple(bad))
-
-
-def _content(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def _of_folders(root: Path) -> Iterator[tuple[str, Path]]:
