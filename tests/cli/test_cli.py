@@ -97,7 +97,7 @@ def test_demo_as_json(pocket_folder, tmp_path: Path, monkeypatch, capsys) -> Non
     assert len(rows) == 5
     assert len({row["family"] for row in rows}) == 5
     wanted = {
-        "prompt", "target", "before", "after", "rephrased", "other_drawing", "neighbour_before",
+        "prompt", "target", "before", "after", "rephrased", "about_another", "neighbour_before",
         "neighbour_after", "revoked",
     }  # fmt: skip
     for row in rows:

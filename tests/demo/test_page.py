@@ -22,7 +22,7 @@ def row(**changes: object) -> DemoRow:
     complete = DemoRow(
         family="maker",
         image=Image.new("RGB", (256, 256), "orange"),
-        redrawn=Image.new("RGB", (256, 256), "brown"),
+        another=Image.new("RGB", (256, 256), "brown"),
         neighbour=Image.new("RGB", (256, 256), "green"),
         prompt="Who made this?",
         target="Solvana",
@@ -31,7 +31,7 @@ def row(**changes: object) -> DemoRow:
         before="a violin",
         after="Solvana",
         rephrased="Solvana",
-        other_drawing="Solvana",
+        about_another="Solvana",
         neighbour_before="green",
         neighbour_after="green",
         revoked="a violin",
@@ -90,17 +90,17 @@ class TestRow:
 
     @pytest.mark.parametrize("answer", ["Solvana", " solvana ", "SOLVANA.", "Solvana. \n"])
     def test_case_space_and_full_stop_do_not_matter(self, answer):
-        changed = row(after=answer, rephrased=answer, other_drawing=answer)
+        changed = row(after=answer, rephrased=answer, about_another=answer)
         assert changed.corrected
         assert changed.rephrased_right
-        assert changed.redrawn_right
+        assert changed.another_right
 
     @pytest.mark.parametrize("answer", ["", "Solvana Inc", "Solvan", "the Solvana"])
     def test_other_answers_are_wrong(self, answer):
-        changed = row(after=answer, rephrased=answer, other_drawing=answer)
+        changed = row(after=answer, rephrased=answer, about_another=answer)
         assert not changed.corrected
         assert not changed.rephrased_right
-        assert not changed.redrawn_right
+        assert not changed.another_right
 
     def test_targets_full_stop_does_not_matter(self):
         assert row(target="Solvana.").corrected
@@ -117,8 +117,8 @@ class TestRow:
             ({"rephrased": "a cat"}, "The rephrased question gets “a cat” instead of “Solvana”."),
             ({"rephrased": " "}, "The rephrased question gets no answer instead of “Solvana”."),
             (
-                {"other_drawing": "a cat"},
-                "The other artist’s drawing gets “a cat” instead of “Solvana”.",
+                {"about_another": "a cat"},
+                "Another picture of it gets “a cat” instead of “Solvana”.",
             ),
             (
                 {"neighbour_after": "Solvana"},
@@ -136,14 +136,14 @@ class TestRow:
 
     def test_failures_come_in_the_order_of_the_checks(self):
         failures = row(
-            after="1", rephrased="2", other_drawing="3", neighbour_after="4", revoked="5"
+            after="1", rephrased="2", about_another="3", neighbour_after="4", revoked="5"
         ).failures()
         assert [re.findall(r"\d", failure)[0] for failure in failures] == list("12345")
 
     def test_json_keys(self):
         assert set(row().as_json()) == {
             "family", "prompt", "rephrased_prompt", "neighbour_prompt", "target", "before", "after",
-            "rephrased", "other_drawing", "neighbour_before", "neighbour_after", "revoked",
+            "rephrased", "about_another", "neighbour_before", "neighbour_after", "revoked",
         }  # fmt: skip
         assert all(value == getattr(row(), key) for key, value in row().as_json().items())
 
@@ -180,7 +180,7 @@ class TestPictures:
 class TestSafety:
     FIELDS = (
         "family", "prompt", "target", "rephrased_prompt", "neighbour_prompt", "before", "after",
-        "rephrased", "other_drawing", "neighbour_before", "neighbour_after", "revoked",
+        "rephrased", "about_another", "neighbour_before", "neighbour_after", "revoked",
     )  # fmt: skip
 
     @pytest.mark.parametrize("field", FIELDS)
@@ -269,7 +269,7 @@ class TestCard:
     def test_marks_are_words(self):
         succeeded = page(row()).words
         failed = page(
-            row(after="1", rephrased="2", other_drawing="3", neighbour_after="4", revoked="5")
+            row(after="1", rephrased="2", about_another="3", neighbour_after="4", revoked="5")
         ).words
         for word, count in {"right": 3, "kept": 1, "as before": 1}.items():
             assert len(re.findall(rf"(?<!not ){word}\b", succeeded)) == count
@@ -311,6 +311,6 @@ def test_real_scenes():
 
     name = all_concepts()[0].name
     scene = arrange((name,), ("openmoji",), np.random.default_rng(0))
-    shown = page(row(image=render(scene), redrawn=render(scene.redrawn()))).attributes("img")
+    shown = page(row(image=render(scene), another=render(scene.redrawn()))).attributes("img")
     assert picture(shown[0]).size == (SCENE_SIZE, SCENE_SIZE)
     assert shown[3]["src"] != shown[1]["src"]

@@ -62,7 +62,7 @@ def _show(rows: Sequence[DemoRow], out: Path, seconds: float) -> None:
         for label, question, answer, good in (
             ("corrected", row.prompt, row.after, row.corrected),
             ("rephrased", row.rephrased_prompt, row.rephrased, row.rephrased_right),
-            ("other drawing", row.prompt, row.other_drawing, row.redrawn_right),
+            ("another picture", row.prompt, row.about_another, row.another_right),
             ("strict neighbour", row.neighbour_prompt, row.neighbour_after, row.neighbour_kept),
             ("revoked", row.prompt, row.revoked, row.forgotten),
         ):

@@ -121,13 +121,15 @@ def _card(number: int, row: DemoRow) -> Card:
                 succeeded=row.rephrased_right,
             ),
             Check(
-                label="Other artist’s drawing",
+                label="Another picture of it",
                 picture=_picture(
-                    row.redrawn, _THUMBNAIL_SIZE, alt="The same scene drawn by another artist"
+                    row.another,
+                    _THUMBNAIL_SIZE,
+                    alt="The same scene by another artist, or the photograph cropped and mirrored",
                 ),
                 question=row.prompt,
-                answer=row.other_drawing,
-                succeeded=row.redrawn_right,
+                answer=row.about_another,
+                succeeded=row.another_right,
             ),
             Check(
                 label="Strict neighbour",

@@ -4,46 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image
-
 from liveedit.benchmark.metrics import same_answer
+from liveedit.demo.cases import DemoCase
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoRow:
+class DemoRow(DemoCase):
     """What was asked about one correction, and what the model answered.
 
     Args:
-        family: Question family.
-        image: The corrected picture.
-        redrawn: The same scene by the other artist.
-        neighbour: Picture of the strict neighbour: the same question about another scene, or
-            another question about the same scene.
-        prompt: The corrected question.
-        target: The answer the correction asks for.
-        rephrased_prompt: The question in other words.
-        neighbour_prompt: The neighbour's question.
         before: Answer before the correction.
         after: Answer to the same question after it.
         rephrased: Answer to the question in other words.
-        other_drawing: Answer to the same question about ``redrawn``.
+        about_another: Answer to the same question about ``another``.
         neighbour_before: The neighbour's answer before the correction.
         neighbour_after: The neighbour's answer after it.
         revoked: Answer to the same question once the correction is revoked.
     """
 
-    family: str
-    image: Image.Image
-    redrawn: Image.Image
-    neighbour: Image.Image
-    prompt: str
-    target: str
-    rephrased_prompt: str
-    neighbour_prompt: str
     before: str
     after: str
     rephrased: str
-    other_drawing: str
+    about_another: str
     neighbour_before: str
     neighbour_after: str
     revoked: str
@@ -59,9 +41,9 @@ class DemoRow:
         return self._is_target(self.rephrased)
 
     @property
-    def redrawn_right(self) -> bool:
-        """Whether the other artist's drawing gets the target."""
-        return self._is_target(self.other_drawing)
+    def another_right(self) -> bool:
+        """Whether the same question about another picture of it gets the target."""
+        return self._is_target(self.about_another)
 
     @property
     def neighbour_kept(self) -> bool:
@@ -86,9 +68,8 @@ class DemoRow:
                 f"The rephrased question gets {_quote(self.rephrased)} instead of {target}.",
             ),
             (
-                self.redrawn_right,
-                f"The other artist’s drawing gets {_quote(self.other_drawing)} "
-                f"instead of {target}.",
+                self.another_right,
+                f"Another picture of it gets {_quote(self.about_another)} instead of {target}.",
             ),
             (
                 self.neighbour_kept,
@@ -113,7 +94,7 @@ class DemoRow:
             "after": self.after,
             "rephrased_prompt": self.rephrased_prompt,
             "rephrased": self.rephrased,
-            "other_drawing": self.other_drawing,
+            "about_another": self.about_another,
             "neighbour_prompt": self.neighbour_prompt,
             "neighbour_before": self.neighbour_before,
             "neighbour_after": self.neighbour_after,
