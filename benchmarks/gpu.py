@@ -16,6 +16,7 @@ and few others do. Pictures are figures drawn with Pillow.
 - Edits: seconds an edit, its picture never seen before, verified, with refinement and without.
 - Training: steps of both recipes on cached states; text-only corrections are left out.
 - Calibration: an editor from fifty pictures with two questions each, files read to margins chosen.
+- Rebasing: corrections of a store made anew by an editor that refines them, question by question.
 - Routing: decisions and weights on the device against float32 on the CPU.
 
 Results are in OUT/gpu.json and OUT/gpu.md, written anew after every phase. Phases that the time no
@@ -45,6 +46,7 @@ from gpu_calibration import calibration
 from gpu_measures import agreement, answers, edits
 from gpu_models import Plan, Subject, prepare
 from gpu_quantised import KINDS
+from gpu_rebase import rebasing
 from gpu_report import markdown
 from transformers.utils import logging as transformers_logging
 from true_size import SIZES
@@ -56,7 +58,7 @@ logger = logging.getLogger("gpu")
 _MODELS = ("llava-1.5-7b", "qwen2.5-vl-7b")
 # seconds that a phase may take on one H100: with less left it is not begun
 _NEEDED = {"model": 30, "edits": 40, "answers": 25, "routing": 15, "states": 30, "training": 25,
-    "calibration": 60,
+    "calibration": 60, "rebasing": 40,
 }  # fmt: skip
 
 
@@ -162,12 +164,9 @@ def _phases(
         if size == subject.plan.compared:
             yield "routing", "routing, CPU", "agreement", lambda: agreement(subject)
     subject.forget_drawn()
-    yield (
-        "calibration",
-        "calibration",
-        "calibration",
-        lambda: calibration(subject.backbone, subject.plan),
-    )
+    yield "rebasing", "rebasing", "rebasing", lambda: rebasing(subject)
+    calibrated = partial(calibration, subject.backbone, subject.plan)
+    yield "calibration", "calibration", "calibration", calibrated
     taught: list[gpu_training.Taught] = []
 
     def read() -> None:

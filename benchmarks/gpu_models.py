@@ -63,6 +63,7 @@ class Plan:
             experts of, and that it learns routing on.
         steps: Of training, for each figure.
         own_pictures: Pictures to calibrate on, with two questions each.
+        rebased: Corrections of the store that is carried over.
     """
 
     device: torch.device
@@ -84,6 +85,7 @@ class Plan:
     routing_batch: int = 64
     steps: int = 4
     own_pictures: int = 50
+    rebased: int = 32
 
     @staticmethod
     def tiny(device: torch.device) -> Plan:
@@ -92,7 +94,7 @@ class Plan:
             device=device, narrow=True, picture=56, real=8, pools=(0, 10, 100, 1000),
             batches=(1, 2), rounds=2, seconds=0.5, decoded=16, edit_batches=(1, 3), compared=100,
             cached=8, router_batch=4, generator_batch=3, published_batch=2, routing_batch=4,
-            steps=1, own_pictures=16,
+            steps=1, own_pictures=16, rebased=4,
         )  # fmt: skip
 
     def timed(self, work: Callable[[], object]) -> float:

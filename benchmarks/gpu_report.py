@@ -84,6 +84,18 @@ def markdown(found: Mapping[str, Any]) -> str:
                 for name, one in models if "calibration" in one
             ],
         ),
+        "A store carried over to an editor that refines:",
+        "",
+        *_table(
+            ["model", "corrections", "made", "right already", "not reached", "seconds"],
+            [
+                [
+                    name, row["corrections"], row["made"], row["right"], row["not_reached"],
+                    f"{row['seconds']:.1f}",
+                ]
+                for name, one in models for row in [one.get("rebasing")] if row
+            ],
+        ),
         "Routing against float32 on the CPU:",
         "",
         *_table(

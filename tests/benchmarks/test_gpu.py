@@ -13,7 +13,20 @@ import pytest
 
 _SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 # nothing is routed without edits, no step is taken without refinement, both sides may agree wholly
-_MAY_BE_ZERO = {"edits", "edits_wanted", "routed", "steps", "routing_weight", "extracted_weight"}
+_MAY_BE_ZERO = {
+    "edits", "edits_wanted", "routed", "steps", "routing_weight", "extracted_weight",
+    "made", "right", "not_reached",
+}  # fmt: skip
+    "made",
+    "right",
+    "not_reached",
+    "edits",
+    "edits_wanted",
+    "routed",
+    "steps",
+    "routing_weight",
+    "extracted_weight",
+}
 _DIFFERENCES = {"decode", "decode_ms"}  # of two times, which noise may turn round
 
 
@@ -55,6 +68,9 @@ def test_everything_is_measured(tmp_path: Path) -> None:
         assert one["agreement"]["routing_percent"] >= 99.9
         assert one["agreement"]["extracted_percent"] >= 99.9
         assert {"calibration", "ours", "published"} <= one.keys()
+        rebased = one["rebasing"]
+        outcomes = (rebased[name] for name in ("made", "right", "not_reached"))
+        assert sum(outcomes) == rebased["corrections"]
     assert all(phase["seconds"] > 0 and phase["peak_bytes"] > 0 for phase in found["phases"])
     told = (tmp_path / "gpu.md").read_text()
     assert told.startswith("## On CPU\n")
