@@ -17,16 +17,6 @@ _MAY_BE_ZERO = {
     "edits", "edits_wanted", "routed", "steps", "routing_weight", "extracted_weight",
     "made", "right", "not_reached",
 }  # fmt: skip
-    "made",
-    "right",
-    "not_reached",
-    "edits",
-    "edits_wanted",
-    "routed",
-    "steps",
-    "routing_weight",
-    "extracted_weight",
-}
 _DIFFERENCES = {"decode", "decode_ms"}  # of two times, which noise may turn round
 
 
