@@ -91,6 +91,23 @@ def test_the_evaluation_is_the_default(make_model, tmp_path, generate) -> None:
     assert (metrics["rel"]["exact_match"] is not None) == generate
 
 
+def test_the_first_alone_are_asked_about(make_model, tmp_path) -> None:
+    options = {"cache": tmp_path / "cache", "max_new_tokens": 3}
+    whole = run_benchmark(make_model(), tmp_path / "all", suite_of(5), edits=(4,), **options)
+    some = run_benchmark(
+        make_model(), tmp_path / "some", suite_of(5), edits=(4, 2), asked=3, **options
+    )
+    assert some["asked"] == 3
+    assert "asked" not in whole
+    # the same records, of the first alone; the second group of four has none of them
+    first = [one for one in records_of(tmp_path / "all", 4) if one["group"] == 0]
+    assert records_of(tmp_path / "some", 4) == [
+        one for one in first if one["metric"].startswith("text") or one["case"] < 3
+    ]
+    rel = [one for one in records_of(tmp_path / "some", 2) if one["metric"] == "rel"]
+    assert [(one["group"], one["case"]) for one in rel] == [(0, 0), (0, 1), (1, 2)]
+
+
 def test_what_is_there_is_not_run_again(make_model, tmp_path, monkeypatch) -> None:
     model, suite = make_model(), suite_of(3)
     options = {"cache": tmp_path / "cache", "max_new_tokens": 3}

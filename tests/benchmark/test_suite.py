@@ -126,6 +126,9 @@ def test_hops_and_their_facts_stand_beside_their_correction(write, images) -> No
     suite = file_suite("vlkeb", write(rows), images)
     assert [case.owner for case in suite.hops] == [0, 0, 2, 2]
     assert [case.prompt for case in suite.texts] == [f"Who made {n}?" for n in (0, 10, 2)]
+    (only,) = suite.groups(3, asked=1)
+    assert (list(only.edited), list(only.probed)) == ([0, 1, 2], [0])
+    assert (only.texts, only.hops) == ([0, 1, 2], [0, 1])
     first, second = suite.groups(2)
     assert (list(first.edited), first.texts, first.hops) == ([0, 1], [0, 1], [0, 1])
     assert (list(second.edited), second.texts, second.hops) == ([2], [2], [2, 3])

@@ -36,6 +36,7 @@ def run_benchmark(
     edits: Sequence[int],
     generate: bool = True,
     later: Sequence[int] = (),
+    asked: int | None = None,
     about: dict[str, Any] | None = None,
     cache: Path | None = None,
     max_new_tokens: int | None = None,
@@ -52,6 +53,7 @@ def run_benchmark(
         edits: Every N, the size of a group; Ns that are in the folder are not run again.
         generate: Whether answers are generated, too.
         later: For retention: how many edits come after the first hundred; none for no retention.
+        asked: Ask about the first so many corrections alone; by default about all.
         about: What the summary says of the suite, such as its split.
         cache: Where the unedited model's answers and states are kept; in the user's cache folder
             by default.
@@ -73,6 +75,7 @@ def run_benchmark(
         "backbone": model.backbone.name,
         **(about or {}),
         "corrections": len(suite.pictured),
+        **({} if asked is None else {"asked": asked}),
         "generate": generate,
         "max_new_tokens": tokens,
         **model.method.describe(),
@@ -84,25 +87,26 @@ def run_benchmark(
         ),
     }  # fmt: skip
     summary = _begin(folder, settings)
-    every = {size: suite.groups(size) for size in edits if str(size) not in summary["runs"]}
+    every = {size: suite.groups(size, asked) for size in edits if str(size) not in summary["runs"]}
     more = retention_groups(len(suite.pictured), later) if "retention" not in summary else {}
     if not every and not more:
         return summary
     began = time.perf_counter()
+    hops = [hop for groups in every.values() for group in groups for hop in group.hops]
     beside = [text for groups in every.values() for group in groups for text in group.texts]
 
-    def reading(cases: Sequence[Case], views: Mapping[str, str], asked: int | None) -> Probes:
+    def reading(cases: Sequence[Case], views: Mapping[str, str], first: int | None) -> Probes:
         where = cache or cache_folder()
         return read_probes(
             model.backbone, cases, where,
-            views=views, max_new_tokens=tokens, asked=asked,
+            views=views, max_new_tokens=tokens, asked=first,
         )  # fmt: skip
 
     protocol = Protocol(
         model,
-        reading(suite.pictured, VIEW_OF, None),
+        reading(suite.pictured, VIEW_OF, None if more else asked),
         reading(suite.texts, suite.text_views, max(beside) + 1) if beside else None,
-        reading(suite.hops, HOP_VIEW_OF, None) if suite.hops else None,
+        reading(suite.hops, HOP_VIEW_OF, max(hops) + 1) if hops else None,
         generate=generate,
         max_new_tokens=tokens,
     )
@@ -113,7 +117,7 @@ def run_benchmark(
         summary["runs"][str(size)] = {
             "metrics": summarise(records),
             "seconds": round(seconds, 1),
-            "corrections_per_second": round(len(suite.pictured) / seconds, 3),
+            "corrections_per_second": round(sum(len(one.edited) for one in groups) / seconds, 3),
         }
         summary["runs"] = dict(sorted(summary["runs"].items(), key=lambda run: int(run[0])))
         if processes().is_main_process:

@@ -74,14 +74,26 @@ class Suite:
     hops: Sequence[HopCase] = ()
     stood_in: StoodIn | None = None
 
-    def groups(self, edits: int) -> list[Group]:
-        """Consecutive groups of N corrections, the tail included."""
+    def groups(self, edits: int, asked: int | None = None) -> list[Group]:
+        """Consecutive groups of N corrections, the tail included.
+
+        Args:
+            edits: N.
+            asked: Ask about the first so many corrections alone; groups without any are left out.
+        """
+        groups = groups_of(len(self.pictured), 0 if self.hops else len(self.texts), edits)
+        if asked is not None:
+            groups = [
+                replace(group, asked=range(group.edited[0], min(group.edited[-1] + 1, asked)))
+                for group in groups
+                if group.edited[0] < asked
+            ]
         if not self.hops:
-            return groups_of(len(self.pictured), len(self.texts), edits)
+            return groups
         facts = [case for case in self.texts if isinstance(case, FactCase)]
         return [
-            replace(group, texts=_owned(facts, group.edited), hops=_owned(self.hops, group.edited))
-            for group in groups_of(len(self.pictured), 0, edits)
+            replace(group, texts=_owned(facts, group.edited), hops=_owned(self.hops, group.probed))
+            for group in groups
         ]
 
 

@@ -54,6 +54,9 @@ def run(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
     ),
     limit: int | None = typer.Option(None, min=1, help="Only the first corrections of the set."),
+    asked: int | None = typer.Option(
+        None, min=1, help="Ask about the first so many alone, the oldest edits of a group."
+    ),
     split: Split = typer.Option(
         Split.EVALUATION, help="Validation is for choosing settings; a file is taken whole."
     ),
@@ -93,7 +96,7 @@ def run(
     )  # fmt: skip
     drawn = dataset is Dataset.EMOJI_EDIT
     if trials:
-        others = {"--no-generate": not generate, "--retention": retention} | (
+        others = {"--no-generate": not generate, "--retention": retention, "--asked": asked} | (
             {"--annotations": annotations, "--images": images, "--limit": limit} if drawn else {}
         )
         for name, given in others.items():
@@ -123,6 +126,7 @@ def run(
         about=about,
         generate=generate,
         later=LATER if retention else (),
+        asked=asked,
     )
     if not processes().is_main_process:
         return
