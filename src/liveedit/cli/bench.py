@@ -46,7 +46,7 @@ def run(
     ),
     stand_ins: Path | None = typer.Option(
         None,
-        help="e-vqa, e-ic, vlkeb: folder of photographs, by class or loose, that stand in for "
+        help="public datasets: folder of photographs, by class or loose, that stand in for "
         "pictures which are not there; those of the split's classes do.",
     ),
     method: str = METHOD,

@@ -25,6 +25,8 @@ class Dataset(StrEnum):
     E_VQA = "e-vqa"
     E_IC = "e-ic"
     VLKEB = "vlkeb"
+    MMKE_BENCH = "mmke-bench"
+    COMPREHENDEDIT = "comprehendedit"
     PHOTO_EDIT = "photo-edit"
     CORRECTIONS = "corrections"
 

@@ -41,7 +41,7 @@ def audit_(
         metavar="EVAL", help="Annotation file that is evaluated on, or emoji-edit."
     ),
     dataset: str | None = typer.Option(
-        None, help="What the files are: e-vqa, e-ic or vlkeb; recognised by default."
+        None, help="What the files are, such as e-vqa; recognised by default."
     ),
     write: Path | None = typer.Option(
         None, help="Write the evaluation rows that share nothing with training to this file."
@@ -104,10 +104,10 @@ def write_(
 
 @app.command("divide")
 def divide_(
-    annotations: Path = typer.Argument(metavar="FILE", help="JSON file of E-VQA, E-IC or VLKEB."),
+    annotations: Path = typer.Argument(metavar="FILE", help="JSON file of a public dataset."),
     out: Path = typer.Option(..., "--out", help="Folder for train, validation and evaluation."),
     dataset: str | None = typer.Option(
-        None, help="What the file is: e-vqa, e-ic or vlkeb; recognised by default."
+        None, help="What the file is, such as e-vqa; recognised by default."
     ),
     as_json: bool = JSON,
 ) -> None:

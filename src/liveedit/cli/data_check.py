@@ -23,8 +23,8 @@ _SHOWN = 20  # lines of one kind; --json has them all
 def check(
     dataset: str = typer.Argument(
         metavar="SOURCE",
-        help="e-vqa, e-ic or vlkeb; or a file or dataset of corrections; or a folder of "
-        "photographs by class.",
+        help="e-vqa, e-ic, vlkeb, mmke-bench or comprehendedit; or a file or dataset of "
+        "corrections; or a folder of photographs by class.",
     ),
     annotations: Path | None = typer.Option(
         None, "--annotations", help="The JSON file of a public dataset."

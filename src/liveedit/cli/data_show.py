@@ -18,7 +18,7 @@ class Part(StrEnum):
 
 def show(
     source: str = typer.Argument(
-        help="emoji-edit, a file of corrections (or of E-VQA, E-IC, VLKEB), a dataset, or a "
+        help="emoji-edit, a file of corrections (or of a public dataset), a dataset, or a "
         "folder of photographs by class."
     ),
     out: Path = typer.Option(Path("corrections.html"), "--out", help="The page."),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from liveedit.data.annotations.datasets import EMOJI_EDIT, recognise
+from liveedit.data.annotations.datasets import EMOJI_EDIT, recognise, typical
 from liveedit.data.annotations.pictures import picture_problem
 from liveedit.data.annotations.reading import load_rows, usable_rows
 from liveedit.data.annotations.stated import stated_rows
@@ -31,7 +31,7 @@ def corrections_of(file: Path, images: Path | None) -> list[CorrectionRow]:
     """Rows of a public benchmark's file, in the paper's affixes, or of a corrections file.
 
     Args:
-        file: JSON list of E-VQA, E-IC or VLKEB; or JSON lines, a JSON array, CSV or a dataset of
+        file: JSON list of a public benchmark; or JSON lines, a JSON array, CSV or a dataset of
             corrections.
         images: Folder of pictures; that of the file by default.
 
@@ -41,7 +41,7 @@ def corrections_of(file: Path, images: Path | None) -> list[CorrectionRow]:
     """
     if file.suffix.casefold() == ".json":
         rows = load_rows(file)
-        if isinstance(rows[0], dict) and "alt" in rows[0]:
+        if isinstance(rows[0], dict) and ("alt" in rows[0] or typical(rows)):
             dataset = recognise(rows, file)
             usable = usable_rows(rows, dataset, file)
             affixed = [apply_template(row, dataset.template) for row in usable]

@@ -2,11 +2,21 @@ import pytest
 
 from liveedit.data.annotations.datasets import DATASETS, dataset_named, recognise
 from liveedit.errors import BadAnnotations, UnknownDataset
-from tests.data.annotations.samples import e_ic_row, e_vqa_row, one_hop, vlkeb_row
+from tests.data.annotations.samples import (
+    comprehendedit_row,
+    e_ic_row,
+    e_vqa_row,
+    mmke_bench_row,
+    one_hop,
+    vlkeb_row,
+)
 
 
 def test_names_with_capitals_or_without() -> None:
-    assert {dataset_named(name).name for name in ("E-VQA", "e-ic", "VLKEB")} == set(DATASETS)
+    assert {
+        dataset_named(name).name
+        for name in ("E-VQA", "e-ic", "VLKEB", "MMKE-Bench", "ComprehendEdit")
+    } == set(DATASETS)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +28,9 @@ def test_did_you_mean(name: str, meant: str) -> None:
 
 
 def test_a_name_like_none() -> None:
-    with pytest.raises(UnknownDataset, match="among e-vqa, e-ic, vlkeb; give one") as raised:
+    with pytest.raises(
+        UnknownDataset, match="among e-vqa, e-ic, vlkeb, mmke-bench, comprehendedit; give one"
+    ) as raised:
         dataset_named("imagenet")
     assert "did you mean" not in str(raised.value)
 
@@ -29,6 +41,9 @@ def test_a_name_like_none() -> None:
         (e_vqa_row(), "e-vqa"),
         (e_ic_row(), "e-ic"),
         (vlkeb_row(), "vlkeb"),
+        (mmke_bench_row(), "mmke-bench"),
+        (mmke_bench_row(port_new=[one_hop()]), "mmke-bench"),
+        (comprehendedit_row(), "comprehendedit"),
         (vlkeb_row(image="elsewhere.jpg", port_new=[one_hop()]), "vlkeb"),
     ],
 )

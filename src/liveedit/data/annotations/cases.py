@@ -115,9 +115,9 @@ def file_cases(
     prompts = [row.image_locality.question for row in rows]
 
     def another(row: Annotation) -> Path | Resaved:
-        other = images / cast(Path, row.rephrased_image)
-        real = place(row.image) == images / cast(Path, row.image)
-        if stand_ins is None or (real and other.is_file()):
+        own, other = (images / cast(Path, one) for one in (row.image, row.rephrased_image))
+        real = place(row.image) == own
+        if own != other and (stand_ins is None or (real and other.is_file())):
             return other
         return Resaved(place(row.image), AGAIN)
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from liveedit.data.annotations.comprehendedit import parse_comprehendedit
 from liveedit.data.annotations.fields import Fields
 from liveedit.data.annotations.mmedit import NATURAL_QUESTIONS_PREFIX, parse_mmedit
+from liveedit.data.annotations.mmke_bench import KNOWLEDGE_TYPES, parse_mmke_bench
 from liveedit.data.annotations.record import Annotation
 from liveedit.data.annotations.templates import PromptTemplate
 from liveedit.data.annotations.vlkeb import parse_vlkeb
@@ -25,8 +27,8 @@ class Dataset:
     Args:
         name: As the command line takes it.
         parse: Makes a row of its fields, given the position in the file.
-        template: The prompts of the paper's code.
-        published_rows: Rows of each published file, by file name.
+        template: The prompts of the paper's code, or of the authors' where the paper has none.
+        published_rows: Rows of each published file, by file name; empty where nobody says.
         layout: Paths below the folder of pictures, with what lies there.
         sources: Where annotations and pictures are published.
     """
@@ -83,7 +85,35 @@ VLKEB = Dataset(
         ("annotations and pictures", "https://www.kaggle.com/datasets/hymanh/vlkeb-data"),
     ),
 )
-DATASETS = {dataset.name: dataset for dataset in (E_VQA, E_IC, VLKEB)}
+_SHORT = "Question: {} Short answer:"
+COMPREHENDEDIT = Dataset(
+    name="comprehendedit",
+    parse=parse_comprehendedit,
+    template=PromptTemplate(correction=_SHORT, text_locality="{}?", image_locality=_SHORT),
+    published_rows={"ComprehendEdit_train.json": 13_450, "ComprehendEdit_test.json": 4482},
+    layout=(
+        ("GQA/images/<number>.jpg", "and MathVista, TallyQA, TextVQA, VSR: corrected pictures"),
+        ("val2014/COCO_val2014_<12 digits>.jpg", "unrelated pictures"),
+    ),
+    sources=(("all", "https://github.com/yaohui120/ComprehendEdit"),),
+)
+MMKE_BENCH = Dataset(
+    name="mmke-bench",
+    parse=parse_mmke_bench,
+    template=PromptTemplate(
+        correction=_SHORT, text_locality=_SHORT, image_locality=_SHORT, portability=_SHORT
+    ),
+    published_rows={},
+    layout=(("data_image/<entity, visual or user>/...", "all pictures"),),
+    sources=(
+        ("description", "https://github.com/MMKE-Bench-ICLR/MMKE-Bench"),
+        (
+            "annotations and pictures",
+            "https://huggingface.co/datasets/kailinjiang/MMKE-Bench-dataset",
+        ),
+    ),
+)
+DATASETS = {dataset.name: dataset for dataset in (E_VQA, E_IC, VLKEB, MMKE_BENCH, COMPREHENDEDIT)}
 
 
 def dataset_named(name: str) -> Dataset:
@@ -98,6 +128,20 @@ def dataset_named(name: str) -> Dataset:
     raise UnknownDataset(name, known=list(DATASETS), nearest=near[0] if near else None)
 
 
+def typical(rows: Sequence[object]) -> Dataset | None:
+    """The dataset that the fields of the first row are typical of, if there is one."""
+    row = rows[0] if rows and isinstance(rows[0], dict) else {}
+    if "multimodal_locality_prompt" in row:
+        return COMPREHENDEDIT
+    if row.get("knowledge_type") in KNOWLEDGE_TYPES:
+        return MMKE_BENCH
+    if "port_new" in row or str(row.get("image")).startswith("m."):
+        return VLKEB
+    if str(row.get("loc")).startswith(NATURAL_QUESTIONS_PREFIX):
+        return E_IC if row.get("src") == "a photo of" else E_VQA
+    return None
+
+
 def recognise(rows: Sequence[object], file: object) -> Dataset:
     """The dataset that the fields of the first row are typical of.
 
@@ -108,11 +152,9 @@ def recognise(rows: Sequence[object], file: object) -> Dataset:
     Raises:
         BadAnnotations: They are typical of none.
     """
-    row = rows[0] if rows and isinstance(rows[0], dict) else {}
-    if "port_new" in row or str(row.get("image")).startswith("m."):
-        return VLKEB
-    if str(row.get("loc")).startswith(NATURAL_QUESTIONS_PREFIX):
-        return E_IC if row.get("src") == "a photo of" else E_VQA
-    raise BadAnnotations(
-        f"{file} is typical of none of {', '.join(DATASETS)}; say which with --dataset"
-    )
+    found = typical(rows)
+    if found is None:
+        raise BadAnnotations(
+            f"{file} is typical of none of {', '.join(DATASETS)}; say which with --dataset"
+        )
+    return found

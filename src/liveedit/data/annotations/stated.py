@@ -14,7 +14,7 @@ def stated_rows(rows: Sequence[Annotation], images: Path) -> list[CorrectionRow]
     """What every reader of corrections gives, of rows in their affixes.
 
     Args:
-        rows: Of E-VQA, E-IC or VLKEB.
+        rows: Of a public benchmark.
         images: Folder of pictures.
     """
     return [
@@ -24,7 +24,9 @@ def stated_rows(rows: Sequence[Annotation], images: Path) -> list[CorrectionRow]
             prompt=row.prompt,
             target=row.target,
             rephrasings=(row.rephrased_prompt,),
-            other_images=(images / cast(Path, row.rephrased_image),),
+            other_images=()
+            if row.rephrased_image == row.image
+            else (images / cast(Path, row.rephrased_image),),
             concept=" ".join(sorted(row.concepts)),
             text_locality=row.text_locality.question,
             locality_image=images / cast(Path, row.image_locality.image),
