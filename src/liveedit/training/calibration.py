@@ -189,10 +189,12 @@ def compare(backbone: Backbone, network: EditorNetwork, views: CachedViews) -> C
         views: The corrections.
     """
     network.eval()
-    edits = _features(network.edit_features, backbone, network, views, views.names.index("edit"))
+    edits = features_of_view(
+        network.edit_features, backbone, network, views, views.names.index("edit")
+    )
     return {
         name: network.router.similarities(
-            _features(network.extractor, backbone, network, views, number), edits
+            features_of_view(network.extractor, backbone, network, views, number), edits
         )
         for number, name in enumerate(views.names)
     }
@@ -287,13 +289,14 @@ def merit_of(
     return torch.where(silence >= least, recall, silence - 1)
 
 
-def _features(
+def features_of_view(
     extract: Callable[[Representation], RoutingFeatures],
     backbone: Backbone,
     network: EditorNetwork,
     views: CachedViews,
     view: int,
 ) -> RoutingFeatures:
+    """Features of one view of all corrections."""
     parts = []
     for start in range(0, len(views), _BATCH):
         cases = torch.arange(start, min(start + _BATCH, len(views)))

@@ -43,6 +43,7 @@ from liveedit.training.routing_losses import (
     routing_losses,
     text_losses,
 )
+from liveedit.training.same_question import same_question
 from liveedit.training.validation import expert_validation, routing_validation
 
 logger = logging.getLogger(__name__)
@@ -188,6 +189,8 @@ def train_editor(
         validate=lambda: routing_validation(backbone, network, held, text_held), choose_best=best,
     )  # fmt: skip
     found = calibrate(backbone, network, held, text_held)
+    same = same_question(backbone, network, held, Meanings(data.held).asks)
+    network.config = network.config.model_copy(update={"same_question": same})
     logger.info("calibrated: %s", found)
     if processes().is_main_process:
         (folder / "calibration.json").write_text(json.dumps(asdict(found), indent=2))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from liveedit.errors import BadCheckpoint
-from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.config import SAME_QUESTION, EditorConfig
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.saving.files import whole, write_whole
 from liveedit.saving.fingerprint import check_fingerprint
@@ -99,8 +99,9 @@ def editor_digest(network: EditorNetwork) -> str:
 
 
 def _unset(config: EditorConfig) -> set[str]:
-    """Later switches that are off: files and digests are those of before them."""
-    return {name for name in _SINCE if not getattr(config, name)}
+    """Later settings that are as they were before them: so are files and digests."""
+    unset = {name for name in _SINCE if not getattr(config, name)}
+    return unset | ({"same_question"} if config.same_question == SAME_QUESTION else set())
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,8 @@ from pydantic import Field
 from liveedit.config import Config
 from liveedit.methods.outcome import Supersede
 
+SAME_QUESTION = 0.55  # on emoji-edit's validation corrections no pair of questions needs more
+
 
 class EditorConfig(Config):
     """Architecture of the trained part; the names in the paper are in brackets.
@@ -36,6 +38,8 @@ class EditorConfig(Config):
         context_gain: By how much more an expert is added for every doubling of a prompt's length,
             beyond 64 tokens.
         by_line: A message of several lines is routed by its first and last one, too.
+        same_question: Two questions about a picture are the same if the cosine of their prompt
+            features exceeds this; `LiveEditConfig` may say otherwise.
         calibrated: Nothing is trained: features are the model's own states, whitened, and experts
             the memory of their target's tokens alone. Of the above ``width`` then means the
             directions of a feature; ``vectors`` is 1 and ``rank`` 0, and what else concerns
@@ -61,6 +65,7 @@ class EditorConfig(Config):
     picture_filter: bool = True
     context_gain: float = 0.5
     by_line: bool = True
+    same_question: float = SAME_QUESTION
     calibrated: bool = False
 
 
@@ -71,7 +76,7 @@ class LiveEditConfig(Config):
         supersede: Which earlier edits a correction puts out of force: those that it contradicts
             (``same`` picture and question), ``alike`` ones as well, or ``never`` any.
         same_question: Two questions about a picture are the same if the cosine of their prompt
-            features exceeds this.
+            features exceeds this; by default what was chosen for the editor.
         same_text: The same of text-only questions.
         same_subject: Two text-only questions are about the same if the cosine of their subject
             features exceeds this.
@@ -85,7 +90,7 @@ class LiveEditConfig(Config):
     """
 
     supersede: Supersede = "same"
-    same_question: float = Field(default=0.55, ge=0.0, le=1.0)
+    same_question: float | None = Field(default=None, ge=0.0, le=1.0)
     same_text: float = Field(default=0.95, ge=0.0, le=1.0)
     same_subject: float = Field(default=0.75, ge=0.0, le=1.0)
     alike: float = Field(default=0.7, ge=0.0, le=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from liveedit.methods.conflicts import Likeness
-from liveedit.methods.liveedit.config import LiveEditConfig
+from liveedit.methods.liveedit.config import SAME_QUESTION, LiveEditConfig
 from liveedit.methods.liveedit.features import EditFeatures
 
 
@@ -20,12 +20,13 @@ def likeness(one: EditFeatures, other: EditFeatures, config: LiveEditConfig) -> 
     asked = (one.prompt @ other.prompt.T).masked_fill(~together, -1.0)
     seen = torch.where(one.vision.any(1)[:, None], one.vision @ other.vision.T, 1.0)
     similarity = asked.minimum(seen)
+    same = SAME_QUESTION if config.same_question is None else config.same_question
     return Likeness(
         similarity=similarity,
         alike=similarity > torch.where(sees, config.alike, config.alike_text),
         asked=torch.where(
             sees,
-            asked > config.same_question,
+            asked > same,
             (asked > config.same_text) & (seen > config.same_subject),
         ),
     )

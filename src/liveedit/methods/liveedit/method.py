@@ -91,7 +91,11 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     def __init__(
         self, backbone: Backbone, network: EditorNetwork, config: LiveEditConfig | None = None
     ) -> None:
-        super().__init__(backbone, config or LiveEditConfig())
+        config = config or LiveEditConfig()
+        if config.same_question is None:
+            chosen = {"same_question": network.config.same_question}
+            config = config.model_copy(update=chosen)
+        super().__init__(backbone, config)
         self.network = network.to(backbone.edit_device).eval()
 
     @classmethod
