@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from liveedit.cli.bench_cost import cost
 from liveedit.cli.bench_data import (
     ANNOTATIONS,
     DATASET,
@@ -34,6 +35,7 @@ app.command("general")(general)
 app.command("report")(report)
 app.command("compare")(compare)
 app.command("tune")(tune)
+app.command("cost")(cost)
 
 
 @app.callback()
