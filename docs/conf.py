@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import liveedit
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from leaderboard import PLACE, PLACE_OF_QUOTED, leaderboard, quoted
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -22,6 +26,7 @@ html_theme = "furo"
 html_title = "liveedit"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["leaderboard.js"]
 html_copy_source = html_show_sourcelink = False
 
 myst_heading_anchors = 4  # the anchors that GitHub gives
@@ -103,6 +108,11 @@ def _on_the_site(text: str, folder: Path) -> str:
 
 
 def _page(app: Sphinx, name: str, source: list[str]) -> None:
+    if name == "leaderboard":
+        for path in (_ROOT / "results").glob("*/*/*.json"):
+            app.env.note_dependency(str(path))
+        source[0] = source[0].replace(PLACE, leaderboard(_ROOT / "results"))
+        source[0] = source[0].replace(PLACE_OF_QUOTED, quoted())
     source[0] = _on_the_site(source[0], Path(app.env.doc2path(name)).parent)
 
 

@@ -9,7 +9,16 @@ from liveedit import cli
 from liveedit.pocket import assembly
 from tests.photographs import photo_folder
 
-VERBS = [[], ["demo"], ["train"], ["bench"], ["bench", "run"], ["pocket"], ["pocket", "build"]]
+VERBS = [
+    [],
+    ["demo"],
+    ["train"],
+    ["bench"],
+    ["bench", "run"],
+    ["bench", "tune"],
+    ["pocket"],
+    ["pocket", "build"],
+]
 
 
 def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:

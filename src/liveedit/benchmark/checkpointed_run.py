@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from liveedit.benchmark.editing_cost import Editing, editing_of
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.suite import Group
 from liveedit.distributed import every_process, processes
@@ -35,6 +36,21 @@ class Part:
     first: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartsRun:
+    """What came of all parts.
+
+    Args:
+        records: Of all parts.
+        seconds: They took, summed over processes.
+        editing: What an edit cost; see `editing_of`.
+    """
+
+    records: list[dict[str, Any]]
+    seconds: float
+    editing: dict[str, float]
+
+
 def parts_of(groups: Sequence[Group], name: str) -> list[Part]:
     """Cut groups into parts of about equal work, the same whatever the number of processes."""
     parts: list[Part] = []
@@ -48,19 +64,14 @@ def parts_of(groups: Sequence[Group], name: str) -> list[Part]:
     return parts
 
 
-def run_parts(
-    protocol: Protocol, parts: Sequence[Part], folder: Path, title: str
-) -> tuple[list[dict[str, Any]], float]:
+def run_parts(protocol: Protocol, parts: Sequence[Part], folder: Path, title: str) -> PartsRun:
     """Run the parts that are not in the folder, this process its share; then read them all.
 
     Args:
         protocol: Runs groups.
         parts: What to run.
-        folder: Where ``NAME.json`` are kept, each with ``seconds`` and ``records``.
+        folder: Where ``NAME.json`` are kept, each with ``seconds``, ``editing`` and ``records``.
         title: Of the progress bar.
-
-    Returns:
-        The records of all parts, and the seconds they took, summed over processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mine = parts[processes().process_index :: processes().num_processes]
@@ -79,13 +90,18 @@ def run_parts(
                 began = time.perf_counter()
                 records = list(running.watch(protocol.run(part.groups, first=part.first), bar))
                 seconds = round(time.perf_counter() - began, 2)
-                write_whole(path, json.dumps({"seconds": seconds, "records": records}))
+                part_run = {
+                    "seconds": seconds, "editing": asdict(protocol.editing), "records": records
+                }  # fmt: skip
+                write_whole(path, json.dumps(part_run))
     every_process()
     found = [
         json.loads((folder / f"{part.name}.json").read_text(encoding="utf-8")) for part in parts
     ]
-    return [record for part in found for record in part["records"]], sum(
-        part["seconds"] for part in found
+    return PartsRun(
+        records=[record for part in found for record in part["records"]],
+        seconds=sum(part["seconds"] for part in found),
+        editing=editing_of([Editing(**part["editing"]) for part in found if "editing" in part]),
     )
 
 

@@ -31,6 +31,9 @@ METRICS = (*VIEW_OF, *TEXT_VIEW_OF, *HOP_VIEW_OF)
 # for these the edit's target is wanted; for the others the unedited model's own answer
 WANT_TARGET = ("rel", "t_gen", "m_gen", "text_rel", "text_gen", "portability")
 
+# what settings are chosen by: the mean of the exact match of these
+OBJECTIVE = ("rel", "t_gen", "m_gen", "m_loc", "ri", "ci")
+
 _RESAMPLES = 2000
 
 

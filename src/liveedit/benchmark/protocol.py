@@ -7,6 +7,7 @@ of one store, so that groups of one edit are made and asked in batches, as large
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from liveedit.benchmark.asking import asking
+from liveedit.benchmark.editing_cost import Editing, bytes_per_edit
 from liveedit.benchmark.metrics import WANT_TARGET, same_answer
 from liveedit.benchmark.probes import BATCH, Probes
 from liveedit.benchmark.suite import Group
@@ -44,6 +46,9 @@ class Protocol:
         hops: Portability questions, if there are any.
         generate: Whether answers are generated, too; if not, only teacher forcing.
         max_new_tokens: Longest generated answer.
+
+    Attributes:
+        editing: What the edits of the latest run cost.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Protocol:
     ) -> None:
         self._model = model
         self._pictured, self._texts, self._hops = pictured, texts, hops
+        self.editing = Editing(edits=0, seconds=0.0, bytes_per_edit=0)
         self._asking = asking(model.method, generate=generate, max_new_tokens=max_new_tokens)
 
     def run(self, groups: Sequence[Group], *, first: int = 0) -> Iterator[dict[str, Any]]:
@@ -79,7 +85,13 @@ class Protocol:
             and of portability ``owner`` (the correction) and ``length``.
         """
         model = EditedModel(self._model.method)
+        began = time.perf_counter()
         made = self._edit(model, groups)
+        self.editing = Editing(
+            edits=len(made),
+            seconds=round(time.perf_counter() - began, 3),
+            bytes_per_edit=bytes_per_edit(model.store),
+        )
         for reading, members in self._asked(groups):
             width = len(reading.metrics)
             rows = [

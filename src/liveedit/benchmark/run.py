@@ -113,22 +113,25 @@ def run_benchmark(
     summary["seconds_before"] += round(time.perf_counter() - began, 1)
     for size, groups in every.items():
         parts = parts_of(groups, str(size))
-        records, seconds = run_parts(protocol, parts, folder / _PARTS, f"N = {size}")
+        ran = run_parts(protocol, parts, folder / _PARTS, f"N = {size}")
         summary["runs"][str(size)] = {
-            "metrics": summarise(records),
-            "seconds": round(seconds, 1),
-            "corrections_per_second": round(sum(len(one.edited) for one in groups) / seconds, 3),
+            "metrics": summarise(ran.records),
+            "seconds": round(ran.seconds, 1),
+            "corrections_per_second": round(
+                sum(len(one.edited) for one in groups) / ran.seconds, 3
+            ),
+            **ran.editing,
         }
         summary["runs"] = dict(sorted(summary["runs"].items(), key=lambda run: int(run[0])))
         if processes().is_main_process:
-            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in ran.records)
             write_whole(folder / f"records-{size}.jsonl", "".join(lines))
             write_whole(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
     if more:
         parts = parts_of(list(more.values()), "retention")
-        records, seconds = run_parts(protocol, parts, folder / _PARTS, "retention")
-        summary["retention"] = summarise_retention(records, list(more))
-        summary["seconds_retention"] = round(seconds, 1)
+        ran = run_parts(protocol, parts, folder / _PARTS, "retention")
+        summary["retention"] = summarise_retention(ran.records, list(more))
+        summary["seconds_retention"] = round(ran.seconds, 1)
         if processes().is_main_process:
             write_whole(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
     every_process()  # all have read the parts

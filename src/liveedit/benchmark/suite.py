@@ -187,13 +187,16 @@ def file_suite(
     )
 
 
-def stated_suite(file: Path, images: Path | None, limit: int | None = None) -> Suite:
+def stated_suite(
+    file: Path, images: Path | None, limit: int | None = None, side: HeldBack = "evaluation"
+) -> Suite:
     """Corrections of one's own, what they lack derived; text-only ones are left out.
 
     Args:
         file: JSON lines, a JSON array, CSV or a dataset.
         images: Folder of the pictures; that of the file by default.
         limit: Only the first ones.
+        side: Whose words and drawings are taken where something must be derived.
 
     Raises:
         BadAnnotations: They leave nothing to ask, or a picture does not open.
@@ -201,7 +204,7 @@ def stated_suite(file: Path, images: Path | None, limit: int | None = None) -> S
     """
     rows = [row for row in corrections_of(file, images) if row.images][:limit]
     check_pictures(rows, file)
-    return Suite(name=CORRECTIONS, pictured=stated_cases(rows, "evaluation").cases, texts=())
+    return Suite(name=CORRECTIONS, pictured=stated_cases(rows, side).cases, texts=())
 
 
 def suite_of(summary: Mapping[str, Any]) -> Suite:
@@ -225,7 +228,8 @@ def suite_of(summary: Mapping[str, Any]) -> Suite:
         return photo_suite(folder, summary["split"], summary["look_alikes"], limit)
     if summary["dataset"] == CORRECTIONS:
         given = summary["images"]
-        return stated_suite(Path(summary["annotations"]), given and Path(given), limit)
+        side = summary.get("side", "evaluation")
+        return stated_suite(Path(summary["annotations"]), given and Path(given), limit, side)
     annotations, images = Path(summary["annotations"]), Path(summary["images"])
     given = summary.get("stand_ins")
     stand_ins = given and read_stand_ins(Path(given["folder"]), given["split"])

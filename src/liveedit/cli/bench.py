@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from liveedit.cli.bench_data import Dataset, Source, Split
+from liveedit.cli.bench_cost import cost
+from liveedit.cli.bench_data import (
+    ANNOTATIONS,
+    DATASET,
+    IMAGES,
+    LIMIT,
+    PHOTOGRAPHS,
+    SINGLE,
+    STAND_INS,
+    Dataset,
+    Source,
+    Split,
+)
 from liveedit.cli.bench_general import general
 from liveedit.cli.bench_report import compare, report
 from liveedit.cli.bench_scope import check_suites, run_drawn_suites, run_own_suites
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
+from liveedit.cli.bench_tune import tune
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, SETTINGS, Dtype, load
 
 if TYPE_CHECKING:
     from liveedit.editor import EditedModel
@@ -21,6 +34,8 @@ app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
 app.command("report")(report)
 app.command("compare")(compare)
+app.command("tune")(tune)
+app.command("cost")(cost)
 
 
 @app.callback()
@@ -31,29 +46,17 @@ def _group() -> None:
 @app.command()
 def run(
     out: Path = typer.Option(..., "--out", help="Folder for summary.json and records-N.jsonl."),
-    dataset: Dataset = typer.Option(Dataset.EMOJI_EDIT, help="What to run on."),
-    annotations: Path | None = typer.Option(
-        None, help="JSON file of a public dataset; for corrections, a file or dataset of them."
-    ),
-    images: Path | None = typer.Option(
-        None, help="Folder of its pictures; for photo-edit, of photographs by class."
-    ),
-    photographs: int = typer.Option(
-        1, min=1, help="photo-edit: classes with fewer photographs are left out."
-    ),
-    single: bool = typer.Option(
-        False, "--single", help="photo-edit: one photograph of each class, the others left out."
-    ),
-    stand_ins: Path | None = typer.Option(
-        None,
-        help="public datasets: folder of photographs, by class or loose, that stand in for "
-        "pictures which are not there; those of the split's classes do.",
-    ),
+    dataset: Dataset = DATASET,
+    annotations: Path | None = ANNOTATIONS,
+    images: Path | None = IMAGES,
+    photographs: int = PHOTOGRAPHS,
+    single: bool = SINGLE,
+    stand_ins: Path | None = STAND_INS,
     method: str = METHOD,
     edits: str = typer.Option(
         "100", help="Edits in force while a group is tested (N), or several: 1,10,100,1000."
     ),
-    limit: int | None = typer.Option(None, min=1, help="Only the first corrections of the set."),
+    limit: int | None = LIMIT,
     asked: int | None = typer.Option(
         None, min=1, help="Ask about the first so many alone, the oldest edits of a group."
     ),
@@ -76,6 +79,7 @@ def run(
     ),
     refine: bool = typer.Option(True, help="Refine experts that fall short of their target."),
     supersede: bool = typer.Option(True, help="Let an edit supersede what it contradicts."),
+    settings: Path | None = SETTINGS,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -108,7 +112,7 @@ def run(
     from liveedit.benchmark.run import run_benchmark
     from liveedit.distributed import processes
 
-    edited = load(model, editor, method=method, device=device, dtype=dtype)
+    edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
     _switch(edited, refine=refine, supersede=supersede)
     if trials and drawn:
         run_drawn_suites(edited, out, split.value, trials, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,9 +14,11 @@ import typer
 if TYPE_CHECKING:
     from liveedit.backbones.base import Backbone
     from liveedit.benchmark.suite import Suite
+    from liveedit.data.emoji_edit.free_words import HeldBack
     from liveedit.data.photo_edit.folder import PhotoFolder
 
 _WHOLE = "the whole file"  # in the place of a split
+_EVALUATES = re.compile(r"(?<![a-z])(eval|evaluation|test)(?![a-z])")  # in the name of a file
 
 
 class Dataset(StrEnum):
@@ -36,6 +39,25 @@ class Split(StrEnum):
 
     EVALUATION = "evaluation"
     VALIDATION = "validation"
+
+
+DATASET = typer.Option(Dataset.EMOJI_EDIT, help="What to run on.")
+ANNOTATIONS = typer.Option(
+    None, help="JSON file of a public dataset; for corrections, a file or dataset of them."
+)
+IMAGES = typer.Option(None, help="Folder of its pictures; for photo-edit, of photographs by class.")
+PHOTOGRAPHS = typer.Option(
+    1, min=1, help="photo-edit: classes with fewer photographs are left out."
+)
+SINGLE = typer.Option(
+    False, "--single", help="photo-edit: one photograph of each class, the others left out."
+)
+STAND_INS = typer.Option(
+    None,
+    help="public datasets: folder of photographs, by class or loose, that stand in for "
+    "pictures which are not there; those of the split's classes do.",
+)
+LIMIT = typer.Option(None, min=1, help="Only the first corrections of the set.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +104,25 @@ class Source:
             if not wanted and value is not None:
                 raise typer.BadParameter(f"{self.dataset} has none to read", param_hint=name)
 
+    def check_validation(self) -> None:
+        """See that settings are not chosen on what methods are compared on.
+
+        Raises:
+            BadParameter: They would be.
+        """
+        if self.split is not Split.VALIDATION:
+            raise typer.BadParameter(
+                "settings are chosen on validation corrections, never on those that methods are "
+                "compared on; leave it out",
+                param_hint="--split",
+            )
+        if self.annotations is not None and _EVALUATES.search(self.annotations.stem.casefold()):
+            raise typer.BadParameter(
+                f"{self.annotations.name} is what methods are compared on; choose settings on "
+                "other rows, such as the validation.json of `liveedit data divide`",
+                param_hint="--annotations",
+            )
+
     def suite(self, backbone: Backbone) -> tuple[Suite, dict[str, Any], PhotoFolder | None]:
         """What is run, what its summary says of it, and photographs by class if it has them.
 
@@ -98,7 +139,11 @@ class Source:
                 "images": self.images and str(self.images),
             }
             if self.dataset is Dataset.CORRECTIONS:
-                return stated_suite(self.annotations, self.images, self.limit), about, None
+                side: HeldBack = "evaluation"
+                if self.split is Split.VALIDATION:
+                    about["side"] = side = "validation"
+                suite = stated_suite(self.annotations, self.images, self.limit, side)
+                return suite, about, None
             return *self._public(self.annotations, about), None
         if self.images is None:
             about = {"split": self.split.value}

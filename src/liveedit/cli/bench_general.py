@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, Dtype, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, SETTINGS, Dtype, load
 
 GENERAL_FILE = "general.json"
 
@@ -28,6 +28,7 @@ def general(
     ),
     lmms_include: Path | None = typer.Option(None, help="Folder of further task definitions."),
     method: str = METHOD,
+    settings: Path | None = SETTINGS,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -43,7 +44,7 @@ def general(
     """
     if (tasks is None) != (lmms_python is None):
         raise typer.BadParameter("--tasks and --lmms-python go together", param_hint="--tasks")
-    edited = load(model, editor, method=method, device=device, dtype=dtype)
+    edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
     from liveedit.benchmark.general_ability import measure_general
     from liveedit.benchmark.lmms.bridge import run_tasks
     from liveedit.benchmark.skills import built_in_skills

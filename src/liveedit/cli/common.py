@@ -26,6 +26,9 @@ EDITOR = typer.Option(
     None, "--editor", help="Folder that `liveedit train` wrote; the shipped one for 'pocket'."
 )
 METHOD = typer.Option("liveedit", "--method", help="Editing method: see `liveedit methods`.")
+SETTINGS = typer.Option(
+    None, "--settings", help="The method's settings: what `liveedit bench tune` wrote, chosen.json."
+)
 DEVICE = typer.Option(
     "cpu", help="cpu, cuda, cuda:1, mps and the like; auto spreads the model over all there are."
 )
@@ -88,6 +91,7 @@ def load(
     store: str | None = None,
     *,
     method: str = "liveedit",
+    settings: Path | None = None,
     device: str = "cpu",
     dtype: Dtype = Dtype.auto,
     pictures: Keep | None = None,
@@ -98,10 +102,13 @@ def load(
     """
     quieten()
     from liveedit.editor import EditedModel
+    from liveedit.methods.chosen_settings import read_chosen
+    from liveedit.methods.registry import method_class
     from liveedit.store.sql import SqlStore
 
+    config = None if settings is None else read_chosen(settings, method_class(method))
     edited = EditedModel.from_pretrained(
-        model, method=method, editor=editor, store=store, **placed(device, dtype)
+        model, method=method, editor=editor, store=store, config=config, **placed(device, dtype)
     )
     if isinstance(edited.store, SqlStore):
         log = edited.store.log

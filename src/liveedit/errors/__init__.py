@@ -15,6 +15,7 @@ from liveedit.errors.inputs import (
     UnsupportedGeneration,
 )
 from liveedit.errors.methods import (
+    BadSettings,
     BrokenPlugin,
     MethodCannot,
     TargetNotReached,
@@ -73,6 +74,7 @@ __all__ = [
     "BadImport",
     "BadRebase",
     "BadRun",
+    "BadSettings",
     "BadText",
     "BrokenPlugin",
     "CacheTooSmall",

@@ -39,6 +39,10 @@ class UnknownMethod(LiveEditError):
         super().__init__(f"there is no method {name!r} among {', '.join(known)}; {hint}")
 
 
+class BadSettings(LiveEditError):
+    """Settings that a method does not take."""
+
+
 class BrokenPlugin(LiveEditError):
     """An installed package that offers a method, model or family, but cannot be imported."""
 

@@ -60,12 +60,12 @@ class DiskTooSmall(LiveEditError):
 
 
 class OtherRun(LiveEditError):
-    """A folder that holds a benchmark run with other settings."""
+    """A folder that holds a benchmark run, or a tuning, with other settings."""
 
-    def __init__(self, folder: object, differing: list[str]) -> None:
+    def __init__(self, folder: object, differing: list[str], *, kept: str = "run.json") -> None:
         super().__init__(
             f"{folder} holds a run with other settings ({', '.join(differing)}); give another "
-            "--out, or the settings in its run.json to go on with it"
+            f"--out, or the settings in its {kept} to go on with it"
         )
 
 

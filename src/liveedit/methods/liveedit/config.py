@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
 from pydantic import Field
 
 from liveedit.config import Config
@@ -88,6 +91,13 @@ class LiveEditConfig(Config):
         refine_margin: Steps end when the logit of every target token exceeds all others by this.
         refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
     """
+
+    search_space: ClassVar[Mapping[str, Sequence[object]]] = {
+        "refine_steps": (30, 60, 120),
+        "refine_rate": (0.1, 0.2, 0.4),
+        "refine_margin": (0.5, 1.0, 2.0),
+        "refine_locality": (0.03, 0.1, 0.3),
+    }
 
     supersede: Supersede = "same"
     same_question: float | None = Field(default=None, ge=0.0, le=1.0)

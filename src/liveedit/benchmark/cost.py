@@ -1,0 +1,135 @@
+"""What a method costs beside its quality: seconds and bytes an edit, answering, taking back."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from liveedit.backbones.query import Questions
+from liveedit.benchmark.editing_cost import bytes_per_edit
+from liveedit.benchmark.protocol import correction_of
+from liveedit.benchmark.suite import Suite
+from liveedit.correction import Correction
+from liveedit.editor import EditedModel
+
+_TOKENS = 16  # that are decoded behind the first one
+LATER = (0, 10)  # edits that were made after the one that is taken back
+
+
+def measure_cost(
+    model: EditedModel,
+    suite: Suite,
+    *,
+    edits: int = 100,
+    questions: int = 6,
+    rounds: int = 5,
+    about: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make edits one at a time, ask about some of them, and take some back.
+
+    Args:
+        model: A model without edits; a fresh store is used.
+        suite: What is corrected.
+        edits: How many are in force.
+        questions: Corrected questions that are asked, with their pictures.
+        rounds: How often each is asked, edited and unedited in turn.
+        about: What the result says of the suite.
+
+    Returns:
+        JSON: ``seconds_per_edit`` (median) and ``seconds_editing`` (all), ``bytes_per_edit``
+        (tensors, mean), ``prefill`` and ``decode`` (``seconds`` of the edited model, of the
+        ``unedited`` one, and the ``ratio``: medians; decode by token), ``revoke`` (seconds, by the
+        number of edits that were made afterwards; None where the method cannot).
+    """
+    cases = suite.pictured[:edits]
+    edited = EditedModel(model.method)
+    corrections = [correction_of(case) for case in cases]
+    taken = [
+        _seconds(edited.edit_many, [one], keep=True)
+        for one in tqdm(corrections, desc="editing", unit="edit")
+    ]
+    asked = corrections[-questions:]
+    prefill, decode = _answering(edited, asked, rounds)
+    return {
+        "method": model.method.name,
+        "backbone": model.backbone.name,
+        "dataset": suite.name,
+        **(about or {}),
+        **model.method.describe(),
+        "dtype": str(model.backbone.dtype).removeprefix("torch."),
+        "device": str(model.backbone.edit_device),
+        "threads": torch.get_num_threads(),
+        "edits": len(cases),
+        "seconds_per_edit": round(statistics.median(taken), 4),
+        "seconds_editing": round(sum(taken), 2),
+        "bytes_per_edit": bytes_per_edit(edited.store),
+        "prefill": prefill,
+        "decode": decode,
+        "revoke": _revoking(edited),
+    }
+
+
+def _answering(
+    edited: EditedModel, asked: Sequence[Correction], rounds: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds to the first token, and for each further one, edited and not."""
+    first: dict[bool, list[float]] = {True: [], False: []}
+    further: dict[bool, list[float]] = {True: [], False: []}
+    questions = [Questions(pictures=[one.image], prompts=[one.prompt]) for one in asked]
+    for each in questions:  # what is read once, such as a picture, is read before
+        _generate(edited, each, 2)
+    with tqdm(total=rounds * len(questions), desc="answering", unit="question") as bar:
+        for turn in range(rounds):
+            for each in questions:
+                for with_edits in (True, False) if turn % 2 else (False, True):
+                    with nullcontext() if with_edits else edited.disabled():
+                        short = _seconds(_generate, edited, each, 1)
+                        long = _seconds(_generate, edited, each, 1 + _TOKENS)
+                    first[with_edits].append(short)
+                    further[with_edits].append((long - short) / _TOKENS)
+                bar.update()
+    return _compared(first), _compared(further)
+
+
+def _generate(edited: EditedModel, asked: Questions, tokens: int) -> None:
+    """So many tokens, whatever the answer."""
+    edited.generate(
+        asked.pictures[0], asked.prompts[0], max_new_tokens=tokens, min_new_tokens=tokens
+    )
+
+
+def _compared(seconds: dict[bool, list[float]]) -> dict[str, float]:
+    ratios = [one / other for one, other in zip(seconds[True], seconds[False], strict=True)]
+    return {
+        "seconds": round(statistics.median(seconds[True]), 5),
+        "unedited": round(statistics.median(seconds[False]), 5),
+        "ratio": round(statistics.median(ratios), 3),
+    }
+
+
+def _revoking(edited: EditedModel) -> dict[str, float] | None:
+    """Seconds to take an edit back, by how many were made after it."""
+    if edited.method.abilities.revoke == "never":
+        return None
+    found = {}
+    for later in LATER:
+        if later < len(edited.edits):
+            gone = edited.edits[-1 - later].id
+            found[str(later)] = round(_seconds(edited.revoke, gone), 4)
+    return found
+
+
+def _seconds(do: Callable[..., object], *arguments: Any, **more: Any) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    do(*arguments, **more)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began

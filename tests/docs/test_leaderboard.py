@@ -1,0 +1,130 @@
+"""The leaderboard is made of what runs have left, and of nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+METRICS = ("rel", "t_gen", "m_gen", "m_loc", "ri", "ci", "t_loc", "ni")
+
+
+@pytest.fixture
+def board(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    for name in ("leaderboard", "leaderboard_picture"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("leaderboard")
+
+
+def summary(exact: float | None, accuracy: float, edits: int = 100, **more) -> dict:
+    figures = {
+        "accuracy": accuracy, "interval": [accuracy - 1, accuracy + 1], "exact_match": exact,
+        "before": None, "n": 300,
+    }  # fmt: skip
+    return {
+        "dataset": "emoji-edit", "method": "wise", "backbone": "pocket", "dtype": "float32",
+        "corrections": 300, "runs": {str(edits): {"metrics": dict.fromkeys(METRICS, figures)}},
+    } | more  # fmt: skip
+
+
+def put(results: Path, folder: str, content: dict, **beside: dict) -> None:
+    at = results / folder
+    at.mkdir(parents=True)
+    (at / "summary.json").write_text(json.dumps(content))
+    for name, what in beside.items():
+        (at / f"{name}.json").write_text(json.dumps(what))
+
+
+class _Tables(HTMLParser):
+    """Cells of all tables, row by row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.titles: list[str] = []
+        self._inside = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._inside = True
+            self.titles.append(dict(attrs).get("title") or "")
+
+    def handle_endtag(self, tag) -> None:
+        self._inside = self._inside and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.rows[-1][-1] += data.strip()
+
+
+def test_rows_are_what_summaries_say_the_best_first(board, tmp_path) -> None:
+    cost = {
+        "device": "cpu", "threads": 2, "seconds_per_edit": 1.2345, "bytes_per_edit": 350_000,
+        "prefill": {"ratio": 1.07}, "decode": {"ratio": 1.01}, "revoke": {"0": 0.1, "10": 9.5},
+    }  # fmt: skip
+    put(tmp_path, "emoji-edit/wise", summary(60.25, 80.0), cost=cost)
+    put(tmp_path, "emoji-edit/tuned", summary(70.0, 85.0), row={"name": "WISE, tuned <b>"})
+    put(tmp_path, "photo-edit/wise", summary(None, 50.0, dataset="photo-edit"))
+    text = board.leaderboard(tmp_path)
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["emoji-edit", "photo-edit"]
+    tables = _Tables(text)
+    head, first, second = tables.rows[:3]
+    assert head[:8] == ["method", "mean", "Rel", "T-Gen", "M-Gen", "M-Loc", "RI", "CI"]
+    assert head[8:13] == ["s / edit", "kB / edit", "prefill", "decode", "revoke, s"]
+    assert first == ["WISE, tuned <b>", *["70.0"] * 7, *[""] * 5, "70.0", "70.0", "300"]
+    costs = ["1.234", "350.0", "1.07", "1.01", "9.500"]
+    assert second == ["wise", *["60.2"] * 7, *costs, "60.2", "60.2", "300"]
+    assert "10 edits were made after it" in tables.titles
+    assert any("emoji-edit/wise" in title for title in tables.titles)
+    accuracy = tables.rows[4]
+    assert accuracy[:2] == ["WISE, tuned <b>", "85.0"]
+    assert "95%: 84.0 to 86.0" in tables.titles
+    # nothing was generated: no table of exact match
+    assert tables.rows[-2][0] == "method"
+    assert tables.rows[-1][:2] == ["wise", "50.0"]
+    assert "cost-picture" not in text, "one method's cost is no comparison"
+
+
+def test_the_picture_has_those_whose_cost_is_known(board, tmp_path) -> None:
+    for at, name in enumerate(("wise", "grace", "tp")):
+        run = summary(50.0 + at, 60.0, method=name)
+        if name != "tp":
+            run["runs"]["100"] |= {"seconds_per_edit": 0.5 + at, "bytes_per_edit": 1000}
+        put(tmp_path, f"emoji-edit/{name}", run)
+    text = board.leaderboard(tmp_path)
+    (picture,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert "grace: 51.0% at 1.5 s; wise: 50.0% at 0.5 s" in picture
+    assert "tp: 52" not in picture
+    assert "var(--color-foreground-primary)" in picture
+    assert not re.search("#0[1-9]0[1-9]0[1-9]", picture), "a colour that is not the page's"
+    assert "\n\n" not in picture.strip()
+
+
+def test_quoted_figures_are_the_papers(board) -> None:
+    tables = _Tables(board.quoted())
+    assert tables.rows[0] == [
+        "method", "dataset", "backbone", "N", "Rel", "T-Gen", "M-Gen", "T-Loc", "M-Loc", "average"
+    ]  # fmt: skip
+    found = {tuple(row[:4]): row[4:] for row in tables.rows[1:]}
+    assert found["LiveEdit", "E-VQA", "LLaVA", "1,000"] == [
+        "92.93", "90.16", "84.30", "100.00", "96.43", "92.76"
+    ]  # fmt: skip
+    assert 'class="leaderboard quoted"' in board.quoted()
+
+
+def test_the_committed_results_make_a_board(board) -> None:
+    text = board.leaderboard(DOCS.parent / "results")
+    rows = board.rows_of(DOCS.parent / "results")
+    assert {row.summary["method"] for row in rows} >= {"liveedit", "retrieval"}
+    assert text.count("```{raw} html") == text.count("\n```\n") + text.endswith("```")
