@@ -1,0 +1,159 @@
+"""Requests with edits and without, in one batch, however it is scheduled."""
+
+import pytest
+
+from tests.vllm.engine.conftest import (
+    ask,
+    engine,
+    logprobs,
+    prompts_of,
+    reference,
+    sampling,
+    served_layer,
+    tokens,
+    told,
+)
+from tests.vllm.engine.observing import Observer
+
+# lengths do not depend on what is said, so that both engines see the same batches
+FIXED = {"stop_token_ids": [], "ignore_eos": True}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return reference("llava", tmp_path_factory.mktemp("llava"), corrections=24)
+
+
+def sixteen(made):
+    """Four with edits, of two namespaces; eight that no edit concerns, four that want none."""
+    edited = [one for one in made.of("edit") if one["namespace"]][:4]
+    assert {one["namespace"] for one in edited} == {"left", "right"}
+    free = made.of("elsewhere", changed=False)[:4] + made.of("fact", changed=False)[:4]
+    off = made.of("edit")[8:12]
+    mixed = [one for four in zip(edited, free[:4], free[4:], off, strict=True) for one in four]
+    return mixed, [one in edited for one in mixed], [one in off for one in mixed]
+
+
+def both(llm, made, mixed, off):
+    params = [
+        sampling(made, one, **FIXED, fields={"liveedit_disabled": 1} if out else {})
+        for one, out in zip(mixed, off, strict=True)
+    ]
+    return llm.generate(prompts_of(mixed), params, use_tqdm=False)
+
+
+def test_of_sixteen_four_are_edited_and_the_others_are_bit_identical(made, capsys):
+    mixed, edited, off = sixteen(made)
+    with engine(made) as llm:
+        with_plugin = both(llm, made, mixed, off)
+    with engine(made, edits=False) as llm:
+        without = ask(llm, made, mixed, **FIXED)
+    untouched = 0
+    for one, concerned, a, b in zip(mixed, edited, with_plugin, without, strict=True):
+        if concerned:
+            assert tokens(a)[: len(one["edited"])] == one["edited"]
+            assert tokens(a) != tokens(b)
+        else:
+            assert tokens(a) == tokens(b)
+            assert logprobs(a) == logprobs(b)
+            untouched += 1
+    told(capsys, f"{untouched} of 16 have the very tokens and log-probabilities")
+    assert untouched == 12
+
+
+def counted(observer, request, prompt, answer, *, again=False):
+    """Each token of prompt and answer passed the layer once; the last was not read any more."""
+    passed = observer.passed[observer.of(request)]
+    assert set(range(prompt + answer - 1)) <= set(passed) <= set(range(prompt + answer))
+    assert again or set(passed.values()) == {1}
+    return passed
+
+
+MODES = {
+    "whole prompts": {},
+    "chunked prefill asked for": {
+        "enable_chunked_prefill": True,
+        "long_prefill_token_threshold": 8,
+    },
+    "few tokens a step": {"max_num_batched_tokens": 128, "max_model_len": 128},
+    "few requests a step": {"max_num_seqs": 3},
+    "scheduled while the step before runs": {"async_scheduling": True},
+    "one step after the other": {"async_scheduling": False},
+    "no prefix cache": {"enable_prefix_caching": False},
+    "preempted": {
+        "max_model_len": 128,
+        "max_num_batched_tokens": 512,
+        "num_gpu_blocks_override": 12,
+        "block_size": 16,
+    },
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_token_of_an_edited_request_passes_once_and_no_other_is_changed(made, mode, capsys):
+    mixed, edited, off = sixteen(made)
+    with engine(made, **MODES[mode]) as llm:
+        observer = Observer(served_layer(llm))
+        answers = both(llm, made, mixed, off)
+    preempted = mode == "preempted"
+    count = 0
+    for one, concerned, answer in zip(mixed, edited, answers, strict=True):
+        name = observer.of(answer.request_id)
+        prompt, said = len(answer.prompt_token_ids), len(tokens(answer))
+        passed = counted(observer, answer.request_id, prompt, said, again=preempted)
+        assert observer.edited[name] == (passed if concerned else {}) or not concerned
+        if concerned:
+            assert observer.edited[name] == passed
+            assert sum(observer.changed[name].values()) > 0.9 * sum(passed.values())
+            assert tokens(answer)[: len(one["edited"])] == one["edited"]
+            count += sum(passed.values())
+        else:
+            assert not any(observer.edited[name].values())
+            assert not any(observer.changed[name].values())
+    mixes = [
+        step for step in observer.steps
+        if {count == 1 for _, _, count in step} == {True, False}
+    ]  # fmt: skip
+    again = sum(max(passed.values()) > 1 for passed in observer.passed.values())
+    told(
+        capsys,
+        f"{mode}: {count} edited tokens in {len(observer.steps)} steps, of which {len(mixes)} "
+        f"mixed prefill and decoding; {again} requests were computed again",
+    )
+    if mode in ("few tokens a step", "few requests a step"):
+        assert mixes
+    assert (again > 0) is preempted
+
+
+def test_several_answers_to_one_request_have_the_same_edits(made):
+    one = made.of("edit", changed=True)[0]
+    with engine(made, block_size=16) as llm:
+        observer = Observer(served_layer(llm))
+        params = sampling(made, one, n=3, temperature=1.0, top_k=1, logprobs=None)
+        (answer,) = llm.generate(prompts_of([one]), [params], use_tqdm=False)
+    assert [list(each.token_ids) for each in answer.outputs] == [one["edited"]] * 3
+    assert len(observer.passed) == 3
+
+
+def test_prefixes_are_kept_for_those_without_edits_alone(made):
+    """Two questions about one picture begin alike, and only one is edited."""
+    picture = made.of("edit", changed=True)[0]
+    long = "Look at the picture for a while, think about it, and then say, my friend: "
+    text = picture["prompt"].replace(picture["question"], long + picture["question"])
+    edited = picture | {"prompt": text}
+    other = picture | {"prompt": text.replace(picture["question"], "who are you?")}
+    off = {"fields": {"liveedit_disabled": 1}, **FIXED}
+    with engine(made, edits=False, enable_prefix_caching=False) as llm:
+        expected = [tokens(one) for one in ask(llm, made, [edited, other], **FIXED)]
+    with engine(made, block_size=16, enable_prefix_caching=True) as llm:
+        (first,) = ask(llm, made, [edited], **FIXED)
+        (plain,) = ask(llm, made, [other], **off)
+        (again,) = ask(llm, made, [edited], **FIXED)
+        (cached,) = ask(llm, made, [edited], **off)
+        (third,) = ask(llm, made, [other], **off)
+    assert tokens(first) == tokens(again) != expected[0]
+    assert tokens(plain) == tokens(third) == expected[1]
+    assert tokens(cached) == expected[0]
+    assert first.num_cached_tokens == again.num_cached_tokens == plain.num_cached_tokens == 0
+    assert cached.num_cached_tokens > 0
+    assert third.num_cached_tokens > 0
