@@ -37,6 +37,7 @@ def register() -> None:
 def _before(arguments: Any) -> None:
     """Settings that must be made before vLLM derives others from them."""
     import vllm
+
     from liveedit.vllm.checks import check_version
 
     check_version(vllm.__version__)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.vllm.engine.conftest import ask, engine, reference, tokens, told
+from tests.vllm.engine.running import ask, engine, reference, tokens, told
 
 # a log-probability may differ by so much, because kernels add up in another order, and because
 # another library resizes pictures here

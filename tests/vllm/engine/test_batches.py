@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.vllm.engine.conftest import (
+from tests.vllm.engine.observing import Observer
+from tests.vllm.engine.running import (
     ask,
     engine,
     logprobs,
@@ -13,7 +14,6 @@ from tests.vllm.engine.conftest import (
     tokens,
     told,
 )
-from tests.vllm.engine.observing import Observer
 
 # lengths do not depend on what is said, so that both engines see the same batches
 FIXED = {"stop_token_ids": [], "ignore_eos": True}

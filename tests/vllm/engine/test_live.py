@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.vllm.engine.conftest import (
+from tests.vllm.engine.running import (
     PYTHON,
     Reference,
     ask,

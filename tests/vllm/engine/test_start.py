@@ -5,12 +5,19 @@ import shutil
 import sqlite3
 
 import pytest
-from vllm.exceptions import VLLMValidationError
 
-import vllm
 from liveedit import errors
-from tests.vllm.engine.conftest import TOKENS, ask, engine, prompts_of, reference, tokens
-from vllm import EngineArgs, SamplingParams
+from tests.vllm.engine.running import (
+    TOKENS,
+    EngineArgs,
+    SamplingParams,
+    VLLMValidationError,
+    ask,
+    engine,
+    prompts_of,
+    reference,
+    tokens,
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def test_the_second_model_runner_is_refused(made, monkeypatch):
 
 
 def test_an_untested_version_is_refused(made, monkeypatch):
-    monkeypatch.setattr(vllm, "__version__", "0.45.1")
+    monkeypatch.setattr("vllm.__version__", "0.45.1")
     with pytest.raises(errors.CannotServe, match=r"tested with vLLM 0\.32\.x, not with 0\.45\.1"):
         start(made)
 

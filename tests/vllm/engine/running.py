@@ -9,11 +9,14 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+if find_spec("vllm") is None:
+    pytest.skip("vLLM has an environment of its own: make test-vllm", allow_module_level=True)
 os.environ |= {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # so that the worker can be looked into
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -22,12 +25,13 @@ os.environ |= {
     "VLLM_NO_USAGE_STATS": "1",
     "HF_HUB_OFFLINE": "1",
 }
-pytest.importorskip("vllm", reason="vLLM has an environment of its own: make test-vllm")
 
 from PIL import Image
+from vllm import LLM, EngineArgs, SamplingParams
 from vllm.distributed import cleanup_dist_env_and_memory
+from vllm.exceptions import VLLMValidationError
 
-from vllm import LLM, SamplingParams
+__all__ = ["EngineArgs", "SamplingParams", "VLLMValidationError"]
 
 _ROOT = Path(__file__).parents[3]
 PYTHON = os.environ.get("LIVEEDIT_PYTHON", str(_ROOT / ".venv" / "bin" / "python"))
