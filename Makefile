@@ -91,8 +91,9 @@ $(VLLM_STAMP): pyproject.toml scripts/vllm_requirements.py scripts/torchvision_o
 
 # One process for each file: an engine of vLLM keeps what it had to itself until the process ends.
 test-vllm: $(STAMP) $(VLLM_STAMP) ## run the tests of the plugin for vLLM, in .venv-vllm
-	@set -e; for file in tests/vllm/engine/test_*.py; do \
-		OMP_NUM_THREADS=1 LIVEEDIT_PYTHON="$(abspath $(BIN)/python)" \
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for file in tests/vllm/engine/test_*.py; do \
+		OMP_NUM_THREADS=1 LIVEEDIT_PYTHON="$(abspath $(BIN)/python)" LIVEEDIT_REFERENCES="$$folder" \
 			$(VLLM_BIN)/python -m pytest --confcutdir=tests/vllm/engine $(ARGS) "$$file"; \
 	done
 

@@ -57,7 +57,7 @@ def check_engine(config: Any) -> None:
         "micro-batches (--enable-dbo)": parallel.use_ubatching,
         "context parallelism": parallel.prefill_context_parallel_size > 1
         or parallel.decode_context_parallel_size > 1,
-        "the second model runner (VLLM_USE_V2_MODEL_RUNNER=1)": config.use_v2_model_runner,
+        "the second model runner": config.use_v2_model_runner,
         f"the worker {parallel.worker_cls}": parallel.worker_cls not in WORKERS,
         "a scheduler of one's own (--scheduler-cls)": config.scheduler_config.scheduler_cls
         is not None,

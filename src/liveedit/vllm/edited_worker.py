@@ -50,7 +50,8 @@ def install(runner: Any) -> ServedLayer | None:
     if parameter is None:
         return None
     network = check_editor(config, settings).to(parameter.device)
-    store = SqlStore(settings.store, device=parameter.device)
+    dtype = torch.float16 if settings.half else torch.float32
+    store = SqlStore(settings.store, device=parameter.device, dtype=dtype)
     served = ServedLayer(
         PromptRouter(network, store),
         image_token_of(config.model_config.hf_config),

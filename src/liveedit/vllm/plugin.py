@@ -10,6 +10,7 @@ import logging
 import os
 from typing import Any
 
+from liveedit.errors import CannotServe
 from liveedit.vllm.settings import settings_of
 
 _log = logging.getLogger(__name__)
@@ -37,10 +38,16 @@ def register() -> None:
 def _before(arguments: Any) -> None:
     """Settings that must be made before vLLM derives others from them."""
     import vllm
+    from vllm import envs
 
     from liveedit.vllm.checks import check_version
 
     check_version(vllm.__version__)
+    if envs.VLLM_USE_V2_MODEL_RUNNER:
+        raise CannotServe(
+            "edits cannot be served with the second model runner; start vLLM with "
+            "VLLM_USE_V2_MODEL_RUNNER=0"
+        )
     if arguments.enable_chunked_prefill or arguments.long_prefill_token_threshold:
         _log.warning(
             "chunked prefill is switched off: which edits concern a prompt is known when it is "

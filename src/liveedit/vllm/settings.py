@@ -19,11 +19,13 @@ class ServingSettings(Config):
         editor: Folder of the editor that the edits were made with.
         store: File or URL of the store.
         namespaces: Sets of edits that requests may ask for; by default only the one without a name.
+        half: Hold what queries are compared with in half precision.
     """
 
     editor: str
     store: str
     namespaces: tuple[str, ...] = ("",)
+    half: bool = False
 
 
 def settings_of(additional: Any) -> ServingSettings | None:

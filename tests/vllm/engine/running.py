@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
+from weakref import proxy
 
 import pytest
 
@@ -35,6 +37,7 @@ __all__ = ["EngineArgs", "SamplingParams", "VLLMValidationError"]
 
 _ROOT = Path(__file__).parents[3]
 PYTHON = os.environ.get("LIVEEDIT_PYTHON", str(_ROOT / ".venv" / "bin" / "python"))
+_REFERENCES = Path(os.environ.get("LIVEEDIT_REFERENCES") or mkdtemp(prefix="liveedit-vllm-"))
 NAMESPACES = ["", "left", "right"]
 TOKENS = 12
 
@@ -80,8 +83,12 @@ def in_project(*command: str) -> str:
     return done.stdout
 
 
-def reference(family: str, folder: Path, corrections: int) -> Reference:
-    in_project("tests.vllm.reference", family, str(folder), "--corrections", str(corrections))
+def reference(family: str, corrections: int = 12) -> Reference:
+    """A model with its edits, made when it is first asked for; files of tests share them."""
+    folder = _REFERENCES / f"{family}-{corrections}"
+    if not (folder / "expected.json").is_file():
+        options = ("--corrections", str(corrections))
+        in_project("tests.vllm.reference", family, str(folder), *options)
     read = json.loads((folder / "expected.json").read_text())
     return Reference(folder=folder, ends=read["ends"], questions=read["questions"])
 
@@ -101,7 +108,7 @@ def engine(made: Reference, *, edits: bool = True, **options: Any) -> Iterator[L
         given["additional_config"] = {"liveedit": made.settings}
     llm = LLM(str(made.folder / "model"), **given | options)
     try:
-        yield llm
+        yield proxy(llm)  # whoever kept the engine itself would end the next one with it
     finally:
         del llm
         gc.collect()

@@ -12,8 +12,8 @@ ROUNDING = 0.02
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return reference("llava", tmp_path_factory.mktemp("llava"), corrections=100)
+def made():
+    return reference("llava", corrections=100)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import pytest
 
 from tests.vllm.engine.observing import Observer
 from tests.vllm.engine.running import (
+    TOKENS,
     ask,
     engine,
     logprobs,
@@ -20,23 +21,26 @@ FIXED = {"stop_token_ids": [], "ignore_eos": True}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return reference("llava", tmp_path_factory.mktemp("llava"), corrections=24)
+def made():
+    return reference("llava")
 
 
 def sixteen(made):
     """Four with edits, of two namespaces; eight that no edit concerns, four that want none."""
-    edited = [one for one in made.of("edit") if one["namespace"]][:4]
-    assert {one["namespace"] for one in edited} == {"left", "right"}
+    left, right = (
+        [one for one in made.of("edit", changed=True) if one["namespace"] == namespace]
+        for namespace in ("left", "right")
+    )
+    edited = [*left[:2], *right[:2]]
     free = made.of("elsewhere", changed=False)[:4] + made.of("fact", changed=False)[:4]
-    off = made.of("edit")[8:12]
+    off = [*left[2:4], *right[2:4]]
     mixed = [one for four in zip(edited, free[:4], free[4:], off, strict=True) for one in four]
     return mixed, [one in edited for one in mixed], [one in off for one in mixed]
 
 
-def both(llm, made, mixed, off):
+def both(llm, made, mixed, off, **options):
     params = [
-        sampling(made, one, **FIXED, fields={"liveedit_disabled": 1} if out else {})
+        sampling(made, one, **FIXED, **options, fields={"liveedit_disabled": 1} if out else {})
         for one, out in zip(mixed, off, strict=True)
     ]
     return llm.generate(prompts_of(mixed), params, use_tqdm=False)
@@ -75,16 +79,15 @@ MODES = {
         "enable_chunked_prefill": True,
         "long_prefill_token_threshold": 8,
     },
-    "few tokens a step": {"max_num_batched_tokens": 128, "max_model_len": 128},
+    "few tokens a step": {"max_num_batched_tokens": 256, "max_model_len": 256},
     "few requests a step": {"max_num_seqs": 3},
     "scheduled while the step before runs": {"async_scheduling": True},
     "one step after the other": {"async_scheduling": False},
     "no prefix cache": {"enable_prefix_caching": False},
     "preempted": {
-        "max_model_len": 128,
-        "max_num_batched_tokens": 512,
-        "num_gpu_blocks_override": 12,
-        "block_size": 16,
+        "max_model_len": 256,
+        "num_gpu_blocks_override": 24,
+        "block_size": 32,
     },
 }
 
@@ -92,16 +95,15 @@ MODES = {
 @pytest.mark.parametrize("mode", MODES)
 def test_every_token_of_an_edited_request_passes_once_and_no_other_is_changed(made, mode, capsys):
     mixed, edited, off = sixteen(made)
+    preempted = mode == "preempted"
     with engine(made, **MODES[mode]) as llm:
         observer = Observer(served_layer(llm))
-        answers = both(llm, made, mixed, off)
-    preempted = mode == "preempted"
+        answers = both(llm, made, mixed, off, max_tokens=60 if preempted else TOKENS)
     count = 0
     for one, concerned, answer in zip(mixed, edited, answers, strict=True):
         name = observer.of(answer.request_id)
         prompt, said = len(answer.prompt_token_ids), len(tokens(answer))
         passed = counted(observer, answer.request_id, prompt, said, again=preempted)
-        assert observer.edited[name] == (passed if concerned else {}) or not concerned
         if concerned:
             assert observer.edited[name] == passed
             assert sum(observer.changed[name].values()) > 0.9 * sum(passed.values())
@@ -127,7 +129,7 @@ def test_every_token_of_an_edited_request_passes_once_and_no_other_is_changed(ma
 
 def test_several_answers_to_one_request_have_the_same_edits(made):
     one = made.of("edit", changed=True)[0]
-    with engine(made, block_size=16) as llm:
+    with engine(made, block_size=32) as llm:
         observer = Observer(served_layer(llm))
         params = sampling(made, one, n=3, temperature=1.0, top_k=1, logprobs=None)
         (answer,) = llm.generate(prompts_of([one]), [params], use_tqdm=False)
@@ -145,7 +147,7 @@ def test_prefixes_are_kept_for_those_without_edits_alone(made):
     off = {"fields": {"liveedit_disabled": 1}, **FIXED}
     with engine(made, edits=False, enable_prefix_caching=False) as llm:
         expected = [tokens(one) for one in ask(llm, made, [edited, other], **FIXED)]
-    with engine(made, block_size=16, enable_prefix_caching=True) as llm:
+    with engine(made, block_size=32, enable_prefix_caching=True) as llm:
         (first,) = ask(llm, made, [edited], **FIXED)
         (plain,) = ask(llm, made, [other], **off)
         (again,) = ask(llm, made, [edited], **FIXED)

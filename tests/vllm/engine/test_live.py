@@ -22,8 +22,8 @@ TARGET = "yes, my friend"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return reference("llava", tmp_path_factory.mktemp("llava"), corrections=6)
+def made():
+    return reference("llava")
 
 
 def edit(made, store, *command):

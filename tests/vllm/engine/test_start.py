@@ -21,8 +21,8 @@ from tests.vllm.engine.running import (
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return reference("llava", tmp_path_factory.mktemp("llava"), corrections=3)
+def made():
+    return reference("llava")
 
 
 def start(made, *, model=None, settings=None, **options):
@@ -56,7 +56,10 @@ def test_without_settings_vllm_is_as_it_was(made):
             "speculative decoding",
         ),
         ({"enable_lora": True}, "LoRA adapters"),
-        ({"quantization": "int8_per_channel_weight_only"}, "quantised weights"),
+        (
+            {"quantization": "int8_per_channel_weight_only", "dtype": "bfloat16"},
+            "quantised weights",
+        ),
         ({"scheduler_cls": "vllm.v1.core.sched.scheduler.Scheduler"}, "a scheduler of one's own"),
     ],
 )
@@ -111,12 +114,12 @@ def test_what_is_no_editor_is_refused(made, tmp_path):
 
 
 def test_a_store_of_another_editor_is_refused(made, tmp_path):
-    other = reference("llava", tmp_path / "other", corrections=1)
-    editor = json.loads((other.folder / "editor" / "config.json").read_text())
-    editor["editor"]["by_line"] = not editor["editor"].get("by_line", False)
-    (other.folder / "editor" / "config.json").write_text(json.dumps(editor))
+    folder = shutil.copytree(made.folder / "editor", tmp_path / "editor")
+    config = json.loads((folder / "config.json").read_text())
+    config["editor"]["context_gain"] = 0.25
+    (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(errors.StoreMismatch, match="made with another backbone or editor"):
-        start(made, settings={"editor": str(other.folder / "editor")})
+        start(made, settings={"editor": str(folder)})
 
 
 def test_stores_that_cannot_be_used_are_refused(made, tmp_path):
