@@ -55,6 +55,9 @@ def check_engine(config: Any) -> None:
         f"quantised weights ({model.quantization})": model.quantization is not None,
         "states from another server (--kv-transfer-config)": config.kv_transfer_config is not None,
         "micro-batches (--enable-dbo)": parallel.use_ubatching,
+        # a graph that is played again runs none of what the plugin does
+        "CUDA graphs (without --enforce-eager)": config.compilation_config.cudagraph_mode.name
+        != "NONE",
         "context parallelism": parallel.prefill_context_parallel_size > 1
         or parallel.decode_context_parallel_size > 1,
         "the second model runner": config.use_v2_model_runner,

@@ -7,8 +7,10 @@ import sqlite3
 import pytest
 
 from liveedit import errors
+from liveedit.vllm.checks import check_engine
 from tests.vllm.engine.running import (
     TOKENS,
+    CUDAGraphMode,
     EngineArgs,
     SamplingParams,
     VLLMValidationError,
@@ -72,6 +74,17 @@ def test_the_second_model_runner_is_refused(made, monkeypatch):
     monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "1")
     with pytest.raises(errors.CannotServe, match="second model runner"):
         start(made)
+
+
+@pytest.mark.parametrize("mode", ["PIECEWISE", "FULL_AND_PIECEWISE"])
+def test_graphs_that_are_played_again_without_the_plugin_are_refused(made, mode):
+    config = start(made)
+    config.scheduler_config.scheduler_cls = None
+    config.parallel_config.worker_cls = "vllm.v1.worker.gpu_worker.Worker"
+    check_engine(config)
+    config.compilation_config.cudagraph_mode = CUDAGraphMode[mode]
+    with pytest.raises(errors.CannotServe, match="CUDA graphs"):
+        check_engine(config)
 
 
 def test_an_untested_version_is_refused(made, monkeypatch):
