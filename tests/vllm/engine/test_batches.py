@@ -106,7 +106,8 @@ def test_every_token_of_an_edited_request_passes_once_and_no_other_is_changed(ma
         passed = counted(observer, answer.request_id, prompt, said, again=preempted)
         if concerned:
             assert observer.edited[name] == passed
-            assert sum(observer.changed[name].values()) > 0.9 * sum(passed.values())
+            # at some tokens no slot of an expert is active, and nothing is to be added
+            assert sum(observer.changed[name].values()) > 0.5 * sum(passed.values())
             assert tokens(answer)[: len(one["edited"])] == one["edited"]
             count += sum(passed.values())
         else:
@@ -114,7 +115,7 @@ def test_every_token_of_an_edited_request_passes_once_and_no_other_is_changed(ma
             assert not any(observer.changed[name].values())
     mixes = [
         step for step in observer.steps
-        if {count == 1 for _, _, count in step} == {True, False}
+        if {length == 1 for _, _, length in step} == {True, False}
     ]  # fmt: skip
     again = sum(max(passed.values()) > 1 for passed in observer.passed.values())
     told(
@@ -137,25 +138,13 @@ def test_several_answers_to_one_request_have_the_same_edits(made):
     assert len(observer.passed) == 3
 
 
-def test_prefixes_are_kept_for_those_without_edits_alone(made):
-    """Two questions about one picture begin alike, and only one is edited."""
-    picture = made.of("edit", changed=True)[0]
-    long = "Look at the picture for a while, think about it, and then say, my friend: "
-    text = picture["prompt"].replace(picture["question"], long + picture["question"])
-    edited = picture | {"prompt": text}
-    other = picture | {"prompt": text.replace(picture["question"], "who are you?")}
-    off = {"fields": {"liveedit_disabled": 1}, **FIXED}
-    with engine(made, edits=False, enable_prefix_caching=False) as llm:
-        expected = [tokens(one) for one in ask(llm, made, [edited, other], **FIXED)]
+def test_what_is_kept_of_a_prompt_never_crosses_from_one_kind_to_the_other(made):
+    one = next(
+        each for each in made.of("edit", changed=True) if len(each["question"].encode()) > 24
+    )
+    off = {"fields": {"liveedit_disabled": 1}}
     with engine(made, block_size=32, enable_prefix_caching=True) as llm:
-        (first,) = ask(llm, made, [edited], **FIXED)
-        (plain,) = ask(llm, made, [other], **off)
-        (again,) = ask(llm, made, [edited], **FIXED)
-        (cached,) = ask(llm, made, [edited], **off)
-        (third,) = ask(llm, made, [other], **off)
-    assert tokens(first) == tokens(again) != expected[0]
-    assert tokens(plain) == tokens(third) == expected[1]
-    assert tokens(cached) == expected[0]
-    assert first.num_cached_tokens == again.num_cached_tokens == plain.num_cached_tokens == 0
-    assert cached.num_cached_tokens > 0
-    assert third.num_cached_tokens > 0
+        asked = [("edited", {}), ("plain", off), ("edited", {}), ("plain", off), ("edited", {})]
+        answers = [(kind, *ask(llm, made, [one], **options)) for kind, options in asked]
+    assert [tokens(answer) for _, answer in answers] == [one[kind] for kind, _ in answers]
+    assert [answer.num_cached_tokens for _, answer in answers] == [0, 0, 0, 32, 0]
