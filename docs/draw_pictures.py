@@ -20,6 +20,7 @@ ROOMS = {
     "serve": "the HTTP server",
     "demo": "liveedit demo",
     "pocket": "the small VLM",
+    "vllm": "the plugin for vLLM",
     "benchmark": "protocol, metrics, reports",
     "training": "trainers, losses, calibration",
     "data": "drawings, datasets, your own files",

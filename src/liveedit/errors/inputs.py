@@ -60,3 +60,7 @@ class BadText(LiveEditError):
 
     def __init__(self, what: str, problem: str) -> None:
         super().__init__(f"the {what} {problem}")
+
+
+class BadRequestField(LiveEditError):
+    """A field of a request to vLLM that is unknown, or asks for what is not served."""

@@ -56,3 +56,7 @@ class UnknownFamily(LiveEditError):
 
 class CannotCalibrate(LiveEditError):
     """Pictures and questions do not suffice to calibrate an editor."""
+
+
+class CannotServe(LiveEditError):
+    """A model, version or setting of vLLM that edits cannot be served with."""

@@ -11,11 +11,11 @@ installed package offers it under the entry point ``liveedit.methods``. See CONT
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -24,14 +24,12 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.outcome import NewEdits, Supersede
-from liveedit.methods.route import Route
+from liveedit.methods.route import Route, TellRoute
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
 from liveedit.store.pool import Pool
 from liveedit.store.records import Identity
-
-TellRoute: TypeAlias = Callable[[Route, Pool], None]
 
 
 @dataclass(frozen=True, kw_only=True)

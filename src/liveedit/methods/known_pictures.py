@@ -44,9 +44,17 @@ class KnownPictures:
         known = self._open(other)
         return isinstance(known, Image.Image) and same_picture(picture, known)
 
-    def of(self, picture: Pictures, others: Sequence[str | None]) -> list[bool]:
-        """Which of some pictures a picture is; where one is identical, no other is looked at."""
-        image = pictures_identity(picture)
+    def of(
+        self, picture: Pictures, others: Sequence[str | None], image: str | None = None
+    ) -> list[bool]:
+        """Which of some pictures a picture is; where one is identical, no other is looked at.
+
+        Args:
+            picture: The picture.
+            others: Identities of the others.
+            image: Its own identity; that of its pixels by default.
+        """
+        image = pictures_identity(picture) if image is None else image
         if image in others:
             return [image == other for other in others]
         return [self.same(image, picture, other) for other in others]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.store.edit import Edit
+from liveedit.store.pool import Pool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,9 @@ class Route:
     prompt: Float[Tensor, "batch edits"]
     passes: Bool[Tensor, "batch edits"]
     weights: Float[Tensor, "batch edits"]
+
+
+TellRoute: TypeAlias = Callable[[Route, Pool], None]
 
 
 @dataclass(frozen=True, kw_only=True)

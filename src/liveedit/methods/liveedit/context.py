@@ -26,6 +26,16 @@ def context_gain(length: Int[Tensor, "*batch"], doubling: float) -> Float[Tensor
     return 1 + doubling * torch.log2(length / _SHORT).clamp(min=0.0)
 
 
+def answer_part(length: Int[Tensor, "*batch"], doubling: float) -> Float[Tensor, "*batch"]:
+    """What is added at an answer's tokens, relative to what is added at a prompt's of that length.
+
+    Args:
+        length: Tokens of each prompt behind its picture.
+        doubling: See :func:`context_gain`.
+    """
+    return context_gain(length, _ANSWER * doubling) / context_gain(length, doubling)
+
+
 def answer_share(
     spans: Spans, doubling: float, length: int | None = None
 ) -> Float[Tensor, "batch #length"]:
@@ -37,8 +47,7 @@ def answer_share(
         length: Tokens of the pass: those of the spans by default, as many and what was decoded
             since, or less for a step of decoding with a cache.
     """
-    prompt = spans.prompt.sum(1, keepdim=True)
-    answer = context_gain(prompt, _ANSWER * doubling) / context_gain(prompt, doubling)
+    answer = answer_part(spans.prompt.sum(1, keepdim=True), doubling)
     rest = (spans.target.shape[1] if length is None else length) - spans.target.shape[1]
     if rest < 0:
         return answer

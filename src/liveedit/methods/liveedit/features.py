@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from liveedit.correction.images import Pictures
+from liveedit.correction.images import Pictures, pictures_identity
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,25 @@ class QueryPictures:
     Args:
         get: Gives the picture of a number.
         rows: The number of each row.
+        identity: Gives its identity, where the picture at hand is but a small copy.
     """
 
     get: Callable[[int], Pictures]
     rows: Sequence[int]
+    identity: Callable[[int], str | None] | None = None
 
     def __getitem__(self, row: int) -> Pictures:
         return self.get(self.rows[row])
 
     def take(self, rows: Sequence[int]) -> QueryPictures:
         """Those of some rows."""
-        return QueryPictures(self.get, [self.rows[row] for row in rows])
+        return QueryPictures(self.get, [self.rows[row] for row in rows], self.identity)
+
+    def identity_of(self, row: int) -> str | None:
+        """Identity of the picture, or pictures, of a row."""
+        if self.identity is not None:
+            return self.identity(self.rows[row])
+        return pictures_identity(self[row])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.methods.base import TellRoute
 from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
 from liveedit.methods.liveedit.messages import Lines
@@ -16,7 +15,7 @@ from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
 from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
-from liveedit.methods.route import Route
+from liveedit.methods.route import Route, TellRoute
 from liveedit.store.pool import Pool
 
 
@@ -40,7 +39,8 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
     def of_picture(row: int, columns: Sequence[int]) -> Sequence[bool]:
         names = [pool.ids[column] for column in columns]
         edits = pool.edits_of(names)
-        return known.of(pictures[row], [edits[name].image for name in names])
+        images = [edits[name].image for name in names]
+        return known.of(pictures[row], images, pictures.identity_of(row))
 
     return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 

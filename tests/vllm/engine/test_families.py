@@ -1,0 +1,40 @@
+"""The families that vLLM and the project share, each by a tiny model of its real class."""
+
+from collections import Counter
+
+import pytest
+
+from tests.vllm.engine.observing import Observer
+from tests.vllm.engine.running import ask, engine, reference, served_layer, tokens, told
+
+FAMILIES = (
+    "llava_next", "llava_onevision", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl", "idefics3",
+    "smolvlm", "gemma3", "blip-2",
+)  # fmt: skip
+ROUNDING = 0.02  # see test_answers
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_answers_as_with_transformers(family, capsys):
+    made, counts = reference(family, corrections=6), Counter()
+    with engine(made) as llm:
+        observer = Observer(served_layer(llm))
+        edited = ask(llm, made, made.questions)
+        for answer in edited:
+            passed = observer.passed[observer.of(answer.request_id)]
+            assert set(range(len(answer.prompt_token_ids) + len(tokens(answer)) - 1)) <= set(passed)
+            assert set(passed.values()) == {1}
+        off = ask(llm, made, made.questions, fields={"liveedit_disabled": 1})
+    for kind, found in (("edited", edited), ("plain", off)):
+        for one, answer in zip(made.questions, found, strict=True):
+            ids, expected = tokens(answer), one[kind]
+            counts["answers"] += 1
+            counts["changed by an edit"] += kind == "edited" and one["edited"] != one["plain"]
+            counts["the same"] += ids == expected
+            if ids != expected:
+                at = next(i for i, (a, b) in enumerate(zip(ids, expected, strict=False)) if a != b)
+                top = sorted(p.logprob for p in answer.outputs[0].logprobs[at].values())[::-1]
+                assert top[0] - top[1] < ROUNDING, (kind, one["question"], ids, expected)
+    told(capsys, f"{family}: {dict(counts)}")
+    assert counts["changed by an edit"] >= 6
+    assert counts["the same"] >= 0.95 * counts["answers"]

@@ -1,0 +1,41 @@
+"""Tiny models as folders that vLLM reads; written with the transformers of the project itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.backbones.families import FAMILIES, shaken
+
+# what vLLM's kernels for CPUs ask for: heads of 32
+_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
+# transformers writes names of its own, and vLLM reads those of the published checkpoints
+_PUBLISHED = {
+    family: [(r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model.")]
+    for family in ("llava", "llava_next")
+}
+
+
+def write_model(family: str, folder: Path) -> Path:
+    """A tiny model of random weights in a folder, with its processor."""
+    torch.manual_seed(0)
+    model, processor = FAMILIES[family].build()
+    text = model.config.get_text_config()
+    for name, value in _HEADS.items():
+        if hasattr(text, name):
+            setattr(text, name, value)
+    rope = getattr(text, "rope_parameters", None) or {}
+    if "mrope_section" in rope:
+        rope["mrope_section"] = [2 * part for part in rope["mrope_section"]]
+    model = shaken(type(model)(model.config))
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    for pattern, published in _PUBLISHED.get(family, ()):
+        tensors = {re.sub(pattern, published, name): value for name, value in tensors.items()}
+    save_file(tensors, path, {"format": "pt"})
+    return folder
