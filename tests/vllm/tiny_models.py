@@ -17,7 +17,7 @@ _HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
 # transformers writes names of its own, and vLLM reads those of the published checkpoints
 _PUBLISHED = {
     family: [(r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model.")]
-    for family in ("llava", "llava_next")
+    for family in ("llava", "llava_next", "llava_onevision", "gemma3")
 }
 
 _PIXELS = {"shortest_edge": 1568, "longest_edge": 4704}
