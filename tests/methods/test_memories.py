@@ -13,6 +13,7 @@ from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.methods.grace.config import GraceConfig
+from liveedit.methods.lemoe.config import LemoeConfig
 from liveedit.methods.registry import method_class
 from liveedit.methods.tp.config import TpConfig
 from tests.backbones.families import tiny
@@ -21,6 +22,7 @@ from tests.methods.samples import ASKED, FACT, OTHER, logits_of, plain_logits
 FAMILIES = ("llava", "blip-2", "gemma3", "qwen2_5_vl", "qwen3_vl", "paligemma")
 CONFIGS: dict[str, Config] = {
     "grace": GraceConfig(layer=1, rate=0.3, radius=0.5, steps=10),
+    "lemoe": LemoeConfig(layer=1, rate=0.05, steps=40, scope=0.9),
     "tp": TpConfig(rate=0.1, memory=10.0, steps=40),
 }
 REACHES = {"tp"}  # on random weights one vector for all tokens of an answer does not give it

@@ -25,6 +25,7 @@ from liveedit.store.recalled import Recalled, recall
 _NOT_KEPT = (
     "its picture was not kept, only a thumbnail; give it with: liveedit store pictures --add"
 )
+_UNDONE = "it held until others were made anew; run it again with --remake"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,10 @@ def verify(
                 some = wrong[start : start + batch]
                 found |= _remade(model, [found[edit.id] for edit in some])
                 bar.update(len(some))
+        if model.method.abilities.revoke == "replay" and any(
+            one.remade is not None for one in found.values()
+        ):
+            found |= _undone(model, [one for one in found.values() if one.holds])
     return [found[edit.id] for edit in edits]
 
 
@@ -112,6 +117,15 @@ def _asked(model: EditedModel, recalled: Sequence[Recalled]) -> list[Verified]:
             holds = answer is None
             found.append(Verified(edit=one.edit, holds=holds, shown=one.shown, answer=answer))
     return found
+
+
+def _undone(model: EditedModel, held: Sequence[Verified]) -> dict[str, Verified]:
+    """Those that do not hold any more: edits that build on each other may undo one another."""
+    edits = [one.edit for one in held]
+    again: list[Verified] = []
+    for rows in asked_together(model.method, [edit.namespace for edit in edits]):
+        again += _asked(model, [recall(model.store, edits[row]) for row in rows])
+    return {one.edit.id: replace(one, problem=_UNDONE) for one in again if one.holds is False}
 
 
 def _remade(model: EditedModel, some: Sequence[Verified]) -> dict[str, Verified]:

@@ -9,11 +9,10 @@ was superseded has another sum.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,13 +23,13 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import MethodCannot
-from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.saved_settings import read_settings, write_settings
 from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.untrained import UntrainedMethod
 from liveedit.methods.weight_change import Changes, SumCache, Values, in_rows
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -66,7 +65,7 @@ class Learned:
     steps: int
 
 
-class WeightMethod(Method, Generic[C]):
+class WeightMethod(UntrainedMethod[C]):
     """A method whose edits are changes of linear modules that add up.
 
     Args:
@@ -80,27 +79,12 @@ class WeightMethod(Method, Generic[C]):
         MethodCannot: The model has no such modules.
     """
 
-    config: C
     replays = True
 
-    def __init__(self, backbone: Backbone, config: C) -> None:
+    def __init__(self, backbone: Backbone, config: C | None = None) -> None:
         super().__init__(backbone, config)
         self.paths = tuple(self.find_paths())
         self.sums = SumCache(self.plus)
-
-    @classmethod
-    def load(
-        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
-    ) -> WeightMethod[C]:
-        """Nothing was trained: only the settings are read, where they were saved."""
-        if config is None and folder is not None:
-            config = read_settings(folder, cls.name, cls.config_class, backbone.fingerprint())
-        assert config is None or isinstance(config, cls.config_class)
-        return cls(backbone, config or cls.config_class())  # type: ignore[arg-type]
-
-    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
-        """Write the settings."""
-        write_settings(folder, self.name, self.config, fingerprint or self.backbone.fingerprint())
 
     @property
     def abilities(self) -> Abilities:

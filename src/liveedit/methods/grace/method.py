@@ -7,9 +7,8 @@ within its radius.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -17,9 +16,8 @@ from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
-from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.grace.codebook import COVERED, Codebooks, distances, nearest_within
@@ -29,8 +27,8 @@ from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.passes import Passes, at_last
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.saved_settings import read_settings, write_settings
 from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
@@ -40,7 +38,7 @@ from liveedit.store.tensors import Keys
 _STATE, _VALUE = "state", "value"
 
 
-class Grace(Method):
+class Grace(UntrainedMethod[GraceConfig]):
     """A codebook of activations and of what replaces them.
 
     Args:
@@ -53,28 +51,12 @@ class Grace(Method):
 
     name = "grace"
     config_class = GraceConfig
-    config: GraceConfig
 
     def __init__(self, backbone: Backbone, config: GraceConfig | None = None) -> None:
-        super().__init__(backbone, config or GraceConfig())
+        super().__init__(backbone, config)
         layer = backbone.edit_layer if self.config.layer is None else self.config.layer
         self.network = FeedForward(backbone, layer, method=self.name)
         self._codebooks = Codebooks()
-
-    @classmethod
-    def load(
-        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
-    ) -> Grace:
-        """Nothing was learned: a folder holds settings alone."""
-        if config is None and folder is not None:
-            config = read_settings(folder, cls.name, GraceConfig, backbone.fingerprint())
-        assert config is None or isinstance(config, GraceConfig)
-        return cls(backbone, config)
-
-    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
-        """Write the settings."""
-        made_for = fingerprint or self.backbone.fingerprint()
-        write_settings(folder, self.name, self.config, made_for)
 
     @property
     def abilities(self) -> Abilities:

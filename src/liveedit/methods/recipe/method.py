@@ -6,10 +6,8 @@ does is decided by the similarity of question and knowledge, against that of a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,9 +16,8 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Query, Questions
-from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
@@ -29,13 +26,7 @@ from liveedit.methods.recipe.network import RecipeNetwork, prompted, train_netwo
 from liveedit.methods.recipe.prompts import prompts_of
 from liveedit.methods.route import Route
 from liveedit.methods.sentence_encoder import SENTENCE_WIDTH, encode_questions
-from liveedit.methods.trained import (
-    digest_of,
-    load_weights,
-    nothing_trained,
-    save_trained,
-    trained_settings,
-)
+from liveedit.methods.trained_method import TrainedMethod
 from liveedit.methods.undamaged import with_undamaged
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -46,7 +37,7 @@ from liveedit.store.tensors import Keys
 _KNOWLEDGE, _QUESTION, _PROMPT = "knowledge", "question", "prompt"
 
 
-class Recipe(Method):
+class Recipe(TrainedMethod[RecipeNetwork, RecipeTraining, RecipeConfig]):
     """Continuous prompts.
 
     Args:
@@ -58,80 +49,19 @@ class Recipe(Method):
 
     name = "recipe"
     config_class = RecipeConfig
-    config: RecipeConfig
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        network: RecipeNetwork,
-        training: RecipeTraining,
-        config: RecipeConfig | None = None,
-    ) -> None:
-        super().__init__(backbone, config or RecipeConfig())
-        self.network = network.to(backbone.edit_device).eval().requires_grad_(False)
-        self.training = training
+    training_class = RecipeTraining
 
     @classmethod
-    def load(
-        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
-    ) -> Recipe:
-        """Read what was trained."""
-        assert config is None or isinstance(config, RecipeConfig)
-        if folder is None:
-            raise nothing_trained(cls.name, backbone.name, backbone.source)
-        settings = trained_settings(folder, backbone.fingerprint(), method=cls.name)
-        training = RecipeTraining(**settings)
-        network = RecipeNetwork(backbone, training)
-        load_weights(network, folder, method=cls.name)
-        return cls(backbone, network, training, config)
+    def new_network(cls, backbone: Backbone, training: RecipeTraining) -> RecipeNetwork:
+        """Retriever, sentinel and prompt encoder."""
+        return RecipeNetwork(backbone, training)
 
     @classmethod
-    def prepare(
-        cls,
-        backbone: Backbone,
-        folder: Path,
-        *,
-        training: Callable[[int], Sequence[Example]] | None = None,
-        corrections: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
-        sizes: RecipeTraining | None = None,
-        **options: Any,
-    ) -> Path:
-        """Train retriever and prompt encoder on training corrections.
-
-        Args:
-            backbone: The model.
-            folder: Made if missing.
-            training: Gives so many training corrections.
-            corrections: How many.
-            steps: Of the prompt encoder.
-            seed: Of everything random.
-            sizes: Other sizes than the usual ones.
-            options: There are no others.
-
-        Raises:
-            ValueError: There are no training corrections.
-            MissingExtra: The sentence encoder is not installed.
-        """
-        if training is None:
-            raise ValueError("give training corrections: prompts are learned from them")
-        given = {"corrections": corrections, "steps": steps}
-        changes = {name: value for name, value in given.items() if value is not None}
-        chosen = (sizes or RecipeTraining()).model_copy(update=changes)
-        network = train_network(backbone, training(chosen.corrections), chosen, seed=seed)
-        cls(backbone, network, chosen).save(folder)
-        return folder
-
-    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
-        """Write weights and sizes."""
-        save_trained(
-            self.network,
-            self.training.model_dump(),
-            fingerprint or self.backbone.fingerprint(),
-            folder,
-            method=self.name,
-        )
+    def train(
+        cls, backbone: Backbone, examples: Sequence[Example], training: RecipeTraining, *, seed: int
+    ) -> RecipeNetwork:
+        """Train them."""
+        return train_network(backbone, examples, training, seed=seed)
 
     @property
     def abilities(self) -> Abilities:
@@ -145,15 +75,6 @@ class Recipe(Method):
             keys={_KNOWLEDGE: self.training.key, _QUESTION: SENTENCE_WIDTH},
             values={_PROMPT: (self.training.shared + self.training.tokens, self._embeddings)},
         )
-
-    @property
-    def learned(self) -> dict[str, object]:
-        """Digest of what was trained."""
-        return {"recipe": digest_of(self.network)}
-
-    def describe(self) -> dict[str, Any]:
-        """Settings, and how it was trained."""
-        return {**super().describe(), "training": self.training.model_dump()}
 
     @torch.no_grad()
     def edit(

@@ -7,10 +7,8 @@ backbone. Elsewhere the backbone answers as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +16,9 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Query, Questions
-from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.errors import UnsupportedGeneration
-from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
@@ -32,13 +29,7 @@ from liveedit.methods.sentence_encoder import encode_questions
 from liveedit.methods.serac.config import SeracConfig, SeracTraining
 from liveedit.methods.serac.counterfactual import Pointed
 from liveedit.methods.serac.network import SeracNetwork, answer_rows, train_network
-from liveedit.methods.trained import (
-    digest_of,
-    load_weights,
-    nothing_trained,
-    save_trained,
-    trained_settings,
-)
+from liveedit.methods.trained_method import TrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
@@ -46,7 +37,7 @@ from liveedit.store.pool import Pool
 from liveedit.store.tensors import Keys
 
 
-class Serac(Method):
+class Serac(TrainedMethod[SeracNetwork, SeracTraining, SeracConfig]):
     """A memory, a scope, and a counterfactual model.
 
     Args:
@@ -58,79 +49,19 @@ class Serac(Method):
 
     name = "serac"
     config_class = SeracConfig
-    config: SeracConfig
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        network: SeracNetwork,
-        training: SeracTraining,
-        config: SeracConfig | None = None,
-    ) -> None:
-        super().__init__(backbone, config or SeracConfig())
-        self.network, self.training = network.to(backbone.edit_device).eval(), training
+    training_class = SeracTraining
 
     @classmethod
-    def load(
-        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
-    ) -> Serac:
-        """Read what was trained."""
-        assert config is None or isinstance(config, SeracConfig)
-        if folder is None:
-            raise nothing_trained(cls.name, backbone.name, backbone.source)
-        settings = trained_settings(folder, backbone.fingerprint(), method=cls.name)
-        training = SeracTraining(**settings)
-        network = SeracNetwork.of(backbone, training)
-        load_weights(network, folder, method=cls.name)
-        return cls(backbone, network, training, config)
+    def new_network(cls, backbone: Backbone, training: SeracTraining) -> SeracNetwork:
+        """Classifier and counterfactual model."""
+        return SeracNetwork.of(backbone, training)
 
     @classmethod
-    def prepare(
-        cls,
-        backbone: Backbone,
-        folder: Path,
-        *,
-        training: Callable[[int], Sequence[Example]] | None = None,
-        corrections: int | None = None,
-        steps: int | None = None,
-        seed: int = 0,
-        sizes: SeracTraining | None = None,
-        **options: Any,
-    ) -> Path:
-        """Train classifier and counterfactual model on training corrections.
-
-        Args:
-            backbone: The model.
-            folder: Made if missing.
-            training: Gives so many training corrections.
-            corrections: How many.
-            steps: Of each of the two.
-            seed: Of everything random.
-            sizes: Other sizes than the usual ones.
-            options: There are no others.
-
-        Raises:
-            ValueError: There are no training corrections.
-            MissingExtra: The sentence encoder is not installed.
-        """
-        if training is None:
-            raise ValueError("give training corrections: scope and answers are learned from them")
-        given = {"corrections": corrections, "steps": steps}
-        changes = {name: value for name, value in given.items() if value is not None}
-        chosen = (sizes or SeracTraining()).model_copy(update=changes)
-        network = train_network(backbone, training(chosen.corrections), chosen, seed=seed)
-        cls(backbone, network, chosen).save(folder)
-        return folder
-
-    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
-        """Write weights and sizes."""
-        save_trained(
-            self.network,
-            self.training.model_dump(),
-            fingerprint or self.backbone.fingerprint(),
-            folder,
-            method=self.name,
-        )
+    def train(
+        cls, backbone: Backbone, examples: Sequence[Example], training: SeracTraining, *, seed: int
+    ) -> SeracNetwork:
+        """Train both."""
+        return train_network(backbone, examples, training, seed=seed)
 
     @property
     def abilities(self) -> Abilities:
@@ -141,15 +72,6 @@ class Serac(Method):
     def layout(self) -> Layout:
         """Two keys, and no further tensor."""
         return Layout(keys={"vision": self.training.key, "prompt": self.training.key}, values={})
-
-    @property
-    def learned(self) -> dict[str, object]:
-        """Digest of what was trained."""
-        return {"serac": digest_of(self.network)}
-
-    def describe(self) -> dict[str, Any]:
-        """Settings, and how it was trained."""
-        return {**super().describe(), "training": self.training.model_dump()}
 
     @torch.no_grad()
     def edit(

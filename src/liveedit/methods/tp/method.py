@@ -6,9 +6,8 @@ active at its own token, and trained to be silent elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -16,21 +15,20 @@ from torch import Tensor
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query, Questions
-from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.methods.base import Abilities, Method, TellRoute
+from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
 from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.passes import Passes, at_last
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.saved_settings import read_settings, write_settings
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.fitting import fit_neurons
 from liveedit.methods.tp.memory import memory_of
 from liveedit.methods.tp.neurons import Neurons, patched
 from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout
@@ -40,7 +38,7 @@ from liveedit.store.tensors import Keys
 _FIRST, _BIAS = "first", "bias"  # of the first neuron, which opens an edit
 
 
-class TransformerPatcher(Method):
+class TransformerPatcher(UntrainedMethod[TpConfig]):
     """Neurons in the last feed-forward network.
 
     Args:
@@ -53,27 +51,11 @@ class TransformerPatcher(Method):
 
     name = "tp"
     config_class = TpConfig
-    config: TpConfig
 
     def __init__(self, backbone: Backbone, config: TpConfig | None = None) -> None:
-        super().__init__(backbone, config or TpConfig())
+        super().__init__(backbone, config)
         layer = backbone.layers - 1 if self.config.layer is None else self.config.layer
         self.network = FeedForward(backbone, layer, method=self.name)
-
-    @classmethod
-    def load(
-        cls, backbone: Backbone, folder: Path | None = None, config: Config | None = None
-    ) -> TransformerPatcher:
-        """Nothing was learned: a folder holds settings alone."""
-        if config is None and folder is not None:
-            config = read_settings(folder, cls.name, TpConfig, backbone.fingerprint())
-        assert config is None or isinstance(config, TpConfig)
-        return cls(backbone, config)
-
-    def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
-        """Write the settings."""
-        made_for = fingerprint or self.backbone.fingerprint()
-        write_settings(folder, self.name, self.config, made_for)
 
     @property
     def abilities(self) -> Abilities:

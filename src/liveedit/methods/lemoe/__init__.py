@@ -1,0 +1,1 @@
+"""LEMoE: an expert for each batch of edits, routed to by clustered keys."""
