@@ -80,6 +80,9 @@ _PAGES = {
     "CHANGELOG.md": "/changelog.md",
     "results/emoji-edit/README.md": "/results.md",
     "results/photo-edit/README.md": "/results-photographs.md",
+    "results/e-vqa/README.md": "/results-e-vqa.md",
+    "results/e-ic/README.md": "/results-e-ic.md",
+    "results/vlkeb/README.md": "/results-vlkeb.md",
 }
 _LINK = re.compile(r"(?P<text>\[[^][]*])\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
