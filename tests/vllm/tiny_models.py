@@ -10,34 +10,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.backbones.families import FAMILIES, shaken
-from tests.backbones.parts import SQUARE
 
 # what vLLM's kernels for CPUs ask for: heads of 32
 _HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
 # transformers writes names of its own, and vLLM reads those of the published checkpoints
 _PUBLISHED = {
     family: [(r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model.")]
-    for family in ("llava", "llava_next", "llava_onevision", "gemma3")
+    for family in ("llava", "llava_next")
 }
 
 _PIXELS = {"shortest_edge": 1568, "longest_edge": 4704}
 # the project's processors are for pictures alone, and vLLM asks published ones for videos, too
-_VIDEOS = {
-    "llava_onevision": {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": SQUARE},
-    "internvl": {"video_processor_type": "InternVLVideoProcessor", "size": SQUARE},
-    "smolvlm": {
-        "video_processor_type": "SmolVLMVideoProcessor",
-        "size": {"longest_edge": 56},
-        "max_image_size": {"longest_edge": 28},
-    },
-    "qwen2_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
-    "qwen2_5_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
-    "qwen3_vl": {
-        "video_processor_type": "Qwen3VLVideoProcessor",
-        "size": _PIXELS,
-        "patch_size": 16,
-    },
-}
+_VIDEOS = {"qwen2_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS}}
 
 
 def write_model(family: str, folder: Path) -> Path:
