@@ -89,7 +89,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_model(folder / "model", size)
+        parameters = write_model(folder / "model", size)
         write_edits(folder, size)
         plain = engine(folder, size, edits=False)
         edited = engine(folder, size, edits=True)
@@ -102,13 +102,16 @@ def main() -> None:
             found = {what: rate(llm, size, which) for what, (llm, which) in asks.items()}
             if number:  # the first warms up
                 rounds.append(found)
-                report(given.out, given.size, edited, rounds)
+                report(given.out, given.size, edited, parameters, rounds)
             if time.monotonic() - started + 1.5 * (time.monotonic() - begun) > given.seconds:
                 break
 
 
-def write_model(folder: Path, size: Size) -> None:
-    """Configuration, tokenizer and processor; vLLM draws the weights."""
+def write_model(folder: Path, size: Size) -> int:
+    """Configuration, tokenizer and processor; vLLM draws the weights, of which so many there are.
+
+    They are counted here: on a CPU vLLM packs them anew, and has no parameters of most of them.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import (
         CLIPImageProcessor,
@@ -116,6 +119,7 @@ def write_model(folder: Path, size: Size) -> None:
         GenerationConfig,
         LlamaConfig,
         LlavaConfig,
+        LlavaForConditionalGeneration,
         LlavaProcessor,
         PreTrainedTokenizerFast,
     )
@@ -150,6 +154,8 @@ def write_model(folder: Path, size: Size) -> None:
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
     ).save_pretrained(folder)
+    with torch.device("meta"):
+        return sum(one.numel() for one in LlavaForConditionalGeneration(config).parameters())
 
 
 def write_edits(folder: Path, size: Size) -> None:
@@ -246,7 +252,7 @@ def rate(llm: Any, size: Size, namespace: str | None) -> float:
     return sum(len(one.outputs[0].token_ids) for one in answers) / passed
 
 
-def report(out: Path, name: str, llm: Any, rounds: list[dict[str, float]]) -> None:
+def report(out: Path, name: str, llm: Any, parameters: int, rounds: list[dict[str, float]]) -> None:
     """Write and print what was found so far."""
     import vllm
 
@@ -254,7 +260,7 @@ def report(out: Path, name: str, llm: Any, rounds: list[dict[str, float]]) -> No
     base = "without the plugin"
     found = {
         "size": name,
-        "parameters": sum(one.numel() for one in runner.get_model().parameters()),
+        "parameters": parameters,
         "device": str(runner.device),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],

@@ -38,7 +38,7 @@ class Lora(WeightMethod[LoraMethodConfig]):
     name = "lora"
     config_class = LoraMethodConfig
 
-    def __init__(self, backbone: Backbone, config: LoraMethodConfig) -> None:
+    def __init__(self, backbone: Backbone, config: LoraMethodConfig | None = None) -> None:
         check_peft()
         super().__init__(backbone, config)
 

@@ -52,7 +52,7 @@ class Wise(WeightMethod[WiseConfig]):
     name = "wise"
     config_class = WiseConfig
 
-    def __init__(self, backbone: Backbone, config: WiseConfig) -> None:
+    def __init__(self, backbone: Backbone, config: WiseConfig | None = None) -> None:
         super().__init__(backbone, config)
         self._unrelated: Asked | None = None
 
