@@ -3,7 +3,7 @@
     python benchmarks/gpu_vllm.py --out results/gpu-vllm            # LLaVA-1.5-7B's shape, a GPU
     python benchmarks/gpu_vllm.py --out /tmp/vllm --size small      # 135 M parameters, on a CPU
 
-Prepared, and not run yet. It runs in vLLM's environment (docs/vllm.md); nothing is fetched. Two
+Run on a CPU alone so far (results/vllm). It runs in vLLM's environment (docs/vllm.md); nothing is fetched. Two
 engines take turns on the same questions about pictures, all sent at once: one without the plugin,
 one with it, whose requests ask for three sets of edits: none; 1,000 edits none of which concerns
 them; 1,000 edits of which three concern every request. What is measured is time: with random
