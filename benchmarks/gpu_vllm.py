@@ -1,14 +1,14 @@
 """Throughput of vLLM with edits against vLLM without the plugin, with random weights.
 
     python benchmarks/gpu_vllm.py --out results/gpu-vllm            # LLaVA-1.5-7B's shape, a GPU
-    python benchmarks/gpu_vllm.py --out /tmp/vllm --size small      # 135 M parameters, on a CPU
+    python benchmarks/gpu_vllm.py --out /tmp/vllm --size small      # 137 M parameters, on a CPU
 
-Run on a CPU alone so far (results/vllm). It runs in vLLM's environment (docs/vllm.md); nothing is fetched. Two
-engines take turns on the same questions about pictures, all sent at once: one without the plugin,
-one with it, whose requests ask for three sets of edits: none; 1,000 edits none of which concerns
-them; 1,000 edits of which three concern every request. What is measured is time: with random
-weights answers are noise, and lengths are fixed. The figures are medians over rounds of the ratio
-to the engine without the plugin.
+Run on a CPU alone so far (results/vllm). It runs in vLLM's environment (docs/vllm.md); nothing is
+fetched. Two engines take turns on the same questions about pictures, all sent at once: one without
+the plugin, one with it, whose requests ask for three sets of edits: none; 1,000 edits none of which
+concerns them; 1,000 edits of which three concern every request. What is measured is time: with
+random weights answers are noise, and lengths are fixed. The figures are medians over rounds of the
+ratio to the engine without the plugin.
 
 The time no longer suffices for another round after ``--seconds``; OUT/vllm.json is written anew
 after every round. Both engines keep a share of the memory, so that they can be there together.
