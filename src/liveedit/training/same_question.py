@@ -44,5 +44,6 @@ def threshold(prompts: Float[Tensor, "cases features"], asks: Int[Tensor, " case
     cosines = (prompts @ prompts.T).cpu()[others.cpu()]
     if not len(cosines):
         return SAME_QUESTION
-    mistaken = (cosines[:, None] > _STEPS).float().mean(0)
-    return round(_STEPS[mistaken <= _MISTAKEN][0].item(), 2)
+    allowed = int(_MISTAKEN * len(cosines))
+    nearest = cosines.topk(allowed + 1).values[-1].clamp(max=1.0)  # rounding may exceed one
+    return round(_STEPS[nearest <= _STEPS][0].item(), 2)
