@@ -1,15 +1,16 @@
 """Photographs that stand in for the pictures of a public benchmark, where these are not at hand.
 
 Which photograph stands in for which picture is decided by digests of their names, so it is the same
-on every machine. No two corrections ask the same about one photograph, unrelated pictures are never
-those of a correction, and training, validation and evaluation have photographs of their own.
+on every machine. No two corrections ask the same about one photograph, what shows an entity that is
+known has one of its own, unrelated pictures are never those of a correction, and training,
+validation and evaluation have photographs of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,13 +46,19 @@ class StandIns:
     photographs: tuple[Path, ...]
 
     def assign(
-        self, corrected: Mapping[Path, set[str]], unrelated: Mapping[Path, set[str]]
+        self,
+        corrected: Mapping[Path, set[str]],
+        unrelated: Mapping[Path, set[str]],
+        entities: Set[Path] = frozenset(),
     ) -> StoodIn:
         """Give every picture that is not here a photograph.
 
         Args:
             corrected: Pictures of corrections, with the questions that are asked about them.
             unrelated: Pictures of locality probes.
+            entities: Corrected pictures of an entity that is known: what they are asked in other
+                words is asked of others, too, so they share no photograph as long as there are
+                enough, or quarters of them.
 
         Raises:
             BadAnnotations: There are too few photographs.
@@ -64,10 +71,15 @@ class StandIns:
                 "too few to stand in for pictures; give a folder with more"
             )
         taken = _Taken(kept, quarters=True)
-        places = {picture: taken.next(picture, asked) for picture, asked in corrected.items()}
+        places = {
+            picture: taken.next(picture, asked, alone=picture in entities)
+            for picture, asked in corrected.items()
+        }
         beside = _Taken(apart, quarters=False)
         places |= {
-            picture: beside.next(picture, set()) for picture in unrelated if picture not in places
+            picture: beside.next(picture, set(), alone=False)
+            for picture in unrelated
+            if picture not in places
         }
         used = {file for file in places.values() if file in set(self.photographs)}
         quarters = len(set(places.values()) - used)
@@ -142,7 +154,8 @@ def stand_in(
             corrected.setdefault(path, set()).add(row.prompt)
         if row.locality_image:
             unrelated.setdefault(row.locality_image, set()).add(row.locality_prompt)
-    found = stand_ins.assign(_absent(corrected), _absent(unrelated))
+    entities = {path for row in rows if row.concept for path in row.images}
+    found = stand_ins.assign(_absent(corrected), _absent(unrelated), entities)
     places = found.places
 
     def changed(row: CorrectionRow) -> CorrectionRow:
@@ -168,7 +181,8 @@ def stand_ins_of(rows: Sequence[Annotation], images: Path, stand_ins: StandIns) 
         probe = row.image_locality
         corrected.setdefault(images / cast(Path, row.image), set()).add(row.prompt)
         unrelated.setdefault(images / cast(Path, probe.image), set()).add(probe.question)
-    return stand_ins.assign(_absent(corrected), _absent(unrelated))
+    entities = {images / cast(Path, row.image) for row in rows if row.concepts}
+    return stand_ins.assign(_absent(corrected), _absent(unrelated), entities)
 
 
 def _absent(pictures: Mapping[Path, set[str]]) -> dict[Path, set[str]]:
@@ -187,27 +201,31 @@ class _Taken:
         """Where each quarter is kept, and what it is of."""
         return {_quarter(file, at): (file, at) for at in range(_QUARTERS) for file in self.files}
 
-    def next(self, picture: Path, asked: set[str]) -> Path:
-        """For a picture about which this is asked."""
+    def next(self, picture: Path, asked: set[str], *, alone: bool) -> Path:
+        """For a picture about which this is asked; one of its own, if there is any left."""
         # without the folder of pictures, which has another name on every machine
         start = int(_share("/".join(picture.parts[-2:])) * len(self.files))
-        around = [*self.files[start:], *self.files[:start]]
-        found = None
-        if len(self.asked) < len(self.files):
-            found = next((file for file in around if file not in self.asked), None)
-        found = found or self._other_questions(around, asked)
-        if found is None and self.quarters:
-            places = list(self.parts)
-            found = self._other_questions([*places[start:], *places[:start]], asked)
-            if found is not None:
-                _keep_quarter(found, *self.parts[found])
+        files = [*self.files[start:], *self.files[:start]]
+        kept = list(self.parts) if self.quarters else []
+        quarters = [*kept[start:], *kept[:start]]
+        found = (
+            self._unused(files)
+            or (self._unused(quarters) if alone else None)
+            or self._other_questions(files, asked)
+            or self._other_questions(quarters, asked)
+        )
         if found is None:
             raise BadAnnotations(
                 f"more corrections ask the same question than {len(self.files)} photographs and "
                 "their quarters can stand in for; take fewer rows (--limit), or more photographs"
             )
+        if self.quarters and found in self.parts:
+            _keep_quarter(found, *self.parts[found])
         self.asked.setdefault(found, set()).update(asked)
         return found
+
+    def _unused(self, files: Iterable[Path]) -> Path | None:
+        return next((file for file in files if file not in self.asked), None)
 
     def _other_questions(self, files: Iterable[Path], asked: set[str]) -> Path | None:
         return next((file for file in files if not self.asked.get(file, set()) & asked), None)

@@ -10,14 +10,17 @@ measuring another picture is a drawing.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from liveedit.data.asked_alike import AskedAlike
 from liveedit.data.chance import any_of
 from liveedit.data.corrections_file import CorrectionRow
 from liveedit.data.emoji_edit.corrections import Question, Split, draw_scene, names_of
@@ -28,7 +31,9 @@ from liveedit.data.emoji_edit.scene import Scene
 from liveedit.data.photo_edit.corrections import PhotoCase
 from liveedit.data.photo_edit.photo import Photo
 from liveedit.data.rewording import reworded, reworded_as_typed
-from liveedit.errors import BadAnnotations
+from liveedit.errors import BadAnnotations, MissingExtra
+
+logger = logging.getLogger(__name__)
 
 _SEED = 61
 _SHARE_IN_A_MESSAGE = 0.35  # of training's questions that come back
@@ -123,6 +128,7 @@ class _Drawing:
         self.pictures = [*map(_shown, rows), *unrelated]
         self.questions = [row.prompt for row in rows]
         self.questions += [row.locality_prompt for row in rows if row.locality_prompt]
+        self.alike = _alike(rows, self.questions)
 
     def case(self, number: int) -> PhotoCase:
         """A row with everything it is tested on."""
@@ -149,7 +155,7 @@ class _Drawing:
             other_scene=other,
             other_question=_question(other_prompt),
             strict_scene=self._another_picture(row.prompt, shown, random),
-            strict_question=_question(self._another_question(shown, random)),
+            strict_question=_question(self._another_question(shown, random, row)),
             again=_question(again, asks),
         )
 
@@ -189,13 +195,34 @@ class _Drawing:
         self.derived[DRAWN] += 1
         return draw_scene(names_of(self.split), FAMILIES[0], random)
 
-    def _another_question(self, shown: Photo | Scene, random: np.random.Generator) -> str:
-        """A question that nobody asks about this picture."""
+    def _another_question(
+        self, shown: Photo | Scene, random: np.random.Generator, row: CorrectionRow | None = None
+    ) -> str:
+        """A question that nobody asks about this picture, and that is not what a row asks."""
         file = shown.file if isinstance(shown, Photo) else None
-        found = _first(self.questions, lambda text: (file, _bare(text)) not in self.asked, random)
+        own = () if row is None else (row.prompt, *row.rephrasings)
+
+        def other(text: str) -> bool:
+            return (file, _bare(text)) not in self.asked and not any(
+                self.alike(one, text) for one in own
+            )
+
+        found = _first(self.questions, other, random)
         if found is not None and (file is not None or random.random() < 0.5):
             return found
         return any_of(_GENERAL, random)
+
+
+def _alike(rows: Sequence[CorrectionRow], questions: Sequence[str]) -> Callable[[str, str], bool]:
+    """Whether two of the questions ask the same: in other words, too, where rows name things."""
+    if not any(row.concept for row in rows):
+        return eq
+    own = [question for row in rows for question in (row.prompt, *row.rephrasings)]
+    try:
+        return AskedAlike([*own, *questions])
+    except MissingExtra as missing:
+        logger.warning("questions that ask the same in other words are not told apart: %s", missing)
+        return eq
 
 
 def _first(

@@ -2,19 +2,22 @@
 
 The files have no strict probes. They are derived from the file's own rows: RI asks the corrected
 question about the unrelated picture of another row, CI asks another row's question about unrelated
-pictures of the corrected one. Neither is what any row corrects.
+pictures of the corrected one. Neither is what any row corrects; where rows name what their pictures
+show, CI's question does not ask for the same in other words, either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from liveedit.data.annotations.record import Annotation, Picture
+from liveedit.data.asked_alike import AskedAlike
 from liveedit.data.photo_edit.photo import AGAIN
 from liveedit.data.resaving import Resaved
 from liveedit.errors import BadAnnotations
@@ -102,6 +105,7 @@ def file_cases(
 
     Raises:
         BadAnnotations: The rows leave nothing to ask.
+        MissingExtra: The rows name what their pictures show, and there is no sentence encoder.
     """
     random = np.random.default_rng(_SEED)
 
@@ -113,6 +117,7 @@ def file_cases(
     about = {place(picture) for row in rows for picture in (row.image, row.rephrased_image)}
     pictures = [row.image_locality.image for row in rows]
     prompts = [row.image_locality.question for row in rows]
+    alike = _alike(rows, prompts)
 
     def another(row: Annotation) -> Path | Resaved:
         own, other = (images / cast(Path, one) for one in (row.image, row.rephrased_image))
@@ -135,7 +140,7 @@ def file_cases(
                 (
                     prompts[at]
                     for at in random.permutation(len(rows))
-                    if prompts[at] not in (row.prompt, row.rephrased_prompt)
+                    if not alike(row, prompts[at])
                     and (place(row.image), prompts[at]) not in corrected
                 ),
                 None,
@@ -161,6 +166,13 @@ def file_cases(
             )
 
     return list(cases())
+
+
+def _alike(rows: Sequence[Annotation], asked: Sequence[str]) -> Callable[[Annotation, str], bool]:
+    """Whether a question asks what a row corrects."""
+    own = [question for row in rows for question in (row.prompt, row.rephrased_prompt)]
+    near = AskedAlike([*own, *asked]) if any(row.concepts for row in rows) else eq
+    return lambda row, question: near(row.prompt, question) or near(row.rephrased_prompt, question)
 
 
 def _shows(picture: Picture, concepts: frozenset[str]) -> bool:
