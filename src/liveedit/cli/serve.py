@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import typer
 
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, METHOD, MODEL, STORE, Dtype, load
+
+
+class Engine(StrEnum):
+    """What answers."""
+
+    transformers = "transformers"
+    vllm = "vllm"
 
 
 def serve(
@@ -18,6 +27,17 @@ def serve(
     method: str = METHOD,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
+    engine: Engine = typer.Option(
+        Engine.transformers,
+        help="What answers; with vllm a server that runs with the plugin (docs/vllm.md), and the "
+        "model here makes the edits.",
+    ),
+    engine_url: str = typer.Option(
+        "http://127.0.0.1:8001", "--engine-url", help="Where vLLM listens."
+    ),
+    engine_key: str | None = typer.Option(
+        None, "--engine-key", envvar="VLLM_API_KEY", help="Its API key, if it has one."
+    ),
     host: str = typer.Option("127.0.0.1", help="Address to listen at; 0.0.0.0 for all."),
     port: int = typer.Option(8000, min=0, max=65535, help="Port."),
     keys: Path | None = typer.Option(
@@ -62,6 +82,8 @@ def serve(
 
     if telemetry:
         _require("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", extra="telemetry")
+    if engine is Engine.vllm:
+        _require("openai", extra="vllm")
     # In a thread that ends: OpenMP keeps workers for each thread that has computed; where there are
     # more of them than cores, those of the thread that answers wait a fifth longer for each other.
     with ThreadPoolExecutor(1) as loading:
@@ -69,10 +91,18 @@ def serve(
             load, model, editor, store, method=method, device=device, dtype=dtype
         ).result()
     config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds, log_prompts=log_prompts)
+    beside = None
+    if engine is Engine.vllm:
+        from liveedit.serve.vllm_engine import VllmEngine
+
+        beside = partial(
+            VllmEngine, engine_url, store=edited.store, ends=edited.backbone.ends, config=config,
+            key=engine_key,
+        )  # fmt: skip
     app = create_app(
         edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,
         image_hosts=ImageHosts(image_host, private=private_image_hosts) if image_host else None,
-        telemetry=telemetry,
+        beside=beside, telemetry=telemetry,
     )  # fmt: skip
     log_to_stderr(whole=log_prompts)
     uvicorn.run(

@@ -15,7 +15,8 @@ class Answer:
     Args:
         text: What the model says.
         revision: The store's state that answered.
-        fired: Ids of the edits that were used, with their weights.
+        fired: Ids of the edits that were used, with their weights; empty where the server's engine
+            (``--engine vllm``) does not tell.
         finish: ``stop``, or ``length`` where it was cut off.
         tokens: How many there are.
     """

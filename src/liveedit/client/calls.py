@@ -166,7 +166,7 @@ def _answer(_: bytes, row: Any) -> Answer:
     return Answer(
         text=choice["message"]["content"],
         revision=told["revision"],
-        fired=told["fired"],
+        fired=told.get("fired") or {},
         finish=choice["finish_reason"],
         tokens=row["usage"]["completion_tokens"],
     )

@@ -18,6 +18,14 @@ class RequestRefused(LiveEditError):
         self.status, self.code = status, code
 
 
+class EngineUnreachable(LiveEditError):
+    """An engine beside the server that does not answer."""
+
+
+class EngineRefused(LiveEditError):
+    """An engine beside the server that does not do what was asked of it."""
+
+
 class BadAnnotations(LiveEditError):
     """An annotation file that cannot be read, holds rows that cannot be used, or leaves none."""
 

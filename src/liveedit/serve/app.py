@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from liveedit.serve import chat, edits, exchange, probes
 from liveedit.serve.access import Access
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
+from liveedit.serve.engine import EngineBeside
 from liveedit.serve.failures import Refused, on_http, on_invalid, on_liveedit, on_refused
 from liveedit.serve.fetching import ImageHosts
 from liveedit.serve.gate import Gate
@@ -49,6 +50,7 @@ def create_app(
     hosts: Collection[str] = (),
     config: ServeConfig | None = None,
     image_hosts: ImageHosts | None = None,
+    beside: Callable[[Metrics], EngineBeside] | None = None,
     telemetry: bool = False,
 ) -> FastAPI:
     """A server for a model.
@@ -61,6 +63,7 @@ def create_app(
         hosts: Names that the server may be called by, beside localhost and addresses.
         config: Limits.
         image_hosts: Where pictures are fetched from; nowhere by default.
+        beside: Makes another engine, which answers in the model's place.
         telemetry: Send OpenTelemetry's traces to where its environment variables say.
     """
     config, metrics = config or ServeConfig(), Metrics()
@@ -79,6 +82,7 @@ def create_app(
         reviews=Reviews(reviews),
         recent=Recent(),
         image_hosts=image_hosts,
+        beside=None if beside is None else beside(metrics),
     )
     app = FastAPI(
         title="liveedit", version=__version__, openapi_url=None, lifespan=_lifespan,
@@ -117,7 +121,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         follower.cancel()
-        await asyncio.to_thread(server.batcher.close, seconds=server.config.seconds)
+        for one in {server.engine, server.batcher}:
+            await asyncio.to_thread(one.close, seconds=server.config.seconds)
 
 
 async def _follow(server: Server) -> None:

@@ -40,7 +40,7 @@ async def chat_completions(asked: ChatRequest, request: Request) -> Response:
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[tuple[int, Said]] = asyncio.Queue()
     jobs = await asyncio.to_thread(_jobs, asked, namespace, server, loop, news, current())
-    server.batcher.submit(*jobs)
+    server.engine.submit(*jobs)
     reply = Reply(asked, jobs, server)
     if asked.stream:
         events = _stream(reply, news, request, server.config.log_prompts)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from liveedit.errors import (
     BadImport,
     ConflictingEdit,
+    EngineUnreachable,
     LiveEditError,
     OtherMethod,
     StoreBusy,
@@ -37,6 +38,7 @@ _STATUS: tuple[tuple[type[LiveEditError], int], ...] = (
     (StoreFull, 507),
     (StoreReadOnly, 503),
     (StoreUnreachable, 503),
+    (EngineUnreachable, 503),
     (StoreError, 500),
 )
 _TYPES = {

@@ -27,7 +27,7 @@ async def health(request: Request) -> Response:
     batcher = server_of(request).batcher
     if not batcher.alive:
         return JSONResponse({"status": "the thread that answers has ended"}, 503)
-    return JSONResponse({"status": "ok", "waiting": batcher.waiting})
+    return JSONResponse({"status": "ok", "waiting": server_of(request).engine.waiting})
 
 
 @router.get("/ready", response_model=None, responses=_TOLD)
@@ -45,7 +45,7 @@ async def metrics(request: Request) -> Response:
     store = server.model.store
     in_force = await asyncio.to_thread(lambda: len(cast("Sized", store)))
     text = server.metrics.text(
-        answers=server.batcher.waiting,
+        answers=server.engine.waiting,
         edits=server.batcher.edits_waiting,
         in_force=in_force,
         revision=store.revision,
@@ -60,7 +60,7 @@ async def _problem(server: Server) -> str | None:
         await asyncio.wait_for(asyncio.to_thread(_reads, server), _PATIENCE)
     except (LiveEditError, TimeoutError):
         return "the store does not answer"
-    return None
+    return None if server.beside is None else await asyncio.to_thread(server.beside.problem)
 
 
 def _reads(server: Server) -> Any:

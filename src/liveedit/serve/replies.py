@@ -20,6 +20,7 @@ class Reply:
         self.asked, self.jobs = asked, jobs
         self._kind = "chat.completion.chunk" if asked.stream else "chat.completion"
         self._id, self._created = f"chatcmpl-{token_hex(12)}", int(time.time())
+        self._fired_unknown = server.beside is not None  # vLLM has no place to tell
         self._model = asked.model or server.names[0]
 
     @property
@@ -45,7 +46,8 @@ class Reply:
     def edits(self) -> dict[str, Any]:
         """Which edits answered, as of which revision."""
         job = self.jobs[0]
-        return {"revision": job.seen_revision, "fired": dict(job.fired)}
+        fired = {} if self._fired_unknown else {"fired": dict(job.fired)}
+        return {"revision": job.seen_revision} | fired
 
     @property
     def headers(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from liveedit.editor import EditedModel
 from liveedit.serve.access import Access, Caller
 from liveedit.serve.batching import Batcher
 from liveedit.serve.config import ServeConfig
+from liveedit.serve.engine import Engine, EngineBeside
 from liveedit.serve.fetching import ImageHosts
 from liveedit.serve.metrics import Metrics
 from liveedit.serve.recent import Recent
@@ -33,6 +34,7 @@ class Server:
         reviews: Answers that were marked as wrong.
         recent: Questions that were asked lately.
         image_hosts: Where pictures are fetched from, if anywhere.
+        beside: Another engine that answers in the model's place; edits are made by the model.
     """
 
     model: EditedModel
@@ -45,6 +47,12 @@ class Server:
     reviews: Reviews
     recent: Recent
     image_hosts: ImageHosts | None = None
+    beside: EngineBeside | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """What answers."""
+        return self.beside or self.batcher
 
     @property
     def fetch(self) -> Fetch | None:

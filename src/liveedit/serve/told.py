@@ -23,10 +23,10 @@ class ProblemBody(BaseModel):
 
 
 class Fired(BaseModel):
-    """Which edits answered, as of which revision."""
+    """Which edits answered, if what answers can tell, as of which revision."""
 
     revision: int
-    fired: dict[str, float]
+    fired: dict[str, float] | None = None
 
 
 class Usage(BaseModel):

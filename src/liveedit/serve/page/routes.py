@@ -281,7 +281,7 @@ async def answered(
         tell=told,
         trace=current(),
     )
-    server.batcher.submit(job)
+    server.engine.submit(job)
     try:
         await ended
     finally:

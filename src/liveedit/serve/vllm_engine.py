@@ -1,0 +1,298 @@
+"""Answers from a vLLM server that has the plugin (``liveedit.vllm``), by its OpenAI interface.
+
+Edits are made in this process and written to the store that the engine reads. Each request names
+the namespace and the revision that answer it, so that a correction holds from the next request on,
+and no caller chooses what others' namespaces hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from secrets import token_hex
+from threading import Thread
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+    Timeout,
+)
+
+from liveedit.errors import CannotServe, EngineRefused, EngineUnreachable
+from liveedit.serve.config import ServeConfig
+from liveedit.serve.failures import Refused
+from liveedit.serve.jobs import Finish, Job, Said
+from liveedit.serve.messages import messages_of
+from liveedit.serve.metrics import Metrics
+from liveedit.serve.tracing import record
+from liveedit.store.base import Store
+
+NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "liveedit_disabled"
+_TOP_LOGPROBS = 20
+_POLL = 0.25  # seconds between looks at whether anybody still wants the answer
+_PATIENCE = 2.0  # seconds for being told whether it is there
+_T = TypeVar("_T")
+
+
+class VllmEngine:
+    """A vLLM server, asked from a thread of its own.
+
+    Args:
+        url: Where it listens, as ``http://127.0.0.1:8001``.
+        metrics: Told of every answer.
+        store: What edits are written to; the engine must read the same.
+        ends: Ids of the tokens that end an answer.
+        config: Limits.
+        key: Its API key, if it has one.
+
+    Raises:
+        EngineUnreachable: Nothing answers there.
+        CannotServe: It answers without edits, or with those of another store.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        metrics: Metrics,
+        *,
+        store: Store,
+        ends: Sequence[int],
+        config: ServeConfig,
+        key: str | None = None,
+    ) -> None:
+        self.config, self.metrics = config, metrics
+        self._root, self._store, self._ends = _root(url), store, list(ends)
+        self._asked: set[Job] = set()
+        self._closing = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="engine", daemon=True)
+        self._thread.start()
+        self._client = AsyncOpenAI(
+            base_url=f"{self._root}/v1",
+            api_key=key or "none",
+            max_retries=0,
+            timeout=Timeout(self.config.seconds, connect=_PATIENCE),
+            http_client=DefaultAsyncHttpxClient(trust_env=False),
+        )
+        try:
+            self.name = self._run(self._check())
+        except BaseException:
+            self.close(seconds=_PATIENCE)
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their answer; vLLM has a queue of its own."""
+        return len(self._asked)
+
+    def submit(self, *jobs: Job) -> None:
+        """See :class:`liveedit.serve.engine.Engine`."""
+        if self._closing:
+            raise Refused(503, "the server is closing; ask another one", code="closing")
+        if len(self._asked) + len(jobs) > self.config.waiting:
+            raise Refused(
+                429, "too many requests wait; try again soon", code="overloaded", retry_after=1
+            )
+        self._asked.update(jobs)
+        asyncio.run_coroutine_threadsafe(self._answer(jobs), self._loop)
+
+    def problem(self) -> str | None:
+        """See :class:`liveedit.serve.engine.EngineBeside`."""
+        try:
+            shortly = self._client.with_options(timeout=_PATIENCE)
+            self._run(shortly.get(f"{self._root}/health", cast_to=object))
+        except APIConnectionError:
+            return "the engine does not answer"
+        except APIError:
+            return "the engine is not well"
+        return None
+
+    def close(self, *, seconds: float) -> None:
+        """See :class:`liveedit.serve.engine.Engine`."""
+        self._closing = True
+        until = time.monotonic() + seconds
+        while self._asked and time.monotonic() < until:
+            time.sleep(0.05)
+        for job in list(self._asked):
+            job.cancelled.set()
+        if self._loop.is_running():
+            self._run(self._client.close())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_PATIENCE)
+
+    def _run(self, what: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result()
+
+    async def _check(self) -> str:
+        """Make sure that it answers with edits of this store; what it calls its model."""
+        try:
+            name = (await self._client.models.list()).data[0].id
+            if await self._answers(name, {NAMESPACE: f"none {token_hex(8)}"}):
+                raise CannotServe(
+                    f"the engine at {self._root} answers without edits: its plugin is not at work; "
+                    "start it with --additional-config (docs/vllm.md), and look for 'Failed to "
+                    "load plugin liveedit' in what it says"
+                )
+            if not await self._answers(name, {REVISION: self._store.revision}):
+                raise CannotServe(
+                    f"the engine at {self._root} does not know revision {self._store.revision} of "
+                    "the store: it reads another one; give both the same --store"
+                )
+        except APIConnectionError as error:
+            raise _unreachable(self._root, "nothing answers there") from error
+        except APIError as error:
+            raise _unreachable(self._root, error.message) from error
+        return name
+
+    async def _answers(self, name: str, fields: dict[str, Any]) -> bool:
+        """Whether a request with these fields is taken on."""
+        try:
+            await self._client.chat.completions.create(
+                model=name,
+                messages=[{"role": "user", "content": "?"}],
+                max_tokens=1,
+                extra_body={"vllm_xargs": fields},
+            )
+        except APIStatusError as error:
+            if error.status_code in (400, 404, 422):
+                return False
+            raise
+        return True
+
+    async def _answer(self, jobs: Sequence[Job]) -> None:
+        """Have the choices of one request decoded, and tell them."""
+        first = jobs[0]
+        for job in jobs:
+            job.times.begun = time.perf_counter()
+            job.seen_revision = self._store.revision if job.revision is None else job.revision
+        asking = asyncio.ensure_future(self._stream(jobs))
+        try:
+            while not asking.done() and not first.given_up:
+                await asyncio.wait((asking,), timeout=_POLL)
+            if asking.done():
+                await asking
+            else:
+                _end(jobs, first.given_up or "cancelled")
+        except APIConnectionError:
+            _fail(jobs, _unreachable(self._root, "it does not answer"))
+        except APIStatusError as error:
+            _fail(jobs, _refusal(self._root, error))
+        except APIError as error:  # in the midst of an answer
+            _fail(jobs, _unreachable(self._root, error.message))
+        except Exception as error:
+            _fail(jobs, error)
+            raise
+        finally:
+            asking.cancel()
+            for job in jobs:
+                self.metrics.answer(job)
+                record(job)
+            self._asked.difference_update(jobs)
+
+    async def _stream(self, jobs: Sequence[Job]) -> None:
+        first = jobs[0]
+        sampling = first.sampling
+        fields: dict[str, Any] = {NAMESPACE: first.namespace, REVISION: first.seen_revision}
+        options: dict[str, Any] = {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        stream = await self._client.chat.completions.create(
+            model=self.name,
+            messages=await asyncio.to_thread(messages_of, first),
+            stream=True,
+            stream_options={"include_usage": True},
+            n=len(jobs),
+            max_tokens=first.max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=sampling.seed,
+            stop=list(first.stop) or None,
+            extra_body={
+                "vllm_xargs": {DISABLED: 1} if first.disabled else fields,
+                "stop_token_ids": self._ends,
+                "return_token_ids": True,
+            },
+            **(options if sampling.logprobs else {}),
+        )
+        rows = [_Row(job) for job in jobs]
+        async with stream:
+            async for chunk in stream:
+                for choice in chunk.choices:
+                    rows[choice.index].update(choice)
+                if chunk.usage is not None:
+                    for job in jobs:
+                        job.prompt_tokens = chunk.usage.prompt_tokens
+        for row in rows:
+            row.end()
+
+
+class _Row:
+    """An answer that grows; white space around it is not told."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._begun = False
+        self._kept = ""
+        self._finish: Finish = "stop"
+
+    def update(self, choice: Any) -> None:
+        """Take up a piece of a stream."""
+        job = self.job
+        job.times.read = job.times.read or time.perf_counter()
+        job.tokens += len(getattr(choice, "token_ids", None) or ())
+        text = self._kept + (choice.delta.content or "")
+        text = text if self._begun else text.lstrip()
+        sure = text.rstrip()
+        self._kept = text[len(sure) :]
+        self._begun = self._begun or bool(sure)
+        for one in choice.logprobs.content or () if choice.logprobs else ():
+            top = [(each.token, each.logprob) for each in one.top_logprobs]
+            job.logprobs.append({"token": one.token, "logprob": one.logprob, "top": top})
+        self._finish = "length" if choice.finish_reason == "length" else "stop"
+        if sure:
+            job.tell(Said(text=sure))
+
+    def end(self) -> None:
+        """Tell the end, which comes after the counts of tokens."""
+        self.job.end(self._finish)
+
+
+def _end(jobs: Sequence[Job], finish: Finish) -> None:
+    for job in jobs:
+        if job.finish is None:
+            job.end(finish)
+
+
+def _fail(jobs: Sequence[Job], error: Exception) -> None:
+    for job in jobs:
+        if job.finish is None:
+            job.error = error
+            job.tell(Said(text="", finish="stop"))
+
+
+def _refusal(root: str, error: APIStatusError) -> Exception:
+    if error.status_code >= 500:
+        return _unreachable(root, error.message)
+    return EngineRefused(f"the engine refuses it: {error.message}")
+
+
+def _unreachable(root: str, problem: str) -> EngineUnreachable:
+    return EngineUnreachable(
+        f"the engine at {root} cannot answer ({problem}); look whether vLLM runs there"
+    )
+
+
+def _root(url: str) -> str:
+    """Without what stands behind the port, which people copy along.
+
+    Raises:
+        CannotServe: It is no address.
+    """
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CannotServe(f"{url!r} is no address of an engine; give one as http://127.0.0.1:8001")
+    return f"{parts.scheme}://{parts.netloc}"
