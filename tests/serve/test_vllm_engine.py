@@ -34,10 +34,11 @@ from tests.serve.conftest import asked, listening, url_of
 
 
 class AsVllm:
-    """A server that knows the fields of vLLM and of the plugin."""
+    """A server that knows the fields of vLLM and of the plugin, and says the tokens of a prompt."""
 
     def __init__(self, app: Any, namespaces: tuple[str, ...] = ("", "shop")) -> None:
         self.app, self.namespaces = app, namespaces
+        self.backbone = app.state.server.model.backbone
         self.bodies: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -69,7 +70,31 @@ class AsVllm:
         async def given() -> Any:
             return next(told, None) or await receive()
 
-        await self.app(scope, given, send)
+        if body.get("stream"):
+            await self.app(scope, given, send)
+            return
+        start: dict[str, Any] = {}
+        said = b""
+
+        async def keep(message: Any) -> None:
+            nonlocal said
+            start.update(message if message["type"] == "http.response.start" else {})
+            said += message.get("body", b"")
+
+        await self.app(scope, given, keep)
+        answer = json.loads(said)
+        if start["status"] == 200:
+            prompt = self.backbone.prompt_text(body["messages"][-1]["content"], images=0)
+            answer["prompt_token_ids"] = self.prompt_ids(prompt)
+        said = json.dumps(answer).encode()
+        kept = [pair for pair in start["headers"] if pair[0] != b"content-length"]
+        await send(start | {"headers": kept})
+        await send({"type": "http.response.body", "body": said})
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Tokens of a prompt."""
+        found: list[int] = self.backbone.encode(prompt)
+        return found
 
 
 @pytest.fixture
@@ -85,9 +110,7 @@ def beside(model: EditedModel, address: str, **limits: Any) -> Any:
     config = ServeConfig(**{"max_tokens": 16, "seconds": 20.0} | limits)
 
     def make(metrics: Metrics) -> VllmEngine:
-        return VllmEngine(
-            address, metrics, store=model.store, ends=model.backbone.ends, config=config
-        )
+        return VllmEngine(address, metrics, model=model, config=config)
 
     return create_app(model, names=["tiny"], config=config, beside=make)
 
@@ -197,9 +220,7 @@ def _listening_again(app: Any) -> Iterator[Any]:
 
 
 def _made(model: EditedModel, address: str) -> VllmEngine:
-    return VllmEngine(
-        address, Metrics(), store=model.store, ends=[1], config=ServeConfig(seconds=5)
-    )
+    return VllmEngine(address, Metrics(), model=model, config=ServeConfig(seconds=5))
 
 
 def test_an_engine_without_the_plugin_is_refused_at_start(model, address) -> None:
@@ -215,6 +236,18 @@ def test_an_engine_with_another_store_is_refused_at_start(
     with (
         listening(AsVllm(create_app(other))) as found,
         pytest.raises(CannotServe, match="reads another one"),
+    ):
+        _made(model, found)
+
+
+def test_an_engine_with_another_chat_template_is_refused_at_start(model, backbone) -> None:
+    class Other(AsVllm):
+        def prompt_ids(self, prompt: str) -> list[int]:
+            return super().prompt_ids(f"Be brief. {prompt}")
+
+    with (
+        listening(Other(create_app(model))) as found,
+        pytest.raises(CannotServe, match="chat template"),
     ):
         _made(model, found)
 

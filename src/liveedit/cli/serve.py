@@ -95,10 +95,7 @@ def serve(
     if engine is Engine.vllm:
         from liveedit.serve.vllm_engine import VllmEngine
 
-        beside = partial(
-            VllmEngine, engine_url, store=edited.store, ends=edited.backbone.ends, config=config,
-            key=engine_key,
-        )  # fmt: skip
+        beside = partial(VllmEngine, engine_url, model=edited, config=config, key=engine_key)
     app = create_app(
         edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,
         image_hosts=ImageHosts(image_host, private=private_image_hosts) if image_host else None,

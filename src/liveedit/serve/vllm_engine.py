@@ -24,6 +24,7 @@ from openai import (
     Timeout,
 )
 
+from liveedit.editor import EditedModel
 from liveedit.errors import CannotServe, EngineRefused, EngineUnreachable
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused
@@ -31,9 +32,9 @@ from liveedit.serve.jobs import Finish, Job, Said
 from liveedit.serve.messages import messages_of
 from liveedit.serve.metrics import Metrics
 from liveedit.serve.tracing import record
-from liveedit.store.base import Store
 
 NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "liveedit_disabled"
+_QUESTION = "What is this?"  # by which its form is seen
 _TOP_LOGPROBS = 20
 _POLL = 0.25  # seconds between looks at whether anybody still wants the answer
 _PATIENCE = 2.0  # seconds for being told whether it is there
@@ -46,14 +47,14 @@ class VllmEngine:
     Args:
         url: Where it listens, as ``http://127.0.0.1:8001``.
         metrics: Told of every answer.
-        store: What edits are written to; the engine must read the same.
-        ends: Ids of the tokens that end an answer.
+        model: What makes the edits; the engine must have the same weights, and read the same store.
         config: Limits.
         key: Its API key, if it has one.
 
     Raises:
         EngineUnreachable: Nothing answers there.
-        CannotServe: It answers without edits, or with those of another store.
+        CannotServe: It answers without edits, or with those of another store, or it puts questions
+            to the model in another form.
     """
 
     def __init__(
@@ -61,13 +62,13 @@ class VllmEngine:
         url: str,
         metrics: Metrics,
         *,
-        store: Store,
-        ends: Sequence[int],
+        model: EditedModel,
         config: ServeConfig,
         key: str | None = None,
     ) -> None:
         self.config, self.metrics = config, metrics
-        self._root, self._store, self._ends = _root(url), store, list(ends)
+        self._root, self._model, self._store = _root(url), model, model.store
+        self._adds_tokens = False
         self._asked: set[Job] = set()
         self._closing = False
         self._loop = asyncio.new_event_loop()
@@ -133,16 +134,27 @@ class VllmEngine:
         """Make sure that it answers with edits of this store; what it calls its model."""
         try:
             name = (await self._client.models.list()).data[0].id
-            if await self._answers(name, {NAMESPACE: f"none {token_hex(8)}"}):
+            if await self._tokens(name, {NAMESPACE: f"none {token_hex(8)}"}) is not None:
                 raise CannotServe(
                     f"the engine at {self._root} answers without edits: its plugin is not at work; "
                     "start it with --additional-config (docs/vllm.md), and look for 'Failed to "
                     "load plugin liveedit' in what it says"
                 )
-            if not await self._answers(name, {REVISION: self._store.revision}):
+            found = await self._tokens(name, {REVISION: self._store.revision})
+            if found is None:
                 raise CannotServe(
                     f"the engine at {self._root} does not know revision {self._store.revision} of "
                     "the store: it reads another one; give both the same --store"
+                )
+            backbone = self._model.backbone
+            expected = backbone.encode(backbone.prompt_text(_QUESTION, images=0))
+            if found != expected:
+                self._adds_tokens = True
+                found = await self._tokens(name, {DISABLED: 1})
+            if found != expected:
+                raise CannotServe(
+                    f"the engine at {self._root} puts questions to its model in another form than "
+                    "the one that edits are made in; start it with the model's own chat template"
                 )
         except APIConnectionError as error:
             raise _unreachable(self._root, "nothing answers there") from error
@@ -150,20 +162,24 @@ class VllmEngine:
             raise _unreachable(self._root, error.message) from error
         return name
 
-    async def _answers(self, name: str, fields: dict[str, Any]) -> bool:
-        """Whether a request with these fields is taken on."""
+    async def _tokens(self, name: str, fields: dict[str, Any]) -> list[int] | None:
+        """Tokens of a prompt with these fields; None if it is not taken on."""
         try:
-            await self._client.chat.completions.create(
+            answer = await self._client.chat.completions.create(
                 model=name,
-                messages=[{"role": "user", "content": "?"}],
+                messages=[{"role": "user", "content": _QUESTION}],
                 max_tokens=1,
-                extra_body={"vllm_xargs": fields},
+                extra_body={
+                    "vllm_xargs": fields,
+                    "return_token_ids": True,
+                    "add_special_tokens": self._adds_tokens,
+                },
             )
         except APIStatusError as error:
             if error.status_code in (400, 404, 422):
-                return False
+                return None
             raise
-        return True
+        return getattr(answer, "prompt_token_ids", None) or []
 
     async def _answer(self, jobs: Sequence[Job]) -> None:
         """Have the choices of one request decoded, and tell them."""
@@ -213,7 +229,8 @@ class VllmEngine:
             stop=list(first.stop) or None,
             extra_body={
                 "vllm_xargs": {DISABLED: 1} if first.disabled else fields,
-                "stop_token_ids": self._ends,
+                "stop_token_ids": self._model.backbone.ends,
+                "add_special_tokens": self._adds_tokens,
                 "return_token_ids": True,
             },
             **(options if sampling.logprobs else {}),
