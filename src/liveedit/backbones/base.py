@@ -61,6 +61,8 @@ class Backbone(PromptEncoder):
     family: ClassVar[str]
     # whether the model keeps what belongs to one generation, so that two must not run at once
     keeps_state: ClassVar[bool] = False
+    # whether the states of a token depend on nothing that stands behind it, but for its own picture
+    looks_back: ClassVar[bool] = True
     # names in ``per_token`` that ``finish`` cannot do without
     required_per_token: ClassVar[tuple[str, ...]] = ()
 
@@ -338,8 +340,13 @@ class Backbone(PromptEncoder):
         return self.model(**query.model_inputs(), position_ids=query.position_ids, **options)
 
     @torch.no_grad()
-    def states(self, query: Query) -> Float[Tensor, "batch length width"]:
-        """Hidden states that leave the edit layer of the unedited model; no layer above is run."""
+    def states(self, query: Query, **options: Any) -> Float[Tensor, "batch length width"]:
+        """Hidden states that leave the edit layer of the unedited model; no layer above is run.
+
+        Args:
+            query: Questions.
+            options: Of the model's ``forward``.
+        """
         found: list[Tensor] = []
 
         def stop(hidden: Tensor) -> None:
@@ -347,7 +354,7 @@ class Backbone(PromptEncoder):
             raise StopForward
 
         with suppress(StopForward), self.hook.changing(stop):
-            self.logits(query)
+            self.forward(query, **({"use_cache": False} | options))
         return found[0]
 
     def finish(

@@ -53,6 +53,7 @@ class PaliGemmaBackbone(Gemma3Backbone):
     """
 
     family = "paligemma"
+    looks_back = False
     prompt_format: ClassVar[str] = "answer en {}"
 
     @cached_property

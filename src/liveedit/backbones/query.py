@@ -75,7 +75,7 @@ class Query:
 
     Args:
         input_ids: Padded ids, one placeholder for every image token.
-        attention_mask: One where a token is.
+        attention_mask: One where a token is; longer than the ids where a cache holds what precedes.
         position_ids: As ``forward`` takes them, counted from each row's first real token; several
             axes where the family has them.
         spans: Where image, prompt and target are.
@@ -87,7 +87,7 @@ class Query:
     """
 
     input_ids: Int[Tensor, "batch length"]
-    attention_mask: Int[Tensor, "batch length"]
+    attention_mask: Int[Tensor, "batch _seen"]
     position_ids: Int[Tensor, "*axes batch length"]
     spans: Spans
     features: list[Float[Tensor, "_tokens width"]] = field(repr=False)

@@ -8,18 +8,19 @@ States are pooled as they come, so that memory is bounded by the model and one s
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query
+from liveedit.backbones.shared_prefix import states_by_picture
 from liveedit.config import Config
+from liveedit.correction.images import image_identity
 from liveedit.data.views import views_of
 from liveedit.errors import CannotCalibrate
 from liveedit.methods.liveedit.config import EditorConfig
@@ -39,8 +40,7 @@ from liveedit.training.whitening import discriminants
 SEEN = ("edit", "rephrase", "redrawn", "other image", "other question", "free words")
 HELD = (*SEEN, "elsewhere")
 _ROWS = 16  # questions that are put to the model together
-_CASES = 8  # corrections whose questions are sorted by length
-_SCALE_ROWS = 48  # questions whose states the scale is measured on
+_CASES = 8  # corrections whose questions are sorted by picture; by the first the scale is measured
 # what cosines are multiplied with: margins of the router are searched in these units
 _VISION_SCALE, _PROMPT_SCALE = 9.0, 20.0
 _SURE = 6.0  # what a question scores with itself at least, twice the largest margin
@@ -132,9 +132,10 @@ def calibrate_editor(
         subject_filter=False,
     )
     network = EditorNetwork(config, backbone.width).to(backbone.edit_device).eval()
-    network.set_scale(_scale(backbone, data.cases))
+    first = _computed(backbone, data.cases[:_CASES], SEEN)
+    network.set_scale(_scale(first))
     with tqdm(total=len(data.cases) + len(data.held), desc="states", unit="correction") as bar:
-        seen = _pooled_views(backbone, network.scale, data.cases, SEEN, bar)
+        seen = _pooled_views(backbone, network.scale, data.cases, SEEN, bar, first)
         held = _pooled_views(backbone, network.scale, data.held, HELD, bar)
     extractor = network.extractor
     assert isinstance(extractor, WhitenedStates)
@@ -158,6 +159,7 @@ def _pooled_views(
     cases: Sequence[Pictured],
     names: Sequence[str],
     bar: tqdm,
+    first: Sequence[_Computed] | None = None,
 ) -> dict[str, PooledStates]:
     """Pooled states of some views of corrections, a row for each correction.
 
@@ -167,12 +169,13 @@ def _pooled_views(
         cases: The corrections.
         names: The views.
         bar: Told of every correction that is done.
+        first: States of the first corrections, if they are there already.
     """
     parts = []
     for start in range(0, len(cases), _CASES):
         some = cases[start : start + _CASES]
-        asked = [view for case in some for view in views_of(case, names)]
-        parts.append(_pooled(backbone, scale, asked))
+        computed = first if first and not start else _computed(backbone, some, names)
+        parts.append(_pooled(computed, scale))
         bar.update(len(some))
     joined = PooledStates.join(parts)
     rows = torch.arange(len(cases)) * len(names)
@@ -198,33 +201,54 @@ def _set_scales(network: EditorNetwork, features: Mapping[str, RoutingFeatures])
     router.prompt_bias.copy_(-scale * middle)
 
 
-def _scale(backbone: Backbone, cases: Sequence[Pictured]) -> StateScale:
-    """The backbone's scale, by a few questions."""
-    asked = [view for case in cases[: _SCALE_ROWS // len(SEEN)] for view in views_of(case, SEEN)]
-    found = [states[query.attention_mask.bool()] for query, states in _states(backbone, asked)]
-    return measure_scale(torch.cat(found))
+@dataclass(frozen=True, kw_only=True)
+class _Computed:
+    """States of some questions.
+
+    Args:
+        rows: Where they stand among all that were asked with them.
+        query: The questions.
+        states: What leaves the edit layer.
+    """
+
+    rows: Sequence[int]
+    query: Query
+    states: Float[Tensor, "batch length width"]
 
 
-Asked = tuple[Image.Image | None, str]
-
-
-def _states(
-    backbone: Backbone, asked: Sequence[Asked]
-) -> Iterator[tuple[Query, Float[Tensor, "batch length width"]]]:
+def _computed(
+    backbone: Backbone, cases: Sequence[Pictured], names: Sequence[str]
+) -> list[_Computed]:
+    """States of the views of some corrections, those of a picture together."""
+    asked = [view for case in cases for view in views_of(case, names)]
+    shown = [None if picture is None else image_identity(picture) for picture, _ in asked]
+    order = sorted(range(len(asked)), key=lambda at: shown.index(shown[at]))
+    found = []
     for start in range(0, len(asked), _ROWS):
-        pictures, questions = zip(*asked[start : start + _ROWS], strict=True)
-        query = backbone.query(pictures, questions)
-        yield query, backbone.states(query)
+        rows = order[start : start + _ROWS]
+        pictures, questions = zip(*(asked[row] for row in rows), strict=True)
+        query, states = states_by_picture(backbone, pictures, questions)
+        found.append(_Computed(rows=rows, query=query, states=states))
+    return found
 
 
-def _pooled(backbone: Backbone, scale: StateScale, asked: Sequence[Asked]) -> PooledStates:
-    """In batches of like lengths; padding costs as much as words."""
-    order = sorted(range(len(asked)), key=lambda at: len(asked[at][1]))
+def _scale(computed: Sequence[_Computed]) -> StateScale:
+    """The backbone's scale, by a few questions."""
+    return measure_scale(
+        torch.cat([one.states[one.query.attention_mask.bool()] for one in computed])
+    )
+
+
+def _pooled(computed: Sequence[_Computed], scale: StateScale) -> PooledStates:
+    """In the order in which they were asked."""
     parts = [
-        PooledStates.of(Representation(states=standardise(states, scale), spans=query.spans))
-        for query, states in _states(backbone, [asked[at] for at in order])
+        PooledStates.of(
+            Representation(states=standardise(one.states, scale), spans=one.query.spans)
+        )
+        for one in computed
     ]
-    return PooledStates.join(parts).take(torch.tensor(order).argsort())
+    order = torch.tensor([row for one in computed for row in one.rows])
+    return PooledStates.join(parts).take(order.argsort())
 
 
 def _whiten(
