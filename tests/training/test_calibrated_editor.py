@@ -99,10 +99,11 @@ def test_an_editor_of_another_layer_brings_its_layer_along(higher, tmp_path, tin
 
 
 def test_a_model_that_makes_the_same_of_everything_is_refused(backbone, data, monkeypatch):
-    same = torch.ones(1, backbone.width)
-    monkeypatch.setattr(
-        type(backbone), "states", lambda _, query: same.expand(*query.input_ids.shape, -1)
-    )
+    def same(backbone, pictures, questions):
+        query = backbone.query(pictures, questions)
+        return query, torch.ones(*query.input_ids.shape, backbone.width)
+
+    monkeypatch.setattr(calibrated_editor, "states_by_picture", same)
     with pytest.raises(CannotCalibrate, match="the same of every picture"):
         calibrate_editor(backbone, data, SETTINGS)
 
