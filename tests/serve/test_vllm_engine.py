@@ -50,6 +50,7 @@ class AsVllm:
             message = await receive()
             data, more = data + message["body"], message.get("more_body", False)
         body = json.loads(data)
+        assert body.get("n", 1) == 1 or body["temperature"] > 0  # as vLLM has it
         self.bodies.append(body)
         fields = body.pop("vllm_xargs", {})
         body["edits"] = not fields.get("liveedit_disabled")
@@ -158,6 +159,11 @@ def test_streams_choices_and_logprobs(model, engine, pictures) -> None:
             model="tiny", messages=asked("What is this?", pictures[0]), logprobs=True,
             top_logprobs=2, n=2, max_tokens=4,
         )  # fmt: skip
+        drawn = client.chat.completions.create(
+            model="tiny", messages=asked("What is this?", pictures[0]), temperature=2.0,
+            n=3, max_tokens=6,
+        )  # fmt: skip
+    assert len({one.message.content for one in drawn.choices}) > 1
     assert "".join(pieces) == model.generate(pictures[0], "What is this?", max_new_tokens=16)
     first, second = whole.choices
     assert first.message.content == second.message.content

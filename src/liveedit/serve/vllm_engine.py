@@ -159,7 +159,7 @@ class VllmEngine:
         except APIConnectionError as error:
             raise _unreachable(self._root, "nothing answers there") from error
         except APIError as error:
-            raise _unreachable(self._root, error.message) from error
+            raise _unreachable(self._root, _said(error)) from error
         return name
 
     async def _tokens(self, name: str, fields: dict[str, Any]) -> list[int] | None:
@@ -200,7 +200,7 @@ class VllmEngine:
         except APIStatusError as error:
             _fail(jobs, _refusal(self._root, error))
         except APIError as error:  # in the midst of an answer
-            _fail(jobs, _unreachable(self._root, error.message))
+            _fail(jobs, _unreachable(self._root, _said(error)))
         except Exception as error:
             _fail(jobs, error)
             raise
@@ -215,13 +215,15 @@ class VllmEngine:
         first = jobs[0]
         sampling = first.sampling
         fields: dict[str, Any] = {NAMESPACE: first.namespace, REVISION: first.seen_revision}
+        # vLLM refuses to say the likeliest several times
+        choices = 1 if sampling.temperature == 0 else len(jobs)
         options: dict[str, Any] = {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         stream = await self._client.chat.completions.create(
             model=self.name,
             messages=await asyncio.to_thread(messages_of, first),
             stream=True,
             stream_options={"include_usage": True},
-            n=len(jobs),
+            n=choices,
             max_tokens=first.max_tokens,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -239,7 +241,8 @@ class VllmEngine:
         async with stream:
             async for chunk in stream:
                 for choice in chunk.choices:
-                    rows[choice.index].update(choice)
+                    for row in rows if choices == 1 else (rows[choice.index],):
+                        row.update(choice)
                 if chunk.usage is not None:
                     for job in jobs:
                         job.prompt_tokens = chunk.usage.prompt_tokens
@@ -293,8 +296,14 @@ def _fail(jobs: Sequence[Job], error: Exception) -> None:
 
 def _refusal(root: str, error: APIStatusError) -> Exception:
     if error.status_code >= 500:
-        return _unreachable(root, error.message)
-    return EngineRefused(f"the engine refuses it: {error.message}")
+        return _unreachable(root, _said(error))
+    return EngineRefused(f"the engine refuses it: {_said(error)}")
+
+
+def _said(error: APIError) -> str:
+    """What the engine says of it, without what its client adds."""
+    told = error.body.get("message") if isinstance(error.body, dict) else None
+    return str(told or error.message)
 
 
 def _unreachable(root: str, problem: str) -> EngineUnreachable:
