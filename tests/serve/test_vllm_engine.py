@@ -195,6 +195,25 @@ def test_an_engine_that_goes_away_and_comes_back(model, backbone, tmp_path: Path
     other.store.close()
 
 
+def test_an_engine_that_ends_in_the_midst_of_an_answer(model, backbone, tmp_path: Path) -> None:
+    class Ending(AsVllm):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def until_it_ends(message: Any) -> None:
+                await send(message)
+                if b'"content":' in message.get("body", b"") and self.bodies[-1].get("stream"):
+                    raise OSError("it is gone")
+
+            await super().__call__(scope, receive, until_it_ends)
+
+    with (
+        listening(Ending(create_app(model))) as found,
+        listening(beside(model, found)) as address,
+    ):
+        answer = ask(address, "What is this?")
+        assert answer["status"] == 503
+        assert "look whether vLLM runs there" in answer["error"]["message"]
+
+
 @contextmanager
 def _listening_again(app: Any) -> Iterator[Any]:
     import uvicorn

@@ -8,6 +8,7 @@ and no caller chooses what others' namespaces hold.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine, Sequence
 from secrets import token_hex
@@ -33,6 +34,7 @@ from liveedit.serve.messages import messages_of
 from liveedit.serve.metrics import Metrics
 from liveedit.serve.tracing import record
 
+_log = logging.getLogger(__name__)
 NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "liveedit_disabled"
 _QUESTION = "What is this?"  # by which its form is seen
 _TOP_LOGPROBS = 20
@@ -197,13 +199,11 @@ class VllmEngine:
                 _end(jobs, first.given_up or "cancelled")
         except APIConnectionError:
             _fail(jobs, _unreachable(self._root, "it does not answer"))
-        except APIStatusError as error:
+        except APIError as error:
             _fail(jobs, _refusal(self._root, error))
-        except APIError as error:  # in the midst of an answer
-            _fail(jobs, _unreachable(self._root, _said(error)))
         except Exception as error:
+            _log.exception("an answer failed")
             _fail(jobs, error)
-            raise
         finally:
             asking.cancel()
             for job in jobs:
@@ -294,10 +294,13 @@ def _fail(jobs: Sequence[Job], error: Exception) -> None:
             job.tell(Said(text="", finish="stop"))
 
 
-def _refusal(root: str, error: APIStatusError) -> Exception:
-    if error.status_code >= 500:
-        return _unreachable(root, _said(error))
-    return EngineRefused(f"the engine refuses it: {_said(error)}")
+def _refusal(root: str, error: APIError) -> Exception:
+    """Of a request, or within a stream, where the status is in what is told."""
+    told = error.body.get("code") if isinstance(error.body, dict) else None
+    status = error.status_code if isinstance(error, APIStatusError) else told
+    if isinstance(status, int) and status < 500:
+        return EngineRefused(f"the engine refuses it: {_said(error)}")
+    return _unreachable(root, _said(error))
 
 
 def _said(error: APIError) -> str:
