@@ -39,7 +39,7 @@ from liveedit.training.whitening import discriminants
 
 SEEN = ("edit", "rephrase", "redrawn", "other image", "other question", "free words")
 HELD = (*SEEN, "elsewhere")
-_ROWS = 16  # questions that are put to the model together
+_ROWS = 8  # questions that are put to the model together: what they share is kept for each
 _CASES = 8  # corrections whose questions are sorted by picture; by the first the scale is measured
 # what cosines are multiplied with: margins of the router are searched in these units
 _VISION_SCALE, _PROMPT_SCALE = 9.0, 20.0
