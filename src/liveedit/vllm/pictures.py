@@ -68,11 +68,11 @@ def to_send(pictures: Sequence[Image.Image]) -> dict[str, str | None]:
     small.thumbnail((_SIDE, _SIDE))
     written = io.BytesIO()
     small.save(written, "PNG", compress_level=1)
-    return {"identity": identity, "file": base64.b85encode(written.getvalue()).decode()}
+    return {"identity": identity, "file": base64.b64encode(written.getvalue()).decode()}
 
 
 def received(sent: Mapping[str, str | None]) -> SentPictures:
     """What :func:`to_send` gave."""
     file = sent["file"]
-    picture = None if file is None else Image.open(io.BytesIO(base64.b85decode(file)))
+    picture = None if file is None else Image.open(io.BytesIO(base64.b64decode(file)))
     return SentPictures(identity=sent["identity"], picture=picture)

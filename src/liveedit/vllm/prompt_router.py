@@ -94,6 +94,9 @@ class PromptRouter:
         pictures: Mapping[int, SentPictures],
         revision: int | None,
     ) -> RoutedExperts | None:
+        pool = self._pool(asked, revision)
+        if not pool.eligible.any():
+            return None
         index = torch.tensor(rows, device=prompts.states.device)
         own = Representation(
             states=prompts.states[index],
@@ -114,10 +117,10 @@ class PromptRouter:
         )
         return _patiently(
             lambda: with_undamaged(
-                self._pool(asked, revision),
-                lambda pool: (
-                    choose_experts(self.network.router, features, pool)
-                    if pool.eligible.any()
+                pool,
+                lambda some: (
+                    choose_experts(self.network.router, features, some)
+                    if some.eligible.any()
                     else None
                 ),
             )
