@@ -1,5 +1,7 @@
 """The examples of how to run it: what they name is there."""
 
+import json
+import re
 import shlex
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import yaml
 
 from liveedit.cli import app
 from liveedit.serve.app import create_app
+from liveedit.vllm.settings import settings_of
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "serving"
 OPTIONS = {
@@ -33,6 +36,25 @@ def test_compose_names_options_and_services_that_there_are() -> None:
     caddy = (CONFIGS / "Caddyfile").read_text()
     assert "replica-1:8000 replica-2:8000" in caddy
     assert (CONFIGS / services["replica-1"]["build"] / "Dockerfile").is_file()
+
+
+def test_compose_of_vllm_names_what_there_is() -> None:
+    found = yaml.safe_load((CONFIGS / "vllm" / "compose.yaml").read_text())
+    services = found["services"]
+    assert named(services["edits"]["command"]) <= OPTIONS
+    nginx = (CONFIGS / "vllm" / "nginx.conf").read_text()
+    for name in ("vllm-1", "vllm-2"):
+        assert f"server {name}:8000" in nginx
+        (given,) = [one for one in services[name]["command"] if "additional" in one]
+        settings = settings_of(json.loads(given.partition("=")[2]))
+        assert settings is not None
+        assert f"--store={settings.store}" in services["edits"]["command"]
+        assert f"--editor={settings.editor}" in services["edits"]["command"]
+    (port,) = re.findall(r"listen (\d+);", nginx)
+    assert f"--engine-url=http://balancer:{port}" in services["edits"]["command"]
+    for one in services.values():
+        assert set(one.get("depends_on", ())) <= services.keys()
+        assert set(one.get("secrets", ())) <= found["secrets"].keys()
 
 
 def test_kubernetes_names_options_ports_and_routes_that_there_are(model) -> None:

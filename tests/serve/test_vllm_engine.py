@@ -244,8 +244,8 @@ def _listening_again(app: Any) -> Iterator[Any]:
             stop()
 
 
-def _made(model: EditedModel, address: str) -> VllmEngine:
-    return VllmEngine(address, Metrics(), model=model, config=ServeConfig(seconds=5))
+def _made(model: EditedModel, address: str, **more: Any) -> VllmEngine:
+    return VllmEngine(address, Metrics(), model=model, config=ServeConfig(seconds=5), **more)
 
 
 def test_an_engine_without_the_plugin_is_refused_at_start(model, address) -> None:
@@ -275,6 +275,17 @@ def test_an_engine_with_another_chat_template_is_refused_at_start(model, backbon
         pytest.raises(CannotServe, match="chat template"),
     ):
         _made(model, found)
+
+
+def test_an_engine_that_is_loaded_yet_is_waited_for(model, caplog) -> None:
+    with _listening_again(AsVllm(create_app(model))) as (start, stop):
+        address = start()
+        stop()
+        later = threading.Timer(1.0, start)
+        later.start()
+        _made(model, address, wait=30.0).close(seconds=1)
+        later.join()
+    assert f"waiting for the engine at {address}" in caplog.text
 
 
 def test_no_engine(model) -> None:

@@ -38,6 +38,9 @@ def serve(
     engine_key: str | None = typer.Option(
         None, "--engine-key", envvar="VLLM_API_KEY", help="Its API key, if it has one."
     ),
+    engine_wait: float = typer.Option(
+        600.0, "--engine-wait", min=0.0, help="Seconds that it may take until it is there."
+    ),
     host: str = typer.Option("127.0.0.1", help="Address to listen at; 0.0.0.0 for all."),
     port: int = typer.Option(8000, min=0, max=65535, help="Port."),
     keys: Path | None = typer.Option(
@@ -95,7 +98,9 @@ def serve(
     if engine is Engine.vllm:
         from liveedit.serve.vllm_engine import VllmEngine
 
-        beside = partial(VllmEngine, engine_url, model=edited, config=config, key=engine_key)
+        beside = partial(
+            VllmEngine, engine_url, model=edited, config=config, key=engine_key, wait=engine_wait
+        )
     app = create_app(
         edited, names=[model], keys=keys, reviews=reviews, hosts=host_name, config=config,
         image_hosts=ImageHosts(image_host, private=private_image_hosts) if image_host else None,

@@ -39,6 +39,7 @@ NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "live
 _QUESTION = "What is this?"  # by which its form is seen
 _TOP_LOGPROBS = 20
 _POLL = 0.25  # seconds between looks at whether anybody still wants the answer
+_PAUSE = 0.5  # seconds between looks at whether it is there
 _PATIENCE = 2.0  # seconds for being told whether it is there
 _T = TypeVar("_T")
 
@@ -52,6 +53,7 @@ class VllmEngine:
         model: What makes the edits; the engine must have the same weights, and read the same store.
         config: Limits.
         key: Its API key, if it has one.
+        wait: Seconds that it may take until it is there; a large model is loaded for minutes.
 
     Raises:
         EngineUnreachable: Nothing answers there.
@@ -67,6 +69,7 @@ class VllmEngine:
         model: EditedModel,
         config: ServeConfig,
         key: str | None = None,
+        wait: float = 0.0,
     ) -> None:
         self.config, self.metrics = config, metrics
         self._root, self._model, self._store = _root(url), model, model.store
@@ -84,7 +87,7 @@ class VllmEngine:
             http_client=DefaultAsyncHttpxClient(trust_env=False),
         )
         try:
-            self.name = self._run(self._check())
+            self.name = self._run(self._check(time.monotonic() + wait))
         except BaseException:
             self.close(seconds=_PATIENCE)
             raise
@@ -132,10 +135,24 @@ class VllmEngine:
     def _run(self, what: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
-    async def _check(self) -> str:
+    async def _named(self, until: float) -> str:
+        """What it calls its model, once it is there."""
+        told = False
+        while True:
+            try:
+                return (await self._client.models.list()).data[0].id
+            except APIConnectionError:
+                if time.monotonic() > until:
+                    raise
+            if not told:
+                _log.warning("waiting for the engine at %s", self._root)
+                told = True
+            await asyncio.sleep(_PAUSE)
+
+    async def _check(self, until: float) -> str:
         """Make sure that it answers with edits of this store; what it calls its model."""
         try:
-            name = (await self._client.models.list()).data[0].id
+            name = await self._named(until)
             if await self._tokens(name, {NAMESPACE: f"none {token_hex(8)}"}) is not None:
                 raise CannotServe(
                     f"the engine at {self._root} answers without edits: its plugin is not at work; "
