@@ -6,6 +6,7 @@ reads the same store; a middleware turns vLLM's fields into its own.
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -122,6 +123,10 @@ def ask(address: str, text: str, image: Image.Image | None = None, **more: Any) 
     return found.json() | {"status": found.status_code, "headers": found.headers}
 
 
+def png_of(image: Image.Image) -> bytes:
+    return base64.b64decode(url_of(image).partition(",")[2])
+
+
 def text_of(answer: dict[str, Any]) -> str:
     return answer["choices"][0]["message"]["content"]
 
@@ -140,6 +145,11 @@ def test_a_correction_holds_from_the_next_request_on(model, engine, pictures) ->
         assert after["liveedit"] == {"revision": model.store.revision}
         assert after["headers"]["X-LiveEdit-Revision"] == str(model.store.revision)
         assert after["usage"]["prompt_tokens"] == before["usage"]["prompt_tokens"] > 0
+        page = httpx.post(
+            f"{address}/page/ask", data={"question": "What is this?"}, timeout=30,
+            files={"picture": ("a.png", png_of(pictures[0]), "image/png")},
+        )  # fmt: skip
+        assert "Edits that fired" in page.text
         for fields in ({"edits": False}, {"revision": 0}, {"namespace": "shop"}):
             assert text_of(ask(address, "What is this?", pictures[0], **fields)) == own
         assert httpx.get(f"{address}/ready").status_code == 200

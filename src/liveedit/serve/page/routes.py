@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -54,6 +55,10 @@ async def ask(
     server.recent.add(
         Asked(namespace=space, image=identity, pictures=shown, prompt=job.prompt, answer=job.text)
     )
+    if server.beside is not None:  # which does not tell: the model here would answer with the same
+        job.fired = await asyncio.wrap_future(
+            server.batcher.between(partial(_explained, server, shown, job, space), "preview")
+        )
     fired = await asyncio.to_thread(_fired, server, caller, job)
     return piece(
         "answer", request, answer=job.text, fired=fired, revision=job.seen_revision,
@@ -320,6 +325,16 @@ async def _opened(picture: UploadFile | None) -> Image.Image | None:
     """
     data = b"" if picture is None else await picture.read()
     return await asyncio.to_thread(open_image, data) if data else None
+
+
+def _explained(
+    server: Server, shown: Image.Image | None, job: _Answer, namespace: str
+) -> dict[str, float]:
+    """Ids of the edits that concern a question in the revision that answered it."""
+    model = server.model
+    with model.namespace(namespace), model.at(job.seen_revision):
+        found = model.explain(shown, job.prompt)
+    return {one.edit.id: round(one.weight, 4) for one in found if one.weight}
 
 
 def _fired(server: Server, caller: Caller, job: _Answer) -> list[tuple[Any, float]]:
