@@ -21,7 +21,10 @@ _PUBLISHED = {
 
 _PIXELS = {"shortest_edge": 1568, "longest_edge": 4704}
 # the project's processors are for pictures alone, and vLLM asks published ones for videos, too
-_VIDEOS = {"qwen2_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS}}
+_VIDEOS = {
+    family: {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS}
+    for family in ("qwen2_vl", "qwen2_5_vl")
+}
 
 
 def write_model(family: str, folder: Path) -> Path:
