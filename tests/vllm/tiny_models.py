@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from tests.backbones.families import FAMILIES, shaken
+from tests.backbones.parts import SQUARE
 
 # what vLLM's kernels for CPUs ask for: heads of 32
 _HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32}
 # transformers writes names of its own, and vLLM reads those of the published checkpoints
 _PUBLISHED = {
     family: [(r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model.")]
-    for family in ("llava", "llava_next")
+    for family in ("llava", "llava_next", "llava_onevision")
 }
 
 _PIXELS = {"shortest_edge": 1568, "longest_edge": 4704}
 # the project's processors are for pictures alone, and vLLM asks published ones for videos, too
-_VIDEOS = {
-    family: {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS}
-    for family in ("qwen2_vl", "qwen2_5_vl")
+_VIDEOS: dict[str, dict[str, Any]] = {
+    "qwen2_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
+    "qwen2_5_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
+    "llava_onevision": {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": SQUARE},
 }
 
 

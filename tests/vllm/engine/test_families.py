@@ -7,7 +7,7 @@ import pytest
 from tests.vllm.engine.observing import Observer
 from tests.vllm.engine.running import ask, engine, reference, served_layer, tokens, told
 
-FAMILIES = ("llava_next", "qwen2_vl", "qwen2_5_vl")  # test_answers has LLaVA
+FAMILIES = ("llava_next", "llava_onevision", "qwen2_vl", "qwen2_5_vl")  # test_answers has LLaVA
 ROUNDING = 0.02  # see test_answers
 
 
