@@ -27,6 +27,7 @@ _VIDEOS: dict[str, dict[str, Any]] = {
     "qwen2_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
     "qwen2_5_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
     "llava_onevision": {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": SQUARE},
+    "internvl": {"video_processor_type": "InternVLVideoProcessor", "size": SQUARE},
 }
 
 
@@ -41,6 +42,7 @@ def write_model(family: str, folder: Path) -> Path:
     rope = getattr(text, "rope_parameters", None) or {}
     if "mrope_section" in rope:
         rope["mrope_section"] = [2 * part for part in rope["mrope_section"]]
+    model.config.tie_word_embeddings = text.tie_word_embeddings  # vLLM asks the part for text
     model = shaken(type(model)(model.config))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)

@@ -17,6 +17,7 @@ FAMILIES: Mapping[str, str] = {
     "LlavaOnevisionForConditionalGeneration": "llava_onevision",
     "Qwen2VLForConditionalGeneration": "qwen2_vl",
     "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl",
+    "InternVLForConditionalGeneration": "internvl",
 }
 _LAYERS = ("model.layers", "layers")
 

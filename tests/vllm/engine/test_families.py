@@ -7,7 +7,13 @@ import pytest
 from tests.vllm.engine.observing import Observer
 from tests.vllm.engine.running import ask, engine, reference, served_layer, tokens, told
 
-FAMILIES = ("llava_next", "llava_onevision", "qwen2_vl", "qwen2_5_vl")  # test_answers has LLaVA
+FAMILIES = (  # test_answers has LLaVA
+    "llava_next",
+    "llava_onevision",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "internvl",
+)
 ROUNDING = 0.02  # see test_answers
 
 
