@@ -28,6 +28,7 @@ _VIDEOS: dict[str, dict[str, Any]] = {
     "qwen2_5_vl": {"video_processor_type": "Qwen2VLVideoProcessor", "size": _PIXELS},
     "llava_onevision": {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": SQUARE},
     "internvl": {"video_processor_type": "InternVLVideoProcessor", "size": SQUARE},
+    "smolvlm": {"video_processor_type": "SmolVLMVideoProcessor", "size": {"longest_edge": 56}},
 }
 
 

@@ -13,6 +13,8 @@ FAMILIES = (  # test_answers has LLaVA
     "qwen2_vl",
     "qwen2_5_vl",
     "internvl",
+    "idefics3",
+    "smolvlm",
 )
 ROUNDING = 0.02  # see test_answers
 
