@@ -20,8 +20,9 @@ FAMILIES: Mapping[str, str] = {
     "InternVLForConditionalGeneration": "internvl",
     "Idefics3ForConditionalGeneration": "idefics3",
     "SmolVLMForConditionalGeneration": "smolvlm",
+    "Blip2ForConditionalGeneration": "blip-2",
 }
-_LAYERS = ("model.layers", "layers")
+_LAYERS = ("model.layers", "layers", "model.decoder.layers")
 
 
 def family_of(config: Any) -> str:
