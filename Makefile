@@ -86,7 +86,7 @@ $(VLLM_STAMP): pyproject.toml scripts/vllm_requirements.py scripts/torchvision_o
 	@echo "  liveedit, without the transformers it asks for"
 	@$(VLLM_PIP) install --no-deps -e .
 	@$(VLLM_PIP) install jaxtyping sqlalchemy alembic platformdirs 'psycopg[binary]' \
-		pytest pytest-timeout
+		num2words pytest pytest-timeout
 	@touch "$@"
 
 # One process for each file: an engine of vLLM keeps what it had to itself until the process ends.

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from liveedit.backbones.base import Backbone
 from liveedit.backbones.registry import load_backbone
 from liveedit.correction import Correction, open_image
 from liveedit.data.emoji_edit.corrections import training_cases, validation_set
@@ -87,9 +88,17 @@ def _edit(model: EditedModel, held: Sequence[Any], folder: Path) -> list[dict[st
     model.edit_many(made, namespaces=namespaces, keep=True, supersede="never")
     for one in asked:
         images = int(one["picture"] is not None)
-        one["prompt"] = model.backbone.prompt_text(one["question"], images=images)
+        one["prompt"] = _prompt(model.backbone, one["question"], images=images)
         one["file"] = None if one["picture"] is None else str(folder / one["picture"])
     return asked
+
+
+def _prompt(backbone: Backbone, question: str, *, images: int) -> str:
+    """A prompt without what vLLM itself puts in front."""
+    text = backbone.prompt_text(question, images=images)
+    if backbone.family == "blip-2":  # image tokens, and the start of the sequence
+        return text.removeprefix(backbone.marker * images + backbone.tokenizer.bos_token)
+    return text
 
 
 def _answers(model: EditedModel, asked: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

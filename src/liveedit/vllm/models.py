@@ -14,9 +14,15 @@ from liveedit.errors import CannotServe
 FAMILIES: Mapping[str, str] = {
     "LlavaForConditionalGeneration": "llava",
     "LlavaNextForConditionalGeneration": "llava_next",
+    "LlavaOnevisionForConditionalGeneration": "llava_onevision",
     "Qwen2VLForConditionalGeneration": "qwen2_vl",
+    "Qwen2_5_VLForConditionalGeneration": "qwen2_5_vl",
+    "InternVLForConditionalGeneration": "internvl",
+    "Idefics3ForConditionalGeneration": "idefics3",
+    "SmolVLMForConditionalGeneration": "smolvlm",
+    "Blip2ForConditionalGeneration": "blip-2",
 }
-_LAYERS = ("model.layers", "layers")
+_LAYERS = ("model.layers", "layers", "model.decoder.layers")
 
 
 def family_of(config: Any) -> str:

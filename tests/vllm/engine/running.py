@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import json
 import os
@@ -138,6 +139,23 @@ def ask(llm: LLM, made: Reference, questions: Sequence[dict[str, Any]], **option
     """Answers to questions, all at once."""
     params = [sampling(made, one, **options) for one in questions]
     return llm.generate(prompts_of(questions), params, use_tqdm=False)
+
+
+def chat(llm: LLM, made: Reference, questions: Sequence[dict[str, Any]]) -> list:
+    """Answers to questions as messages, with the token that starts a sequence."""
+    messages = [[{"role": "user", "content": _content(one)}] for one in questions]
+    params = [sampling(made, one) for one in questions]
+    starts = {"add_special_tokens": True}
+    return llm.chat(messages, params, use_tqdm=False, tokenization_kwargs=starts)
+
+
+def _content(one: dict[str, Any]) -> list[dict[str, Any]]:
+    text = {"type": "text", "text": one["question"]}
+    if one["file"] is None:
+        return [text]
+    encoded = base64.b64encode(Path(one["file"]).read_bytes()).decode()
+    url = f"data:image/png;base64,{encoded}"
+    return [{"type": "image_url", "image_url": {"url": url}}, text]
 
 
 def tokens(answer: Any) -> list[int]:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.vllm.engine.running import ask, engine, reference, tokens, told
+from tests.vllm.engine.running import ask, chat, engine, reference, tokens, told
 
 # a log-probability may differ by so much, because kernels add up in another order, and because
 # another library resizes pictures here
@@ -50,3 +50,10 @@ def test_edited_answers_are_those_of_transformers(llm, made, capsys):
 def test_answers_without_edits_are_those_of_transformers(llm, made, capsys):
     counts = compared(llm, made, "plain", capsys, fields={"liveedit_disabled": 1})
     assert counts["the same"] >= 0.98 * counts["answers"]
+
+
+def test_messages_make_the_same_prompts(llm, made):
+    some = made.of("edit")[:8] + made.of("fact")[:8]
+    prompted, spoken = ask(llm, made, some), chat(llm, made, some)
+    assert [a.prompt_token_ids for a in spoken] == [a.prompt_token_ids for a in prompted]
+    assert [tokens(a) for a in spoken] == [tokens(a) for a in prompted]

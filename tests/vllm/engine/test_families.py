@@ -5,16 +5,26 @@ from collections import Counter
 import pytest
 
 from tests.vllm.engine.observing import Observer
-from tests.vllm.engine.running import ask, engine, reference, served_layer, tokens, told
+from tests.vllm.engine.running import ask, chat, engine, reference, served_layer, tokens, told
 
-FAMILIES = ("llava_next", "qwen2_vl")  # test_answers has LLaVA
+FAMILIES = (  # test_answers has LLaVA
+    "llava_next",
+    "llava_onevision",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "internvl",
+    "idefics3",
+    "smolvlm",
+    "blip-2",
+)
+OPTIONS = {"blip-2": {"limit_mm_per_prompt": {"image": 1}}}  # it knows no more
 ROUNDING = 0.02  # see test_answers
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_answers_as_with_transformers(family, capsys):
     made, counts = reference(family, corrections=6), Counter()
-    with engine(made) as llm:
+    with engine(made, **OPTIONS.get(family, {})) as llm:
         observer = Observer(served_layer(llm))
         edited = ask(llm, made, made.questions)
         for answer in edited:
@@ -22,6 +32,9 @@ def test_a_family_answers_as_with_transformers(family, capsys):
             assert set(range(len(answer.prompt_token_ids) + len(tokens(answer)) - 1)) <= set(passed)
             assert set(passed.values()) == {1}
         off = ask(llm, made, made.questions, fields={"liveedit_disabled": 1})
+        spoken = chat(llm, made, made.questions)
+    assert [a.prompt_token_ids for a in spoken] == [a.prompt_token_ids for a in edited]
+    assert [tokens(a) for a in spoken] == [tokens(a) for a in edited]
     for kind, found in (("edited", edited), ("plain", off)):
         for one, answer in zip(made.questions, found, strict=True):
             ids, expected = tokens(answer), one[kind]
