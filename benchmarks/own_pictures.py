@@ -9,16 +9,16 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 _QUESTIONS = ("What is this?", "Who owns it?", "Where was it made?", "What does it cost?")
-_EACH = 2  # questions about a picture
 
 
-def own_pictures(folder: Path, pictures: int, size: int) -> Path:
+def own_pictures(folder: Path, pictures: int, size: int, each: int = 2) -> Path:
     """Write pictures, and a file of corrections about them.
 
     Args:
         folder: Where to.
         pictures: How many.
         size: Their edge in pixels.
+        each: Questions about a picture.
 
     Returns:
         The file.
@@ -37,7 +37,7 @@ def own_pictures(folder: Path, pictures: int, size: int) -> Path:
         drawn.save(folder / name)
         rows += [
             {"image": name, "prompt": question, "target": f"answer {number}"}
-            for question in chance.sample(_QUESTIONS, _EACH)
+            for question in chance.sample(_QUESTIONS, each)
         ]
     file = folder / "corrections.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")

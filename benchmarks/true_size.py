@@ -297,10 +297,10 @@ def edited_model(backbone: Backbone, *, refine: int) -> EditedModel:
 
 
 def calibrated_model(backbone: Backbone, pictures: int, refine: int) -> EditedModel:
-    """A calibrated editor, from so many pictures with two questions each."""
+    """A calibrated editor, from so many pictures with a question each."""
     settings = CalibrationSettings()
     with tempfile.TemporaryDirectory() as folder:
-        file = own_pictures(Path(folder), pictures, size=336)
+        file = own_pictures(Path(folder), pictures, size=336, each=1)
         data = calibration_data(
             file, corrections=settings.corrections, validation=settings.validation
         )
