@@ -117,6 +117,38 @@ def test_pictures_that_are_here_are_used(tmp_path: Path, photographs: Path) -> N
     assert third.rephrased_image == images / rows[2]["image_rephrase"]
 
 
+def test_entities_share_no_photograph(tmp_path: Path, photographs: Path) -> None:
+    rows = [vlkeb_row(number) for number in range(60)]
+    rows = [row | {"src": f"Who is it, number {at}?"} for at, row in enumerate(rows)]
+    stand_ins = read_stand_ins(photographs, "evaluation")
+    given = corrections_of(write(tmp_path / "rows.json", rows), tmp_path / "images")
+    found, told = stand_in(given, stand_ins)
+    assert len({row.images for row in found}) == len({row.images for row in given}) == 60
+    assert told.quarters > 0
+    same = [replace(row, concept="") for row in given]
+    assert stand_in(same, stand_ins)[1].quarters == 0
+
+
+def test_another_question_about_an_entity_does_not_ask_who_it_is(
+    tmp_path: Path, photographs: Path, backbone
+) -> None:
+    rows = [vlkeb_row(number) for number in range(40)]
+    who = ["Who is the actor featured in this image?", "Who is the actor in the picture?"]
+    other = ["Which band is playing?", "What is the title of the film?"]
+    rows = [row | {"src": who[at % 2], "rephrase": who[1 - at % 2],
+                   "m_loc_q": (who + other)[at % 4]} for at, row in enumerate(rows)]  # fmt: skip
+    found = suite(tmp_path, photographs, rows, "vlkeb")
+    asked = {case.strict_prompt.removesuffix(" The answer is:") for case in found.pictured}
+    assert asked <= set(other)
+    file = write(tmp_path / "rows.json", rows)
+    data = training_data(
+        backbone, [str(file)], None, corrections=20, validation=10, stand_ins=photographs
+    )
+    asked = {case.strict_question.text for case in data.cases}
+    assert asked & set(other)
+    assert not asked & set(who)
+
+
 def test_hops_are_about_the_same_photograph(tmp_path: Path, photographs: Path) -> None:
     rows = [vlkeb_row(number, port_new=[one_hop()]) for number in range(6)]
     rows = [row | {"m_loc_q": f"{row['m_loc_q']} {at}"} for at, row in enumerate(rows)]

@@ -26,11 +26,16 @@ class AskedAlike:
     """
 
     def __init__(self, questions: Iterable[str]) -> None:
-        different = list(dict.fromkeys(questions))
+        different = list(dict.fromkeys(map(_bare, questions)))
         self._row = {question: row for row, question in enumerate(different)}
         self._vectors = encode_questions(different).numpy()
 
     def __call__(self, one: str, other: str) -> bool:
         """Whether the two ask for the same."""
         vectors = self._vectors
-        return bool(vectors[self._row[one]] @ vectors[self._row[other]] >= _ALIKE)
+        return bool(vectors[self._row[_bare(one)]] @ vectors[self._row[_bare(other)]] >= _ALIKE)
+
+
+def _bare(question: str) -> str:
+    """Without what a benchmark adds: "Who is it? The answer is:"."""
+    return question[: question.rfind("?") + 1] or question

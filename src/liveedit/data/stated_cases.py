@@ -67,12 +67,16 @@ class StatedCases:
     left_out: tuple[int, ...]
 
 
-def stated_cases(rows: Sequence[CorrectionRow], split: Split) -> StatedCases:
+def stated_cases(
+    rows: Sequence[CorrectionRow], split: Split, *, named: bool | None = None
+) -> StatedCases:
     """Rows as corrections that can be trained on and measured.
 
     Args:
         rows: All of one side: no probe comes from elsewhere.
         split: Which side; training meets questions in the midst of messages, too.
+        named: Whether rows name what their pictures show, so that most ask for just that; by
+            default whether one does. Where stand-ins are shown they did.
 
     Raises:
         BadAnnotations: The rows leave nothing to ask.
@@ -83,7 +87,8 @@ def stated_cases(rows: Sequence[CorrectionRow], split: Split) -> StatedCases:
             "corrections about two pictures or more are needed, so that one can be asked about "
             "another; add some"
         )
-    drawing = _Drawing(pictured, split)
+    named = any(row.concept for row in rows) if named is None else named
+    drawing = _Drawing(pictured, split, named=named)
     cases = [drawing.case(number) for number in range(len(pictured))]
     left_out = tuple(row.line for row in rows if not row.images)
     return StatedCases(cases=cases, derived=dict(drawing.derived), left_out=left_out)
@@ -120,7 +125,7 @@ def divided(
 class _Drawing:
     """Derives what rows lack from the other rows."""
 
-    def __init__(self, rows: Sequence[CorrectionRow], split: Split) -> None:
+    def __init__(self, rows: Sequence[CorrectionRow], split: Split, *, named: bool) -> None:
         self.rows, self.split = rows, split
         self.derived: Counter[str] = Counter()
         self.asked = {(path, _bare(row.prompt)) for row in rows for path in row.images}
@@ -128,7 +133,7 @@ class _Drawing:
         self.pictures = [*map(_shown, rows), *unrelated]
         self.questions = [row.prompt for row in rows]
         self.questions += [row.locality_prompt for row in rows if row.locality_prompt]
-        self.alike = _alike(rows, self.questions)
+        self.alike = _alike(rows, self.questions) if named else eq
 
     def case(self, number: int) -> PhotoCase:
         """A row with everything it is tested on."""
@@ -214,9 +219,7 @@ class _Drawing:
 
 
 def _alike(rows: Sequence[CorrectionRow], questions: Sequence[str]) -> Callable[[str, str], bool]:
-    """Whether two of the questions ask the same: in other words, too, where rows name things."""
-    if not any(row.concept for row in rows):
-        return eq
+    """Whether two of the questions ask the same, in other words, too."""
     own = [question for row in rows for question in (row.prompt, *row.rephrasings)]
     try:
         return AskedAlike([*own, *questions])

@@ -93,6 +93,7 @@ def stated(
     """
     every = corrections_of(file, images)
     _no_id_twice(every, file, {} if ids is None else ids)
+    named = any(row.concept for row in every)
     rows, back = divided(every)
     back = back[:validation]
     if stand_ins is not None:
@@ -104,7 +105,8 @@ def stated(
             f"{file} has corrections about too few pictures to learn from some and choose settings "
             "on others; twenty pictures are the least that makes sense"
         )
-    learned, held = stated_cases(rows, "train"), stated_cases(back, "validation")
+    learned = stated_cases(rows, "train", named=named)
+    held = stated_cases(back, "validation", named=named)
     for what, count in learned.derived.items():
         logger.info("%s: derived for %d of %d rows: %s", file.name, count, len(rows), what)
     left_out = [row.line for row in every if not row.images]
