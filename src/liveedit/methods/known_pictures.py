@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from liveedit.correction.images import Pictures, pictures_identity
 from liveedit.correction.same_picture import same_picture
@@ -47,7 +47,9 @@ class KnownPictures:
     def of(
         self, picture: Pictures, others: Sequence[str | None], image: str | None = None
     ) -> list[bool]:
-        """Which of some pictures a picture is; where one is identical, no other is looked at.
+        """Which of some pictures a picture is, or is mirrored where it is none of them.
+
+        Where one is identical, no other is looked at.
 
         Args:
             picture: The picture.
@@ -57,7 +59,11 @@ class KnownPictures:
         image = pictures_identity(picture) if image is None else image
         if image in others:
             return [image == other for other in others]
-        return [self.same(image, picture, other) for other in others]
+        found = [self.same(image, picture, other) for other in others]
+        if any(found) or not isinstance(picture, Image.Image):
+            return found
+        mirrored = ImageOps.mirror(picture)
+        return [self.same(None, mirrored, other) if other else False for other in others]
 
     def _open(self, image: str) -> Pictures:
         if image not in self._opened:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from liveedit.correction import pictures_identity
 from liveedit.methods.known_pictures import KnownPictures
@@ -106,6 +106,18 @@ def test_identical_pictures_are_told_without_looking() -> None:
     assert KnownPictures(kept.get).of(smaller, names) == [True, False]
     assert KnownPictures({}.get).of(smaller, names) == [False, False]
     assert KnownPictures({}.get).of([red, blue], names) == [False, False]
+
+
+def test_a_mirrored_picture_is_the_edits_unless_another_is_the_very_one() -> None:
+    left = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(left).polygon([(16, 128), (240, 32), (240, 224)], fill="navy")
+    right, other = ImageOps.mirror(left), Image.new("RGB", (256, 256), "green")
+    names = [pictures_identity(one) for one in (left, right, other)]
+    kept = {name: thumbnail(one) for name, one in zip(names, (left, right, other), strict=True)}
+    smaller = right.resize((200, 200))
+    assert KnownPictures(kept.get).of(smaller, names) == [False, True, False]
+    assert KnownPictures(kept.get).of(smaller, [names[0], names[2]]) == [True, False]
+    assert not KnownPictures(kept.get).same(None, smaller, names[0]), "supersedes nothing"
 
 
 def test_pictures_of_a_batch_are_got_when_they_are_looked_at() -> None:
