@@ -287,6 +287,14 @@ def test_an_engine_with_another_chat_template_is_refused_at_start(model, backbon
         _made(model, found)
 
 
+def test_an_engine_that_takes_no_messages_is_refused_at_start(model) -> None:
+    with (
+        listening(AsVllm(create_app(model), namespaces=())) as found,
+        pytest.raises(CannotServe, match="takes no messages"),
+    ):
+        _made(model, found)
+
+
 def test_an_engine_that_is_loaded_yet_is_waited_for(model, caplog) -> None:
     with _listening_again(AsVllm(create_app(model))) as (start, stop):
         address = start()

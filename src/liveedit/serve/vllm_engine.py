@@ -153,6 +153,11 @@ class VllmEngine:
         """Make sure that it answers with edits of this store; what it calls its model."""
         try:
             name = await self._named(until)
+            if await self._tokens(name, {DISABLED: 1}) is None:
+                raise CannotServe(
+                    f"the engine at {self._root} takes no messages; give it a chat template "
+                    "(--chat-template), or a model that has one"
+                )
             if await self._tokens(name, {NAMESPACE: f"none {token_hex(8)}"}) is not None:
                 raise CannotServe(
                     f"the engine at {self._root} answers without edits: its plugin is not at work; "
