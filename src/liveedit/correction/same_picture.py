@@ -110,9 +110,16 @@ def _laid_over(one: Image.Image, other: Image.Image) -> bool:
 
 def _far(one: Image.Image, other: Image.Image) -> bool:
     """Whether two pictures are different at a glance, however they are laid over each other."""
-    first, second = (cache(partial(_reduced, some, side=_GLANCE)) for some in (one, other))
+    glanced_at = (_small(some, 4 * _GLANCE) for some in (one, other))
+    first, second = (cache(partial(_reduced, some, side=_GLANCE)) for some in glanced_at)
     overlays = (_Overlay(), *_cuts(one, other))
     return all(_apart(first(cut.one), second(cut.other), _FEW_GAINS) > _FAR for cut in overlays)
+
+
+def _small(picture: Image.Image, side: int) -> Image.Image:
+    """The picture, no larger than so many pixels a side, of about its shape."""
+    times = min(picture.size) // side
+    return picture if times < 2 else picture.reduce(times)
 
 
 def _lit_alike(one: Image.Image, other: Image.Image, overlay: _Overlay) -> Iterator[_Pixels]:
