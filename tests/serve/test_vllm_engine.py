@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import threading
 import time
@@ -205,23 +206,47 @@ def test_an_engine_that_goes_away_and_comes_back(model, backbone, tmp_path: Path
     other.store.close()
 
 
-def test_an_engine_that_ends_in_the_midst_of_an_answer(model, backbone, tmp_path: Path) -> None:
-    class Ending(AsVllm):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            async def until_it_ends(message: Any) -> None:
-                await send(message)
-                if b'"content":' in message.get("body", b"") and self.bodies[-1].get("stream"):
-                    raise OSError("it is gone")
+class Ending(AsVllm):
+    """Breaks off the first answers after their first words."""
 
-            await super().__call__(scope, receive, until_it_ends)
+    def __init__(self, app: Any, times: int) -> None:
+        super().__init__(app)
+        self.times = times
 
-    with (
-        listening(Ending(create_app(model))) as found,
-        listening(beside(model, found)) as address,
-    ):
-        answer = ask(address, "What is this?")
-        assert answer["status"] == 503
-        assert "look whether vLLM runs there" in answer["error"]["message"]
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def until_it_ends(message: Any) -> None:
+            await send(message)
+            begun = re.search(rb'"content": ?"\w', message.get("body", b""))
+            if begun and self.times and self.bodies[-1].get("stream"):
+                self.times -= 1
+                raise OSError("it is gone")
+
+        await super().__call__(scope, receive, until_it_ends)
+
+
+def test_an_engine_that_ends_in_the_midst_of_an_answer(model) -> None:
+    fine = ask_of(model, Ending(create_app(model), 0))
+    assert fine["status"] == 200
+    again = ask_of(model, Ending(create_app(model), 1))
+    assert again["choices"] == fine["choices"]
+    assert again["usage"] == fine["usage"]
+    gone = ask_of(model, Ending(create_app(model), 2))
+    assert gone["status"] == 503
+    assert "look whether vLLM runs there" in gone["error"]["message"]
+
+
+def test_what_was_told_is_not_told_again(model) -> None:
+    app = Ending(create_app(model), 1)
+    with listening(app) as found, listening(beside(model, found)) as address:
+        body = {"messages": [{"role": "user", "content": "What is this?"}], "stream": True}
+        text = httpx.post(f"{address}/v1/chat/completions", json=body, timeout=60).text
+    assert "look whether vLLM runs there" in text
+    assert len([one for one in app.bodies if one.get("stream")]) == 1
+
+
+def ask_of(model: EditedModel, app: Any) -> Any:
+    with listening(app) as found, listening(beside(model, found)) as address:
+        return ask(address, "What is this?", logprobs=True)
 
 
 @contextmanager

@@ -119,6 +119,7 @@ def _jobs(
             max_tokens=min(wanted, limits.max_tokens),
             stop=[asked.stop] if isinstance(asked.stop, str) else asked.stop or [],
             deadline=time.monotonic() + limits.seconds,
+            whole=not asked.stream,
             tell=teller(at),
             trace=trace,
         )

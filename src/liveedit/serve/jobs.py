@@ -100,6 +100,7 @@ class Job:
         max_tokens: Longest answer.
         stop: Texts that end it, and are left out.
         deadline: When it is given up, by ``time.monotonic``.
+        whole: Nobody looks at a part of the answer, so that it can be begun anew.
         tell: Is called with what is new, from the thread that decodes.
         trace: The span that it is part of.
 
@@ -124,6 +125,7 @@ class Job:
     max_tokens: int = 256
     stop: Sequence[str] = ()
     deadline: float = float("inf")
+    whole: bool = False
     tell: Callable[[Said], None] = lambda _: None
     trace: object = None
     cancelled: Event = field(default_factory=Event)

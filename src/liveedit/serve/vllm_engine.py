@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from secrets import token_hex
 from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -19,27 +18,25 @@ from urllib.parse import urlsplit
 from openai import (
     APIConnectionError,
     APIError,
-    APIStatusError,
     AsyncOpenAI,
     DefaultAsyncHttpxClient,
+    NotFoundError,
     Timeout,
 )
 
 from liveedit.editor import EditedModel
-from liveedit.errors import CannotServe, EngineRefused, EngineUnreachable
+from liveedit.errors import CannotServe
 from liveedit.serve.config import ServeConfig
 from liveedit.serve.failures import Refused
 from liveedit.serve.jobs import Finish, Job, Said
-from liveedit.serve.messages import messages_of
 from liveedit.serve.metrics import Metrics
 from liveedit.serve.tracing import record
+from liveedit.serve.vllm_answers import answer
+from liveedit.serve.vllm_checks import check
+from liveedit.serve.vllm_failures import refusal, unreachable
 
 _log = logging.getLogger(__name__)
-NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "liveedit_disabled"
-_QUESTION = "What is this?"  # by which its form is seen
-_TOP_LOGPROBS = 20
 _POLL = 0.25  # seconds between looks at whether anybody still wants the answer
-_PAUSE = 0.5  # seconds between looks at whether it is there
 _PATIENCE = 2.0  # seconds for being told whether it is there
 _T = TypeVar("_T")
 
@@ -73,7 +70,6 @@ class VllmEngine:
     ) -> None:
         self.config, self.metrics = config, metrics
         self._root, self._model, self._store = _root(url), model, model.store
-        self._adds_tokens = False
         self._asked: set[Job] = set()
         self._closing = False
         self._loop = asyncio.new_event_loop()
@@ -87,7 +83,8 @@ class VllmEngine:
             http_client=DefaultAsyncHttpxClient(trust_env=False),
         )
         try:
-            self.name = self._run(self._check(time.monotonic() + wait))
+            until = time.monotonic() + wait
+            self._found = self._run(check(self._client, self._root, model, until))
         except BaseException:
             self.close(seconds=_PATIENCE)
             raise
@@ -111,13 +108,19 @@ class VllmEngine:
     def problem(self) -> str | None:
         """See :class:`liveedit.serve.engine.EngineBeside`."""
         try:
-            shortly = self._client.with_options(timeout=_PATIENCE)
-            self._run(shortly.get(f"{self._root}/health", cast_to=object))
+            self._run(self._look())
         except APIConnectionError:
             return "the engine does not answer"
         except APIError:
             return "the engine is not well"
         return None
+
+    async def _look(self) -> None:
+        shortly = self._client.with_options(timeout=_PATIENCE)
+        try:
+            await shortly.get(f"{self._root}/health", cast_to=object)
+        except NotFoundError:  # Ray Serve before vLLM
+            await shortly.models.list()
 
     def close(self, *, seconds: float) -> None:
         """See :class:`liveedit.serve.engine.Engine`."""
@@ -135,83 +138,15 @@ class VllmEngine:
     def _run(self, what: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result()
 
-    async def _named(self, until: float) -> str:
-        """What it calls its model, once it is there."""
-        told = False
-        while True:
-            try:
-                return (await self._client.models.list()).data[0].id
-            except APIConnectionError:
-                if time.monotonic() > until:
-                    raise
-            if not told:
-                _log.warning("waiting for the engine at %s", self._root)
-                told = True
-            await asyncio.sleep(_PAUSE)
-
-    async def _check(self, until: float) -> str:
-        """Make sure that it answers with edits of this store; what it calls its model."""
-        try:
-            name = await self._named(until)
-            if await self._tokens(name, {DISABLED: 1}) is None:
-                raise CannotServe(
-                    f"the engine at {self._root} takes no messages; give it a chat template "
-                    "(--chat-template), or a model that has one"
-                )
-            if await self._tokens(name, {NAMESPACE: f"none {token_hex(8)}"}) is not None:
-                raise CannotServe(
-                    f"the engine at {self._root} answers without edits: its plugin is not at work; "
-                    "start it with --additional-config (docs/vllm.md), and look for 'Failed to "
-                    "load plugin liveedit' in what it says"
-                )
-            found = await self._tokens(name, {REVISION: self._store.revision})
-            if found is None:
-                raise CannotServe(
-                    f"the engine at {self._root} does not know revision {self._store.revision} of "
-                    "the store: it reads another one; give both the same --store"
-                )
-            backbone = self._model.backbone
-            expected = backbone.encode(backbone.prompt_text(_QUESTION, images=0))
-            if found != expected:
-                self._adds_tokens = True
-                found = await self._tokens(name, {DISABLED: 1})
-            if found != expected:
-                raise CannotServe(
-                    f"the engine at {self._root} puts questions to its model in another form than "
-                    "the one that edits are made in; start it with the model's own chat template"
-                )
-        except APIConnectionError as error:
-            raise _unreachable(self._root, "nothing answers there") from error
-        except APIError as error:
-            raise _unreachable(self._root, _said(error)) from error
-        return name
-
-    async def _tokens(self, name: str, fields: dict[str, Any]) -> list[int] | None:
-        """Tokens of a prompt with these fields; None if it is not taken on."""
-        try:
-            answer = await self._client.chat.completions.create(
-                model=name,
-                messages=[{"role": "user", "content": _QUESTION}],
-                max_tokens=1,
-                extra_body={
-                    "vllm_xargs": fields,
-                    "return_token_ids": True,
-                    "add_special_tokens": self._adds_tokens,
-                },
-            )
-        except APIStatusError as error:
-            if error.status_code in (400, 404, 422):
-                return None
-            raise
-        return getattr(answer, "prompt_token_ids", None) or []
-
     async def _answer(self, jobs: Sequence[Job]) -> None:
         """Have the choices of one request decoded, and tell them."""
         first = jobs[0]
         for job in jobs:
             job.times.begun = time.perf_counter()
             job.seen_revision = self._store.revision if job.revision is None else job.revision
-        asking = asyncio.ensure_future(self._stream(jobs))
+        asking = asyncio.ensure_future(
+            answer(self._client, self._found, self._model.backbone.ends, jobs)
+        )
         try:
             while not asking.done() and not first.given_up:
                 await asyncio.wait((asking,), timeout=_POLL)
@@ -220,9 +155,9 @@ class VllmEngine:
             else:
                 _end(jobs, first.given_up or "cancelled")
         except APIConnectionError:
-            _fail(jobs, _unreachable(self._root, "it does not answer"))
+            _fail(jobs, unreachable(self._root, "it does not answer"))
         except APIError as error:
-            _fail(jobs, _refusal(self._root, error))
+            _fail(jobs, refusal(self._root, error))
         except Exception as error:
             _log.exception("an answer failed")
             _fail(jobs, error)
@@ -232,75 +167,6 @@ class VllmEngine:
                 self.metrics.answer(job)
                 record(job)
             self._asked.difference_update(jobs)
-
-    async def _stream(self, jobs: Sequence[Job]) -> None:
-        first = jobs[0]
-        sampling = first.sampling
-        fields: dict[str, Any] = {NAMESPACE: first.namespace, REVISION: first.seen_revision}
-        # vLLM refuses to say the likeliest several times
-        choices = 1 if sampling.temperature == 0 else len(jobs)
-        options: dict[str, Any] = {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
-        stream = await self._client.chat.completions.create(
-            model=self.name,
-            messages=await asyncio.to_thread(messages_of, first),
-            stream=True,
-            stream_options={"include_usage": True},
-            n=choices,
-            max_tokens=first.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            stop=list(first.stop) or None,
-            extra_body={
-                "vllm_xargs": {DISABLED: 1} if first.disabled else fields,
-                "stop_token_ids": self._model.backbone.ends,
-                "add_special_tokens": self._adds_tokens,
-                "return_token_ids": True,
-            },
-            **(options if sampling.logprobs else {}),
-        )
-        rows = [_Row(job) for job in jobs]
-        async with stream:
-            async for chunk in stream:
-                for choice in chunk.choices:
-                    for row in rows if choices == 1 else (rows[choice.index],):
-                        row.update(choice)
-                if chunk.usage is not None:
-                    for job in jobs:
-                        job.prompt_tokens = chunk.usage.prompt_tokens
-        for row in rows:
-            row.end()
-
-
-class _Row:
-    """An answer that grows; white space around it is not told."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self._begun = False
-        self._kept = ""
-        self._finish: Finish = "stop"
-
-    def update(self, choice: Any) -> None:
-        """Take up a piece of a stream."""
-        job = self.job
-        job.times.read = job.times.read or time.perf_counter()
-        job.tokens += len(getattr(choice, "token_ids", None) or ())
-        text = self._kept + (choice.delta.content or "")
-        text = text if self._begun else text.lstrip()
-        sure = text.rstrip()
-        self._kept = text[len(sure) :]
-        self._begun = self._begun or bool(sure)
-        for one in choice.logprobs.content or () if choice.logprobs else ():
-            top = [(each.token, each.logprob) for each in one.top_logprobs]
-            job.logprobs.append({"token": one.token, "logprob": one.logprob, "top": top})
-        self._finish = "length" if choice.finish_reason == "length" else "stop"
-        if sure:
-            job.tell(Said(text=sure))
-
-    def end(self) -> None:
-        """Tell the end, which comes after the counts of tokens."""
-        self.job.end(self._finish)
 
 
 def _end(jobs: Sequence[Job], finish: Finish) -> None:
@@ -314,27 +180,6 @@ def _fail(jobs: Sequence[Job], error: Exception) -> None:
         if job.finish is None:
             job.error = error
             job.tell(Said(text="", finish="stop"))
-
-
-def _refusal(root: str, error: APIError) -> Exception:
-    """Of a request, or within a stream, where the status is in what is told."""
-    told = error.body.get("code") if isinstance(error.body, dict) else None
-    status = error.status_code if isinstance(error, APIStatusError) else told
-    if isinstance(status, int) and status < 500:
-        return EngineRefused(f"the engine refuses it: {_said(error)}")
-    return _unreachable(root, _said(error))
-
-
-def _said(error: APIError) -> str:
-    """What the engine says of it, without what its client adds."""
-    told = error.body.get("message") if isinstance(error.body, dict) else None
-    return str(told or error.message)
-
-
-def _unreachable(root: str, problem: str) -> EngineUnreachable:
-    return EngineUnreachable(
-        f"the engine at {root} cannot answer ({problem}); look whether vLLM runs there"
-    )
 
 
 def _root(url: str) -> str:
