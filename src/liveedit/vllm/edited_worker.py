@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from typing import Any
 
 import torch
@@ -15,9 +14,7 @@ from liveedit.vllm.models import decoder_layers, image_token_of
 from liveedit.vllm.operators import register_layer
 from liveedit.vllm.prompt_router import PromptRouter
 from liveedit.vllm.served_layer import Arrival, ServedLayer, Step
-from liveedit.vllm.settings import settings_of
-
-_numbers = count()  # several engines may live in one process
+from liveedit.vllm.settings import LAYER, settings_of
 
 
 class EditsRequests:
@@ -57,7 +54,7 @@ def install(runner: Any) -> ServedLayer | None:
         image_token_of(config.model_config.hf_config),
         parameter.device,
     )
-    name = f"liveedit.edit_layer.{next(_numbers)}"
+    name = config.additional_config[LAYER]
     register_layer(name, served)
     layer.register_forward_hook(partial(_after, name))
     _follow_steps(runner, served)

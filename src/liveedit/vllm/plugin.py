@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+from itertools import count
 from typing import Any
 
 from liveedit.errors import CannotServe
-from liveedit.vllm.settings import settings_of
+from liveedit.vllm.settings import LAYER, settings_of
 
 _log = logging.getLogger(__name__)
+_engines = count()  # several may live in one process
 
 
 def register() -> None:
@@ -67,7 +69,8 @@ def prepare(config: Any) -> None:
     Raises:
         LiveEditError: Edits cannot be served so; nothing was loaded.
     """
-    from liveedit.vllm.checks import WORKERS, check_editor, check_engine, check_store
+    from liveedit.methods.liveedit.checkpoint import editor_digest
+    from liveedit.vllm.checks import WORKERS, check_editor, check_engine, check_store, edit_layer_of
     from liveedit.vllm.front_end import patch
 
     settings = settings_of(config.additional_config)
@@ -75,6 +78,10 @@ def prepare(config: Any) -> None:
     check_engine(config)
     network = check_editor(config, settings)
     check_store(settings, network, config.model_config.hf_text_config.hidden_size)
+    # what vLLM keeps of a compiled model is found again by this, among others: a model that was
+    # compiled for another editor is compiled anew
+    layer = f"liveedit.{next(_engines)}.{edit_layer_of(settings)}.{editor_digest(network)[:16]}"
+    config.additional_config = {**config.additional_config, LAYER: layer}
     config.parallel_config.worker_cls = WORKERS[config.parallel_config.worker_cls]
     kind = "AsyncWholePrompts" if config.scheduler_config.async_scheduling else "WholePrompts"
     config.scheduler_config.scheduler_cls = f"liveedit.vllm.scheduler.{kind}"

@@ -10,6 +10,7 @@ from liveedit.config import Config
 from liveedit.errors import BadConfig
 
 KEY = "liveedit"
+LAYER = "liveedit_layer"  # beside it: by which name the operator finds the edit layer
 
 
 class ServingSettings(Config):

@@ -43,6 +43,20 @@ def test_it_starts(made):
     assert config.cache_config.enable_prefix_caching
 
 
+def test_a_model_that_was_compiled_for_another_layer_is_compiled_anew(made, tmp_path):
+    shutil.copytree(made.folder / "editor", tmp_path / "editor")
+    settings = {"editor": str(tmp_path / "editor")}
+    before = start(made, settings=settings, enforce_eager=False)
+    file = tmp_path / "editor" / "config.json"
+    described = json.loads(file.read_text())
+    described["backbone"]["edit_layer"] += 1
+    file.write_text(json.dumps(described))
+    after = start(made, settings=settings, enforce_eager=False)
+    names = [one.additional_config["liveedit_layer"].split(".", 2)[2] for one in (before, after)]
+    assert names[0] != names[1]
+    assert before.compute_hash() != after.compute_hash()
+
+
 def test_without_settings_vllm_is_as_it_was(made):
     config = EngineArgs(model=str(made.folder / "model"), max_model_len=256).create_engine_config()
     assert config.parallel_config.worker_cls == "vllm.v1.worker.cpu_worker.CPUWorker"
