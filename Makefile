@@ -87,9 +87,12 @@ $(VLLM_STAMP): pyproject.toml scripts/vllm_requirements.py scripts/torchvision_o
 	@$(VLLM_PIP) install --no-deps -e .
 	@$(VLLM_PIP) install jaxtyping sqlalchemy alembic platformdirs 'psycopg[binary]' \
 		num2words pytest pytest-timeout
+	@echo "  Ray Serve"
+	@$(VLLM_PIP) install 'ray[serve]==2.60.0' jsonref pyarrow
 	@touch "$@"
 
 # One process for each file: an engine of vLLM keeps what it had to itself until the process ends.
+# Several servers behind a proxy are tested where there is an nginx (Debian's nginx-light).
 test-vllm: $(STAMP) $(VLLM_STAMP) ## run the tests of the plugin for vLLM, in .venv-vllm
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	for file in tests/vllm/engine/test_*.py; do \

@@ -1,7 +1,7 @@
 """What vLLM is compared with: a tiny model, its edits, and the answers of the transformers path.
 
 Runs in the project's own environment, because vLLM asks for an older transformers:
-``python -m tests.vllm.reference FAMILY FOLDER --corrections 20``.
+``python -m tests.vllm.reference FAMILY FOLDER --corrections 20 --recipe published``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from liveedit.correction import Correction, open_image
 from liveedit.data.emoji_edit.corrections import training_cases, validation_set
 from liveedit.data.views import views_of
 from liveedit.editor import EditedModel
-from liveedit.methods.liveedit.config import LiveEditConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.training.calibrated_editor import CalibrationSettings, calibrate_editor
 from liveedit.training.data import TrainingData
+from liveedit.training.editor import EditorTraining, train_editor
+from liveedit.training.loop import LoopConfig
+from liveedit.training.published import EDITOR, PublishedTraining, train_published
 from tests.backbones.parts import EDIT_LAYER
 from tests.vllm.tiny_models import write_model
 
@@ -40,27 +43,53 @@ def main() -> None:
     parser.add_argument("family")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--corrections", type=int, default=20)
+    parser.add_argument("--recipe", choices=sorted(_EDITORS), default="calibrated")
     given = parser.parse_args()
-    prepare(given.family, given.folder, given.corrections)
+    prepare(given.family, given.folder, given.corrections, given.recipe)
 
 
-def prepare(family: str, folder: Path, corrections: int) -> None:
+def prepare(family: str, folder: Path, corrections: int, recipe: str = "calibrated") -> None:
     """Write model, editor, store and what is expected of them."""
     source = write_model(family, folder / "model")
     backbone = load_backbone(source, edit_layer=EDIT_LAYER, dtype=torch.float32)
-    cases = list(islice(training_cases(), 8))
     held = validation_set(max(corrections, 8))
-    network = calibrate_editor(
-        backbone, TrainingData(cases=cases, held=held[:8]), CalibrationSettings()
-    ).network
-    method = LiveEdit(backbone, network, LiveEditConfig(refine_steps=20))
-    method.save(folder / "editor")
+    _EDITORS[recipe](backbone, folder)
+    method = LiveEdit.load(backbone, folder / "editor", LiveEditConfig(refine_steps=20))
     with EditedModel(method, folder / "edits.db") as model:
         asked = _edit(model, held[:corrections], folder)
         found = [*_answers(model, asked)]
     (folder / "expected.json").write_text(
         json.dumps({"family": family, "ends": backbone.ends, "questions": found}, indent=1)
     )
+
+
+def _calibrated(backbone: Backbone, folder: Path) -> None:
+    data = TrainingData(cases=list(islice(training_cases(), 8)), held=validation_set(8))
+    network = calibrate_editor(backbone, data, CalibrationSettings()).network
+    LiveEdit(backbone, network).save(folder / "editor")
+
+
+def _ours(backbone: Backbone, folder: Path) -> None:
+    config = EditorTraining(
+        editor=EditorConfig(width=64, heads=2, vectors=2),
+        corrections=96, text_corrections=48, validation=16,
+        router=LoopConfig(steps=60, learning_rate=1e-3), router_batch=24, text_batch=8,
+        generator=LoopConfig(steps=20, learning_rate=1e-3),
+        generator_batch=4, generator_text_batch=2,
+    )  # fmt: skip
+    train_editor(backbone, folder, config)
+
+
+def _published(backbone: Backbone, folder: Path) -> None:
+    config = PublishedTraining(
+        editor=EDITOR.model_copy(update={"width": 64, "heads": 2, "vectors": 2}),
+        corrections=192, loop=LoopConfig(steps=300, learning_rate=2e-3), batch=4, routing_batch=48,
+        validation=0,
+    )  # fmt: skip
+    train_published(backbone, folder, config)
+
+
+_EDITORS = {"calibrated": _calibrated, "ours": _ours, "published": _published}
 
 
 def _edit(model: EditedModel, held: Sequence[Any], folder: Path) -> list[dict[str, Any]]:

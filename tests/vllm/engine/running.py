@@ -85,11 +85,11 @@ def in_project(*command: str) -> str:
     return done.stdout
 
 
-def reference(family: str, corrections: int = 12) -> Reference:
+def reference(family: str, corrections: int = 12, recipe: str = "calibrated") -> Reference:
     """A model with its edits, made when it is first asked for; files of tests share them."""
-    folder = _REFERENCES / f"{family}-{corrections}"
+    folder = _REFERENCES / f"{family}-{corrections}-{recipe}"
     if not (folder / "expected.json").is_file():
-        options = ("--corrections", str(corrections))
+        options = ("--corrections", str(corrections), "--recipe", recipe)
         in_project("tests.vllm.reference", family, str(folder), *options)
     read = json.loads((folder / "expected.json").read_text())
     return Reference(folder=folder, ends=read["ends"], questions=read["questions"])

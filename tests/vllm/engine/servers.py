@@ -30,6 +30,7 @@ def running(command, log, address, page="/health"):
     """A server, from when it is ready until it has ended."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)
+    environment["RAY_USAGE_STATS_ENABLED"] = "0"
     with open(log, "w") as file:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=file, stderr=file)
     try:
