@@ -12,7 +12,11 @@ from PIL import Image
 from liveedit.benchmark.run import run_benchmark
 from liveedit.benchmark.suite import emoji_suite, file_suite, stated_suite, suite_of
 from liveedit.data.annotations.cases import FileCase
-from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
+from liveedit.data.emoji_edit.corrections import (
+    EVALUATION_SIZE,
+    evaluation_set,
+    validation_set,
+)
 from liveedit.data.views import digest, views_of
 from liveedit.errors import BadAnnotations
 from tests.data.annotations.samples import SHARED
@@ -64,6 +68,29 @@ def write(tmp_path):
         return path
 
     return write
+
+
+def test_corrections_beyond_the_fixed_ones_are_not_asked_about() -> None:
+    suite = emoji_suite(limit=EVALUATION_SIZE + 40)
+    assert suite.pictured[:EVALUATION_SIZE] == evaluation_set()
+    asked = [(one.question.family, frozenset(one.scene.concepts)) for one in suite.pictured]
+    assert len(set(asked)) == len(asked) == EVALUATION_SIZE + 40
+    # what locality is probed by, none of the corrections behind asks
+    probes = {
+        (question.family, question.thing, frozenset(scene.concepts))
+        for one in evaluation_set()
+        for question, scene in (
+            (one.question, one.strict_scene),
+            (one.strict_question, one.scene),
+            (one.other_question, one.other_scene),
+        )
+    }
+    for one in suite.pictured[EVALUATION_SIZE:]:
+        assert (*one.question.meaning, frozenset(one.scene.concepts)) not in probes
+    (group,) = suite.groups(EVALUATION_SIZE + 40)
+    assert (len(group.edited), len(group.probed)) == (EVALUATION_SIZE + 40, EVALUATION_SIZE)
+    assert [len(one.probed) for one in suite.groups(1990)] == [1990, 10]
+    assert len(suite.groups(EVALUATION_SIZE + 40, 7)[0].probed) == 7
 
 
 def test_emoji_suites() -> None:

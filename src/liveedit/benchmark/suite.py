@@ -18,7 +18,7 @@ from liveedit.data.annotations.datasets import (
 )
 from liveedit.data.annotations.reading import read_annotations
 from liveedit.data.annotations.templates import apply_template
-from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
+from liveedit.data.emoji_edit.corrections import EVALUATION_SIZE, evaluation_set, validation_set
 from liveedit.data.emoji_edit.free_words import HeldBack
 from liveedit.data.emoji_edit.knowledge import text_evaluation_set, text_validation_set
 from liveedit.data.photo_edit.corrections import Near, photo_set
@@ -65,6 +65,8 @@ class Suite:
         text_views: What each metric asks about a text-only one.
         hops: Portability questions.
         stood_in: Which pictures are not there, and what is in their place.
+        probed: Only the first so many are asked about; what others are probed by, one of the
+            corrections may change.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Suite:
     text_views: Mapping[str, str] = field(default_factory=lambda: TEXT_VIEW_OF)
     hops: Sequence[HopCase] = ()
     stood_in: StoodIn | None = None
+    probed: int | None = None
 
     def groups(self, edits: int, asked: int | None = None) -> list[Group]:
         """Consecutive groups of N corrections, the tail included.
@@ -82,6 +85,7 @@ class Suite:
             asked: Ask about the first so many corrections alone; groups without any are left out.
         """
         groups = groups_of(len(self.pictured), 0 if self.hops else len(self.texts), edits)
+        asked = min((count for count in (asked, self.probed) if count is not None), default=None)
         if asked is not None:
             groups = [
                 replace(group, asked=range(group.edited[0], min(group.edited[-1] + 1, asked)))
@@ -123,7 +127,8 @@ def emoji_suite(split: str = "evaluation", limit: int | None = None) -> Suite:
         limit: Only the first ones.
     """
     pictured = evaluation_set(limit) if split == "evaluation" else validation_set(limit)
-    return Suite(name=EMOJI_EDIT, pictured=pictured, texts=_texts(split))
+    probed = EVALUATION_SIZE if len(pictured) > EVALUATION_SIZE else None
+    return Suite(name=EMOJI_EDIT, pictured=pictured, texts=_texts(split), probed=probed)
 
 
 def photo_suite(

@@ -6,7 +6,7 @@ so are the text-only facts and the words of the rephrased questions. All is draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -121,8 +121,14 @@ def concepts_of(split: Split) -> tuple[Concept, ...]:
 
 
 def evaluation_set(limit: int | None = None) -> list[EditCase]:
-    """The fixed evaluation corrections; no two ask the same of the same things."""
-    return _fixed("evaluation", EVALUATION_SIZE)[:limit]
+    """The fixed evaluation corrections; no two ask the same of the same things.
+
+    More than 2,000 are there for edits that are in force beside them: nothing that the 2,000 are
+    probed by asks what one of the others does, but their own probes may.
+    """
+    known = _fixed("evaluation", EVALUATION_SIZE)
+    more = 0 if limit is None else max(0, limit - EVALUATION_SIZE)
+    return [*known[:limit], *_beside(known, more)]
 
 
 def validation_set(limit: int | None = None) -> list[EditCase]:
@@ -154,6 +160,32 @@ def _fixed(split: Split, count: int) -> list[EditCase]:
             break
     taken = frozenset(about for one in drawn.values() for about in _changed_by(one))
     return [_with_probes(split, one, taken) for one in drawn.values()]
+
+
+def _beside(known: Sequence[EditCase], count: int) -> list[EditCase]:
+    """Evaluation corrections that ask something new, which none of the known ones' probes ask."""
+    seen = {(one.question.family, tuple(sorted(one.scene.concepts))) for one in known}
+    probed = {about for one in known for about in _probed_by(one)}
+    drawn: list[EditCase] = []
+    for index in range(known[-1].index + 1, 2**31):
+        if len(drawn) == count:
+            break
+        one = _Corrected.draw("evaluation", index)
+        asked = (one.family.name, tuple(sorted(one.scene.concepts)))
+        if asked not in seen and probed.isdisjoint(_changed_by(one)):
+            seen.add(asked)
+            drawn.append(_with_probes("evaluation", one, frozenset()))
+    return drawn
+
+
+def _probed_by(case: EditCase) -> Iterator[_About]:
+    """What a correction's questions for locality ask."""
+    for question, scene in (
+        (case.question, case.strict_scene),
+        (case.strict_question, case.scene),
+        (case.other_question, case.other_scene),
+    ):
+        yield question.family, question.thing, frozenset(scene.concepts)
 
 
 # what a question asks of which things: family, the thing it names, the things in the picture
