@@ -91,9 +91,9 @@ def shares_one_by_one(backbone, network, views: CachedViews, group: int) -> list
                 network.router.similarities(query, edits),
                 eligible,
                 torch.tensor([[int((query.sees[:, None] == edits.sees).sum())]]),
-                lambda _, columns, own=case - start, of=name in OF_ITS_PICTURE: [
-                    of and column == own for column in columns
-                ],
+                lambda _, likely, others, own=case - start, of=name in OF_ITS_PICTURE: (
+                    [of and column == own for column in likely] + [False] * len(others)
+                ),
             ).weights[0]
             hits += int((weights[case - start] if name in RECALLED else weights.max()) >= 0.5)
         shares.append(hits / len(views))

@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 from PIL import Image, ImageOps
 
+from liveedit.correction.glance import Glance, alike_at_a_glance, glance
 from liveedit.correction.images import Pictures, pictures_identity
 from liveedit.correction.same_picture import same_picture
 
 Thumbnail = Callable[[str], bytes | None]
+_COMPARED = 4  # at most, of those that are alike at a glance
+_KEPT = 16_384  # glances, 3 KB each
+_glances: dict[str, Glance] = {}  # by the identity of the picture, whosever it is
+_NOTHING: Glance = np.zeros_like(glance(Image.new("RGB", (1, 1))))
 
 
 class KnownPictures:
@@ -45,7 +51,11 @@ class KnownPictures:
         return isinstance(known, Image.Image) and same_picture(picture, known)
 
     def of(
-        self, picture: Pictures, others: Sequence[str | None], image: str | None = None
+        self,
+        picture: Pictures,
+        others: Sequence[str | None],
+        image: str | None = None,
+        unlikely: Sequence[str | None] = (),
     ) -> list[bool]:
         """Which of some pictures a picture is, or is mirrored where it is none of them.
 
@@ -55,15 +65,53 @@ class KnownPictures:
             picture: The picture.
             others: Identities of the others.
             image: Its own identity; that of its pixels by default.
+            unlikely: More of them, which are compared only where they are alike at a glance.
+
+        Returns:
+            For each of the others, and then of the unlikely ones.
         """
         image = pictures_identity(picture) if image is None else image
-        if image in others:
-            return [image == other for other in others]
-        found = [self.same(image, picture, other) for other in others]
+        every = [*others, *unlikely]
+        if image in every:
+            return [image == other for other in every]
+        found = self._compared(image, picture, others, unlikely)
         if any(found) or not isinstance(picture, Image.Image):
             return found
-        mirrored = ImageOps.mirror(picture)
-        return [self.same(None, mirrored, other) if other else False for other in others]
+        return self._compared(None, ImageOps.mirror(picture), others, unlikely)
+
+    def _compared(
+        self,
+        image: str | None,
+        picture: Pictures,
+        others: Sequence[str | None],
+        unlikely: Sequence[str | None],
+    ) -> list[bool]:
+        def same(other: str | None) -> bool:
+            # the mirror image of a picture has no identity, and is not none
+            return (image or other) is not None and self.same(image, picture, other)
+
+        near = self._near(picture, unlikely)
+        return [same(other) for other in others] + [
+            at in near and same(other) for at, other in enumerate(unlikely)
+        ]
+
+    def _near(self, picture: Pictures, others: Sequence[str | None]) -> set[int]:
+        """Places of those that are alike at a glance."""
+        if not others or not isinstance(picture, Image.Image):
+            return set()
+        glances = [self._glance(other) for other in others]
+        return set(alike_at_a_glance(glance(picture), glances, _COMPARED).tolist())
+
+    def _glance(self, image: str | None) -> Glance:
+        if image in _glances:
+            return _glances[image]
+        known = None if image is None else self._open(image)
+        if image is None or not isinstance(known, Image.Image):
+            return _NOTHING
+        if len(_glances) >= _KEPT:
+            _glances.clear()
+        _glances[image] = glance(known)
+        return _glances[image]
 
     def _open(self, image: str) -> Pictures:
         if image not in self._opened:

@@ -246,9 +246,9 @@ def _decided(
     route = router.decide(alike, together, crowd)
     if not of_its_picture:
         return route
-    passing, missed = doubts(router, alike, route, together)
-    own = torch.eye(len(together), dtype=torch.bool, device=together.device) & (passing | missed)
-    return decide_with(router, alike, together, crowd, own, missed)
+    passing, near, _ = doubts(router, alike, route, together)
+    own = torch.eye(len(together), dtype=torch.bool, device=together.device) & (passing | near)
+    return decide_with(router, alike, together, crowd, own, near)
 
 
 def _best_line(

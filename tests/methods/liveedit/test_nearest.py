@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageOps
@@ -35,11 +36,11 @@ def decide(
     router.picture_margin.fill_(margin)
     everyone = torch.ones(1, len(vision[0]), dtype=torch.bool)
     crowd = torch.full((len(vision), 1), len(vision[0]))
-    asked: list[tuple[int, tuple[int, ...]]] = []
+    asked: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
 
-    def of_picture(row: int, columns: Sequence[int]) -> list[bool]:
-        asked.append((row, tuple(columns)))
-        return [column in own.get(row, ()) for column in columns]
+    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> list[bool]:
+        asked.append((row, tuple(likely), tuple(others)))
+        return [column in own.get(row, ()) for column in (*likely, *others)]
 
     plain = router.decide(scores, everyone, crowd).weights
     return plain, decide_nearest(router, scores, everyone, crowd, of_picture).weights, asked
@@ -47,7 +48,7 @@ def decide(
 
 def test_the_own_picture_takes_all_the_weight() -> None:
     plain, nearest, asked = decide([[3.0, 2.5, -1.0], [1.0, -1.0, -1.0]], {0: {1}})
-    assert asked == [(0, (0, 1, 2)), (1, (0, 1, 2))], "the heaviest first"
+    assert asked == [(0, (0, 1, 2), ()), (1, (0, 1, 2), ())], "the heaviest first"
     assert plain[0, 0] > plain[0, 1] > 0
     weight = 1 / (1 + math.exp(-2.0))
     assert nearest[0].tolist() == pytest.approx([0, weight, 0])
@@ -62,11 +63,18 @@ def test_where_pixels_decide_nothing_the_router_does(own) -> None:
 
 def test_the_very_picture_passes_though_it_looks_different() -> None:
     plain, nearest, asked = decide([[-3.0, -2.0, -7.0], [1.0, -3.0, -7.0]], {0: {0}, 1: {1}})
-    assert asked == [(0, (1, 0)), (1, (0, 1))], "what is too far off is not looked at"
+    assert asked == [(0, (1, 0), (2,)), (1, (0, 1), (2,))], "what is far off is glanced at"
     assert not plain[0].any()
     weight = 1 / (1 + math.exp(-2.0))
     for row, own in enumerate((0, 1)):
         assert nearest[row].tolist() == pytest.approx([weight * (own == n) for n in range(3)])
+
+
+def test_the_very_picture_passes_however_different_it_looks() -> None:
+    plain, nearest, asked = decide([[1.0, -9.0, -8.0]], {0: {1}})
+    assert asked == [(0, (0,), (2, 1))]
+    assert plain[0, 0] > 0
+    assert nearest[0].tolist() == pytest.approx([0, 1 / (1 + math.exp(-2.0)), 0])
 
 
 def test_the_very_picture_passes_only_for_its_question() -> None:
@@ -91,7 +99,7 @@ def test_text_only_questions_have_no_picture_to_look_at() -> None:
 
 def test_only_the_heaviest_are_looked_at() -> None:
     _, _, asked = decide([[float(9 - n) for n in range(9)]], {})
-    assert asked == [(0, (0, 1, 2, 3))]
+    assert asked == [(0, (0, 1, 2, 3), ())]
 
 
 def test_identical_pictures_are_told_without_looking() -> None:
@@ -106,6 +114,29 @@ def test_identical_pictures_are_told_without_looking() -> None:
     assert KnownPictures(kept.get).of(smaller, names) == [True, False]
     assert KnownPictures({}.get).of(smaller, names) == [False, False]
     assert KnownPictures({}.get).of([red, blue], names) == [False, False]
+
+
+def test_of_many_pictures_those_alike_at_a_glance_are_compared() -> None:
+    random = np.random.default_rng(0)
+    drawn = [random.integers(0, 256, (8, 8, 3), np.uint8) for _ in range(40)]
+    pictures = [Image.fromarray(one).resize((96, 96)) for one in drawn]
+    names = [pictures_identity(one) for one in pictures]
+    kept = {name: thumbnail(one) for name, one in zip(names, pictures, strict=True)}
+    smaller = pictures[37].resize((48, 48))
+    for shown in (smaller, ImageOps.mirror(smaller)):
+        found = KnownPictures(kept.get).of(shown, names[:2], unlikely=names[2:])
+        assert [at for at, one in enumerate(found) if one] == [37]
+    # a glance is kept; what is not alike by it is not opened to be compared
+    opened: list[str] = []
+    known = KnownPictures(lambda name: opened.append(name) or kept[name])
+    assert any(known.of(smaller, names[:2], unlikely=names[2:]))
+    assert opened == [*names[:2], names[37]]
+
+
+def test_without_a_thumbnail_nothing_is_alike() -> None:
+    picture = Image.new("RGB", (64, 64), "red")
+    other = pictures_identity(Image.new("RGB", (64, 64), "blue"))
+    assert KnownPictures({}.get).of(picture, [None, other], unlikely=[None, other]) == [False] * 4
 
 
 def test_a_mirrored_picture_is_the_edits_unless_another_is_the_very_one() -> None:

@@ -244,13 +244,14 @@ def _weights(
     stated = {edit.image: one.image for edit, one in zip(named, corrections, strict=True)}
     pictures = KnownPictures(pool.thumbnail, stated)
 
-    def of_picture(row: int, columns: Sequence[int]) -> Sequence[bool]:
-        names = [pool.ids[column] for column in columns if column < count]
-        earlier = pool.edits_of(names)
+    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
+        columns = [*likely, *others]
+        earlier = pool.edits_of([pool.ids[column] for column in columns if column < count])
         images = [
             earlier[pool.ids[at]].image if at < count else named[at - count].image for at in columns
         ]
-        return pictures.of(corrections[row].image, images)
+        ends = len(likely)
+        return pictures.of(corrections[row].image, images[:ends], unlikely=images[ends:])
 
     scores = network.router.similarities(queries, both)
     weights = decide_nearest(network.router, scores, in_force, crowd, of_picture).weights

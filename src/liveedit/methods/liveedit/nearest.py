@@ -2,7 +2,8 @@
 
 Features say what a picture shows: of one thing on four grounds nearly the same four times, of a
 picture that comes back with bars at its sides something else. Pixels are compared only where there
-is a doubt: where several experts pass, or one that asks the same falls short by a little.
+is a doubt: where several experts pass, or one that asks the same falls short by a little. Of those
+that fall short by more the pictures are compared at a glance first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from liveedit.methods.liveedit.features import Similarities
@@ -20,8 +21,10 @@ from liveedit.methods.route import Route
 _LOOKED_AT = 4  # heaviest experts of a query whose pictures are compared with its own
 _NEAR = 6.0  # by how much what is seen may fall short: about as far as bars take a picture
 
-# which of some columns have a row's own picture
-OfPicture = Callable[[int, Sequence[int]], Sequence[bool]]
+_GLANCED_AT = 64  # heaviest of those that fall short by more
+
+# which of some columns have a row's own picture, of likely ones and others
+OfPicture = Callable[[int, Sequence[int], Sequence[int]], Sequence[bool]]
 
 
 def decide_nearest(
@@ -41,28 +44,41 @@ def decide_nearest(
         of_picture: Compares pictures; asked only where there is a doubt.
     """
     route = router.decide(alike, eligible, crowd)
-    passing, missed = doubts(router, alike, route, eligible)
-    looked_at = passing | missed
-    score = (route.vision + route.prompt).masked_fill(~looked_at, -torch.inf)
-    own = torch.zeros_like(missed)
-    for row in (missed.any(1) | (passing.sum(1) > 1)).nonzero().flatten().tolist():
-        count = min(int(looked_at[row].sum()), _LOOKED_AT)
-        heaviest = score[row].topk(count).indices
-        found = of_picture(row, heaviest.tolist())
-        own[row, heaviest] = torch.tensor(list(found), device=own.device)
+    passing, near, far = doubts(router, alike, route, eligible)
+    score = route.vision + route.prompt
+    own = torch.zeros_like(near)
+    for row in ((near | far).any(1) | (passing.sum(1) > 1)).nonzero().flatten().tolist():
+        likely = _heaviest(score[row], (passing | near)[row], _LOOKED_AT)
+        others = _heaviest(score[row], far[row], _GLANCED_AT)
+        found = of_picture(row, likely, others)
+        own[row, likely + others] = torch.tensor(list(found), device=own.device)
+    missed = near | far
     return decide_with(router, alike, eligible, crowd, own, missed) if own.any() else route
+
+
+def _heaviest(
+    score: Float[Tensor, " experts"], of: Bool[Tensor, " experts"], most: int
+) -> list[int]:
+    columns = of.nonzero().flatten()
+    found: list[int] = columns[score[columns].argsort(descending=True)[:most]].tolist()
+    return found
 
 
 def doubts(
     router: Router, alike: Similarities, route: Route, eligible: Bool[Tensor, "#batch experts"]
-) -> tuple[Bool[Tensor, "batch experts"], Bool[Tensor, "batch experts"]]:
-    """Experts with a picture that pass, and those that would if it were the query's."""
-    missed = (
-        (alike.sees & eligible & ~route.passes)
-        & (route.prompt > router.picture_margin.clamp(min=0))
-        & (route.vision > route.threshold - _NEAR)
+) -> tuple[
+    Bool[Tensor, "batch experts"], Bool[Tensor, "batch experts"], Bool[Tensor, "batch experts"]
+]:
+    """Experts with a picture that pass, and those that would if it were the query's.
+
+    Returns:
+        Those that pass; those that are asked the same and fall short by a little; by more.
+    """
+    asked = (
+        alike.sees & eligible & ~route.passes & (route.prompt > router.picture_margin.clamp(min=0))
     )
-    return route.passes & alike.sees, missed
+    near = route.vision > route.threshold - _NEAR
+    return route.passes & alike.sees, asked & near, asked & ~near
 
 
 def decide_with(

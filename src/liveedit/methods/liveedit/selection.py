@@ -36,11 +36,12 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
         return router.decide(alike, pool.eligible, crowd)
     known = KnownPictures(pool.thumbnail)
 
-    def of_picture(row: int, columns: Sequence[int]) -> Sequence[bool]:
-        names = [pool.ids[column] for column in columns]
+    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
+        names = [pool.ids[column] for column in (*likely, *others)]
         edits = pool.edits_of(names)
         images = [edits[name].image for name in names]
-        return known.of(pictures[row], images, pictures.identity_of(row))
+        image, count = pictures.identity_of(row), len(likely)
+        return known.of(pictures[row], images[:count], image, unlikely=images[count:])
 
     return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 
