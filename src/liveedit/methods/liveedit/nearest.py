@@ -2,8 +2,8 @@
 
 Features say what a picture shows: of one thing on four grounds nearly the same four times, of a
 picture that comes back with bars at its sides something else. Pixels are compared only where there
-is a doubt: where several experts pass, or one that asks the same falls short by a little. Of those
-that fall short by more the pictures are compared at a glance first.
+is a doubt: where several experts pass, or one that asks the same falls short by a little. Those of
+many, and of those that fall short by more, are compared at a glance first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from liveedit.methods.route import Route
 _LOOKED_AT = 4  # heaviest experts of a query whose pictures are compared with its own
 _NEAR = 6.0  # by how much what is seen may fall short: about as far as bars take a picture
 
-_GLANCED_AT = 64  # heaviest of those that fall short by more
+_GLANCED_AT = 64  # heaviest of the others
 
 # which of some columns have a row's own picture, of likely ones and others
 OfPicture = Callable[[int, Sequence[int], Sequence[int]], Sequence[bool]]
@@ -48,8 +48,9 @@ def decide_nearest(
     score = route.vision + route.prompt
     own = torch.zeros_like(near)
     for row in ((near | far).any(1) | (passing.sum(1) > 1)).nonzero().flatten().tolist():
-        likely = _heaviest(score[row], (passing | near)[row], _LOOKED_AT)
-        others = _heaviest(score[row], far[row], _GLANCED_AT)
+        likely = _heaviest(score[row], (passing | near)[row], _LOOKED_AT + _GLANCED_AT)
+        others = likely[_LOOKED_AT:] + _heaviest(score[row], far[row], _GLANCED_AT)
+        likely, others = likely[:_LOOKED_AT], others[:_GLANCED_AT]
         found = of_picture(row, likely, others)
         own[row, likely + others] = torch.tensor(list(found), device=own.device)
     missed = near | far
