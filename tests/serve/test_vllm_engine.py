@@ -206,6 +206,25 @@ def test_an_engine_that_goes_away_and_comes_back(model, backbone, tmp_path: Path
     other.store.close()
 
 
+class BehindRay(AsVllm):
+    """An engine whose health has no address of its own."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") == "/health":
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await super().__call__(scope, receive, send)
+
+
+def test_an_engine_without_an_address_for_its_health(model) -> None:
+    with (
+        listening(BehindRay(create_app(model))) as found,
+        listening(beside(model, found)) as address,
+    ):
+        assert httpx.get(f"{address}/ready").json()["status"] == "ok"
+
+
 class Ending(AsVllm):
     """Breaks off the first answers after their first words."""
 
