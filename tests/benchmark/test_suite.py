@@ -12,11 +12,7 @@ from PIL import Image
 from liveedit.benchmark.run import run_benchmark
 from liveedit.benchmark.suite import emoji_suite, file_suite, stated_suite, suite_of
 from liveedit.data.annotations.cases import FileCase
-from liveedit.data.emoji_edit.corrections import (
-    EVALUATION_SIZE,
-    evaluation_set,
-    validation_set,
-)
+from liveedit.data.emoji_edit.corrections import EVALUATION_SIZE, evaluation_set, validation_set
 from liveedit.data.views import digest, views_of
 from liveedit.errors import BadAnnotations
 from tests.data.annotations.samples import SHARED

@@ -15,7 +15,8 @@ from liveedit.data.annotations.stated import stated_rows
 from liveedit.data.annotations.templates import apply_template
 from liveedit.data.corrections_file import CorrectionRow, read_corrections
 from liveedit.data.dataset_folder import is_dataset
-from liveedit.data.emoji_edit.corrections import Split, evaluation_set, validation_set
+from liveedit.data.emoji_edit.concepts import Split
+from liveedit.data.emoji_edit.corrections import evaluation_set, validation_set
 from liveedit.data.emoji_edit.neighbours import neighbouring_cases
 from liveedit.data.importing import refuse_bad
 from liveedit.data.photo_edit.corrections import photo_set, photo_training_cases

@@ -20,7 +20,7 @@ from liveedit.correction.images import open_image
 from liveedit.data.annotations.pictures import picture_problem
 from liveedit.data.annotations.record import Annotation
 from liveedit.data.corrections_file import CorrectionRow
-from liveedit.data.emoji_edit.corrections import Split
+from liveedit.data.emoji_edit.concepts import Split
 from liveedit.data.photo_edit.corrections import split_of
 from liveedit.data.photo_edit.folder import SUFFIXES, read_photo_folder
 from liveedit.errors import BadAnnotations

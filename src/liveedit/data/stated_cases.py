@@ -23,10 +23,12 @@ import numpy as np
 from liveedit.data.asked_alike import AskedAlike
 from liveedit.data.chance import any_of
 from liveedit.data.corrections_file import CorrectionRow
-from liveedit.data.emoji_edit.corrections import Question, Split, draw_scene, names_of
+from liveedit.data.emoji_edit.concepts import Split
+from liveedit.data.emoji_edit.corrections import draw_scene, names_of
 from liveedit.data.emoji_edit.facts import Fact, facts_of
 from liveedit.data.emoji_edit.families import FAMILIES
 from liveedit.data.emoji_edit.free_words import in_a_message
+from liveedit.data.emoji_edit.questions import Question
 from liveedit.data.emoji_edit.scene import Scene
 from liveedit.data.photo_edit.corrections import PhotoCase
 from liveedit.data.photo_edit.photo import Photo

@@ -12,7 +12,8 @@ from liveedit.backbones.base import Backbone
 from liveedit.data.annotations.datasets import EMOJI_EDIT
 from liveedit.data.corrections_file import CorrectionRow
 from liveedit.data.dataset_folder import is_dataset
-from liveedit.data.emoji_edit.corrections import EditCase, Split, validation_set
+from liveedit.data.emoji_edit.concepts import Split
+from liveedit.data.emoji_edit.corrections import EditCase, validation_set
 from liveedit.data.emoji_edit.knowledge import TextCase, text_validation_set
 from liveedit.data.emoji_edit.made_up import made_up_cases
 from liveedit.data.emoji_edit.neighbours import neighbouring_cases, neighbouring_texts

@@ -5,12 +5,10 @@ from itertools import islice
 import pytest
 
 from liveedit.data.emoji_edit import corrections
-from liveedit.data.emoji_edit.concepts import all_concepts
+from liveedit.data.emoji_edit.concepts import Split, all_concepts
 from liveedit.data.emoji_edit.corrections import (
     EVALUATION_SIZE,
     EditCase,
-    Question,
-    Split,
     concepts_of,
     evaluation_set,
     training_cases,
@@ -18,6 +16,7 @@ from liveedit.data.emoji_edit.corrections import (
 )
 from liveedit.data.emoji_edit.facts import facts_of
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME, Family, category_of
+from liveedit.data.emoji_edit.questions import Question
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "evaluation")
 MEASURED: tuple[Split, ...] = ("validation", "evaluation")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liveedit.data.annotations.audit import Audit, audit
 from liveedit.data.annotations.record import Annotation
-from liveedit.data.emoji_edit.corrections import Split
+from liveedit.data.emoji_edit.concepts import Split
 from liveedit.errors import BadAnnotations
 from liveedit.saving.files import write_whole
 

@@ -8,11 +8,11 @@ from itertools import islice
 from tqdm import tqdm
 
 from liveedit.data.annotations.record import Annotation, ImageLocality, TextLocality
+from liveedit.data.emoji_edit.concepts import Split
 from liveedit.data.emoji_edit.corrections import (
     EVALUATION_SIZE,
     VALIDATION_SIZE,
     EditCase,
-    Split,
     evaluation_set,
     training_cases,
     validation_set,

@@ -9,7 +9,7 @@ from liveedit.data.annotations.datasets import EMOJI_EDIT, dataset_named, recogn
 from liveedit.data.annotations.emoji import emoji_annotations
 from liveedit.data.annotations.reading import load_rows, usable_rows
 from liveedit.data.annotations.record import Annotation
-from liveedit.data.emoji_edit.corrections import Split
+from liveedit.data.emoji_edit.concepts import Split
 
 
 @dataclass(frozen=True, kw_only=True)

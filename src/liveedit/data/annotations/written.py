@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from liveedit.data.annotations.emoji import emoji_annotations
 from liveedit.data.annotations.mmedit import NATURAL_QUESTIONS_PREFIX
-from liveedit.data.emoji_edit.corrections import Split
+from liveedit.data.emoji_edit.concepts import Split
 from liveedit.data.emoji_edit.scene import Scene, render
 from liveedit.saving.files import whole, write_whole
 

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
 
+Split = Literal["train", "validation", "evaluation"]
 Drawing = Literal["openmoji", "twemoji"]
 DRAWINGS: tuple[Drawing, ...] = get_args(Drawing)
 

@@ -18,12 +18,10 @@ from liveedit.data.emoji_edit.as_typed import as_typed
 from liveedit.data.emoji_edit.corrections import (
     CONTAINED,
     EditCase,
-    Question,
     arranged,
     draw_scene,
     look_alike,
     names_of,
-    training_words,
     unrelated,
 )
 from liveedit.data.emoji_edit.facts import facts_of
@@ -31,6 +29,7 @@ from liveedit.data.emoji_edit.families import FAMILIES, Family, pick_thing
 from liveedit.data.emoji_edit.free_words import in_a_message, typed, typed_freely
 from liveedit.data.emoji_edit.knowledge import GENERAL, TextCase, knowledge_group
 from liveedit.data.emoji_edit.names import draw_another, draw_name, whole
+from liveedit.data.emoji_edit.questions import Question, training_words
 from liveedit.data.emoji_edit.relations import kinds, picture_relations, relations
 from liveedit.data.emoji_edit.scene import (
     GROUND_COLOURS,

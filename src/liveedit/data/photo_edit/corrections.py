@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from liveedit.data.chance import any_of
-from liveedit.data.emoji_edit.corrections import Question, Split, freely, two_phrasings
+from liveedit.data.emoji_edit.concepts import Split
 from liveedit.data.emoji_edit.facts import Fact, facts_of
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME, Family
 from liveedit.data.emoji_edit.neighbours import GROUP, met_again, neighbour_words
+from liveedit.data.emoji_edit.questions import Question, freely, two_phrasings
 from liveedit.data.emoji_edit.relations import picture_relations
 from liveedit.data.emoji_edit.scene import Scene
 from liveedit.data.emoji_edit.targets import invented

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from liveedit.config import Config
-from liveedit.data.emoji_edit.corrections import training_words
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
+from liveedit.data.emoji_edit.questions import training_words
 from liveedit.pocket.alignment.conversation import Turn, tokenise
 from liveedit.pocket.alignment.language_stage import told
 from liveedit.pocket.photographs import Photographs, imagenet_classes
