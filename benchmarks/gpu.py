@@ -48,8 +48,8 @@ from gpu_models import Plan, Subject, prepare
 from gpu_quantised import KINDS
 from gpu_rebase import rebasing
 from gpu_report import markdown
+from random_models import SIZES
 from transformers.utils import logging as transformers_logging
-from true_size import SIZES
 
 import liveedit
 from liveedit.saving.files import write_whole

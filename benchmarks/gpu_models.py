@@ -12,10 +12,10 @@ from typing import TypeVar
 import torch
 from gpu_quantised import Quantisation, quantise
 from PIL import Image, ImageDraw
+from random_models import SIZES, free_memory, parts, random_model
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
-from true_size import SIZES, free_memory, parts, random_model
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.precision import fast_dtype
