@@ -82,7 +82,7 @@ def _part(folder: Path, name: str) -> Part | None:
     held = read_curve(folder / name / VALIDATION)
     if not losses:
         return None
-    plots = [*_plots(name, "validation", held, 1), *_plots(name, "loss", losses, 2)]
+    plots = [*_plots(name, "validation", held, 1), *_plots(name, "training", losses, 2)]
     merits = [(known, -(row["step"] or 0)) for row in held if (known := row.get(MERIT)) is not None]
     best = int(-max(merits)[1]) if merits else None  # of equal ones the first, which is kept
     return Part(name=name, steps=len(losses), best=best, plots=plots)
