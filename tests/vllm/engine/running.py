@@ -31,11 +31,18 @@ os.environ |= {
 
 from PIL import Image
 from vllm import LLM, EngineArgs, SamplingParams
+from vllm.compilation.counter import compilation_counter
 from vllm.config import CUDAGraphMode
 from vllm.distributed import cleanup_dist_env_and_memory
 from vllm.exceptions import VLLMValidationError
 
-__all__ = ["CUDAGraphMode", "EngineArgs", "SamplingParams", "VLLMValidationError"]
+__all__ = [
+    "CUDAGraphMode",
+    "EngineArgs",
+    "SamplingParams",
+    "VLLMValidationError",
+    "compilation_counter",
+]
 
 _ROOT = Path(__file__).parents[3]
 PYTHON = os.environ.get("LIVEEDIT_PYTHON", str(_ROOT / ".venv" / "bin" / "python"))

@@ -1,9 +1,16 @@
 """A model that is cut over two processes, or compiled: the same answers as in one piece."""
 
 import pytest
-from vllm.compilation.counter import compilation_counter
 
-from tests.vllm.engine.running import ask, engine, prompts_of, reference, sampling, tokens
+from tests.vllm.engine.running import (
+    ask,
+    compilation_counter,
+    engine,
+    prompts_of,
+    reference,
+    sampling,
+    tokens,
+)
 
 
 def answered_as_in_one_piece(**options):
