@@ -127,4 +127,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Have links rewritten as pages are read."""
     app.connect("source-read", _page)
     app.connect("include-read", _included)
+    # results/ may have changed, of which Sphinx knows nothing
+    app.connect("env-get-outdated", lambda *_: ["leaderboard"])
     return {"parallel_read_safe": True}
