@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from PIL import Image
 
 _SIDE = 16  # pixels
@@ -31,14 +31,17 @@ def glance(picture: Image.Image) -> Glance:
     return values / length if length else values
 
 
-def alike_at_a_glance(one: Glance, others: Sequence[Glance], most: int) -> Int[np.ndarray, " some"]:
-    """Which of some pictures may be this one, the likeliest first.
+def alike_at_a_glance(one: Glance, others: Sequence[Glance], most: int) -> list[int]:
+    """Places of the pictures that may be this one, the likeliest first.
 
     Args:
         one: Of a picture.
         others: Of the others.
         most: How many at most.
     """
+    if not others:
+        return []
     near = np.stack(others) @ one
     likeliest = np.argsort(-near, kind="stable")[:most]
-    return likeliest[near[likeliest] >= _ALIKE]
+    found: list[int] = likeliest[near[likeliest] >= _ALIKE].tolist()
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from liveedit.correction.glance import Glance, alike_at_a_glance, glance
@@ -16,7 +15,6 @@ Thumbnail = Callable[[str], bytes | None]
 _COMPARED = 4  # at most, of those that are alike at a glance
 _KEPT = 16_384  # glances, 3 KB each
 _glances: dict[str, Glance] = {}  # by the identity of the picture, whosever it is
-_NOTHING: Glance = np.zeros_like(glance(Image.new("RGB", (1, 1))))
 
 
 class KnownPictures:
@@ -99,19 +97,21 @@ class KnownPictures:
         """Places of those that are alike at a glance."""
         if not others or not isinstance(picture, Image.Image):
             return set()
-        glances = [self._glance(other) for other in others]
-        return set(alike_at_a_glance(glance(picture), glances, _COMPARED).tolist())
+        seen = [
+            (at, one) for at, other in enumerate(others) if (one := self._glance(other)) is not None
+        ]
+        near = alike_at_a_glance(glance(picture), [one for _, one in seen], _COMPARED)
+        return {seen[place][0] for place in near}
 
-    def _glance(self, image: str | None) -> Glance:
-        if image in _glances:
-            return _glances[image]
-        known = None if image is None else self._open(image)
-        if image is None or not isinstance(known, Image.Image):
-            return _NOTHING
-        if len(_glances) >= _KEPT:
-            _glances.clear()
-        _glances[image] = glance(known)
-        return _glances[image]
+    def _glance(self, image: str | None) -> Glance | None:
+        if image is None:
+            return None
+        seen = _glances.get(image)
+        if seen is None and isinstance(known := self._open(image), Image.Image):
+            if len(_glances) >= _KEPT:
+                _glances.clear()
+            seen = _glances[image] = glance(known)
+        return seen
 
     def _open(self, image: str) -> Pictures:
         if image not in self._opened:

@@ -6,7 +6,7 @@ so are the text-only facts and the words of the rephrased questions. All is draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -104,8 +104,9 @@ def evaluation_set(limit: int | None = None) -> list[EditCase]:
     probed by asks what one of the others does, but their own probes may.
     """
     known = _fixed("evaluation", EVALUATION_SIZE)
-    more = 0 if limit is None else max(0, limit - EVALUATION_SIZE)
-    return [*known[:limit], *_beside(known, more)]
+    if limit is None or limit <= EVALUATION_SIZE:
+        return known[:limit]
+    return [*known, *_beside(limit - EVALUATION_SIZE)]
 
 
 def validation_set(limit: int | None = None) -> list[EditCase]:
@@ -139,8 +140,10 @@ def _fixed(split: Split, count: int) -> list[EditCase]:
     return [_with_probes(split, one, taken) for one in drawn.values()]
 
 
-def _beside(known: Sequence[EditCase], count: int) -> list[EditCase]:
-    """Evaluation corrections that ask something new, which none of the known ones' probes ask."""
+@cache
+def _beside(count: int) -> list[EditCase]:
+    """Evaluation corrections that ask something new, which none of the fixed ones' probes ask."""
+    known = _fixed("evaluation", EVALUATION_SIZE)
     seen = {(one.question.family, tuple(sorted(one.scene.concepts))) for one in known}
     probed = {about for one in known for about in _probed_by(one)}
     drawn: list[EditCase] = []
