@@ -47,6 +47,17 @@ def test_whole_passes_say_what_cached_states_say(run, generate: bool) -> None:
     assert any(not one["passed"] for one in fast)
 
 
+@pytest.mark.parametrize("way", [FromStates, FromQuestions])
+def test_answers_alone_are_those_of_a_whole_run(run, way: type) -> None:
+    whole = run(way, generate=True)
+    alone = run(way, generate=True, forced=False, metrics=("rel", "m_loc"))
+    assert {one["metric"] for one in alone} == {"rel", "m_loc"}
+    assert all(one["accuracy"] is one["before"] is None for one in alone)
+    told = [one["answer"] for one in whole if one["metric"] in ("rel", "m_loc")]
+    assert [one["answer"] for one in alone] == told
+    assert any(one["passed"] for one in alone), "also where an edit is at work"
+
+
 def test_a_method_that_reads_states_is_asked_from_states(make_model) -> None:
     options = {"generate": False, "max_new_tokens": TOKENS}
     assert isinstance(asking(make_model().method, **options), FromStates)

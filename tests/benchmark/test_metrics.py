@@ -19,7 +19,7 @@ def test_same_answer(one, other, same) -> None:
 
 
 def record(
-    metric: str, accuracy: float, exact: bool | None, before: float | None, case: int = 0
+    metric: str, accuracy: float | None, exact: bool | None, before: float | None, case: int = 0
 ) -> dict:
     return {
         "case": case, "metric": metric, "accuracy": accuracy, "exact": exact, "before": before
@@ -37,13 +37,19 @@ def test_a_summary_has_the_means_of_every_metric() -> None:
     assert list(found) == ["rel", "ni", "text_rel"], "in the order of the metrics"
     low, high = found["rel"].pop("interval")
     assert 50 <= low < high <= 100
+    low, high = found["rel"].pop("exact_interval")
+    assert 0 <= low < high <= 100
     assert found["rel"] == {"accuracy": 75, "exact_match": 50, "before": 25, "n": 2}
     assert found["ni"]["before"] is None
     assert found["text_rel"]["interval"] == [100, 100]
 
 
-def test_without_answers_there_is_no_exact_match() -> None:
-    assert summarise([record("rel", 1.0, None, 0.0)])["rel"]["exact_match"] is None
+def test_what_was_not_asked_has_no_figure() -> None:
+    forced = summarise([record("rel", 1.0, None, 0.0)])["rel"]
+    assert forced["exact_match"] is forced["exact_interval"] is None
+    generated = summarise([record("rel", None, True, None)])["rel"]
+    assert generated["accuracy"] is generated["interval"] is generated["before"] is None
+    assert generated["exact_match"] == 100
 
 
 def test_the_interval_is_that_of_resampled_means() -> None:

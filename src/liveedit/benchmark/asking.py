@@ -23,6 +23,7 @@ from liveedit.store.pool import Pool
 _WHOLE_PASSES = 8  # rows of a pass whose logits are held at all positions
 
 Rows = Int[Tensor, " rows"]
+Predicted = Sequence[tuple[int, ...] | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,12 @@ class Outcome:
 
     Args:
         before: Tokens that the unedited model predicts in place of the expected ones.
-        after: Those of the edited model.
+        after: Those of the edited model; both None without teacher forcing.
         answer: The freely generated one; None without generation.
     """
 
-    before: tuple[int, ...]
-    after: tuple[int, ...]
+    before: tuple[int, ...] | None
+    after: tuple[int, ...] | None
     answer: str | None
 
 
@@ -45,13 +46,16 @@ class Asking(ABC):
 
     Args:
         backbone: The frozen model.
-        generate: Whether answers are generated, too; if not, only teacher forcing.
+        forced: Whether expected answers are predicted under teacher forcing.
+        generate: Whether answers are generated.
         max_new_tokens: Longest generated answer.
     """
 
-    def __init__(self, backbone: Backbone, *, generate: bool, max_new_tokens: int) -> None:
+    def __init__(
+        self, backbone: Backbone, *, generate: bool, max_new_tokens: int, forced: bool = True
+    ) -> None:
         self.backbone = backbone
-        self.generate, self.max_new_tokens = generate, max_new_tokens
+        self.forced, self.generate, self.max_new_tokens = forced, generate, max_new_tokens
         self._known: dict[tuple[object, ...], Outcome] = {}
 
     @abstractmethod
@@ -86,7 +90,7 @@ class Asking(ABC):
                 query = self.backbone.query(asked.pictures, asked.prompts)
                 answers.update(zip(missing, self.answers(query), strict=True))
         for row in fresh:
-            said = probes.before[row] or ()
+            said = (probes.before[row] or ()) if self.forced else None
             self._known[id(probes), row] = Outcome(before=said, after=said, answer=answers.get(row))
         return [self._known[id(probes), row] for row in asked_for]
 
@@ -111,10 +115,8 @@ class FromStates(Asking):
     N = 1 and N = 10 mostly), nothing is computed again.
     """
 
-    def __init__(
-        self, method: StateMethod[Any, Any], *, generate: bool, max_new_tokens: int
-    ) -> None:
-        super().__init__(method.backbone, generate=generate, max_new_tokens=max_new_tokens)
+    def __init__(self, method: StateMethod[Any, Any], **options: Any) -> None:
+        super().__init__(method.backbone, **options)
         self.method = method
         self._features: dict[int, Any] = {}
 
@@ -151,16 +153,19 @@ class FromStates(Asking):
         return self._features[id(probes)]
 
     def _edited(self, probes: Probes, rows: Rows, change: StateChange) -> list[Outcome]:
-        batch = probes.batch(rows)
-        spans = batch.spans(self.backbone)
+        before: Predicted = [None] * len(rows)
+        after: Predicted = before
+        if self.forced:
+            batch = probes.batch(rows)
+            spans = batch.spans(self.backbone)
 
-        def predict(states: Tensor) -> list[tuple[int, ...]]:
-            return predictions(
-                self.backbone, states, batch.attention_mask, spans.predicts, batch.per_token
-            )
+            def predict(states: Tensor) -> list[tuple[int, ...]]:
+                return predictions(
+                    self.backbone, states, batch.attention_mask, spans.predicts, batch.per_token
+                )
 
-        after = predict(change.add_to(batch.states, spans))
-        before = _before(probes, rows, lambda: predict(batch.states))
+            after = predict(change.add_to(batch.states, spans))
+            before = _before(probes, rows, lambda: predict(batch.states))
         answers: Sequence[str | None] = [None] * len(rows)
         if self.generate:
             asked = questions_of(probes, rows.tolist())
@@ -176,8 +181,8 @@ class FromStates(Asking):
 class FromQuestions(Asking):
     """Asks any method, by whole passes of the model over what an edit concerns."""
 
-    def __init__(self, method: Method, *, generate: bool, max_new_tokens: int) -> None:
-        super().__init__(method.backbone, generate=generate, max_new_tokens=max_new_tokens)
+    def __init__(self, method: Method, **options: Any) -> None:
+        super().__init__(method.backbone, **options)
         self.method = method
 
     @torch.no_grad()
@@ -194,16 +199,19 @@ class FromQuestions(Asking):
         listed = rows.tolist()
         if not listed:
             return []
-        asked = questions_of(probes, listed, targets=[probes.expected[row] for row in listed])
-        with self.method.apply(asked, pool) as query:
-            after = self._predicted(query)
-        before = _before(
-            probes,
-            rows,
-            lambda: self._predicted(
-                self.backbone.query(asked.pictures, asked.prompts, asked.targets)
-            ),
-        )
+        before: Predicted = [None] * len(listed)
+        after: Predicted = before
+        if self.forced:
+            asked = questions_of(probes, listed, targets=[probes.expected[row] for row in listed])
+            with self.method.apply(asked, pool) as query:
+                after = self._predicted(query)
+            before = _before(
+                probes,
+                rows,
+                lambda: self._predicted(
+                    self.backbone.query(asked.pictures, asked.prompts, asked.targets)
+                ),
+            )
         answers: Sequence[str | None] = [None] * len(listed)
         if self.generate:
             with self.method.apply(questions_of(probes, listed), pool) as query:
@@ -220,11 +228,11 @@ class FromQuestions(Asking):
         return [tuple(row[:-1].tolist()) for row in tokens.split(predicts.sum(1).tolist())]
 
 
-def asking(method: Method, *, generate: bool, max_new_tokens: int) -> Asking:
-    """The faster way that a method is able to."""
+def asking(method: Method, **options: Any) -> Asking:
+    """The faster way that a method is able to; options are those of `Asking`."""
     if isinstance(method, StateMethod):
-        return FromStates(method, generate=generate, max_new_tokens=max_new_tokens)
-    return FromQuestions(method, generate=generate, max_new_tokens=max_new_tokens)
+        return FromStates(method, **options)
+    return FromQuestions(method, **options)
 
 
 def _before(

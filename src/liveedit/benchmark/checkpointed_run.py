@@ -115,7 +115,7 @@ class _Running:
         for number, record in enumerate(records):
             if record["metric"] in self._sums:
                 sums = self._sums[record["metric"]]
-                sums[0] += record["accuracy"]
+                sums[0] += record["exact" if record["accuracy"] is None else "accuracy"]
                 sums[1] += 1
             if number % 100 == 0:
                 bar.set_postfix_str(

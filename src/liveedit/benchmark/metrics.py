@@ -47,14 +47,15 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
     Args:
         records: One a probe, with ``case`` (the correction's number), ``metric``, ``accuracy`` and
-            ``before`` (shares of target tokens) and ``exact``, of which the last two may be None.
+            ``before`` (shares of target tokens) and ``exact``, of which any may be None.
             Those of portability have ``length``.
 
     Returns:
         For every metric ``accuracy`` (mean over probes of the share of target tokens predicted
         under teacher forcing), ``interval`` (bootstrap over corrections, 95%), ``exact_match`` (of
-        freely generated answers), ``before`` (accuracy of the unedited model, where the target is
-        wanted), ``n``. Where hops are of several lengths, ``portability_1`` and so on, too.
+        freely generated answers) and ``exact_interval``, ``before`` (accuracy of the unedited
+        model, where the target is wanted), ``n``; None for what was not asked. Where hops are of
+        several lengths, ``portability_1`` and so on, too.
     """
     of: dict[str, list[dict[str, Any]]] = {}
     for record in records:
@@ -69,15 +70,23 @@ def summarise(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    accuracy = np.array([row["accuracy"] for row in rows])
-    cases = np.array([row["case"] for row in rows])
     return {
-        "accuracy": _percent(accuracy.mean()),
-        "interval": [_percent(bound) for bound in bootstrap(accuracy, cases)],
+        "accuracy": _mean([row["accuracy"] for row in rows]),
+        "interval": _interval(rows, "accuracy"),
         "exact_match": _mean([row["exact"] for row in rows]),
+        "exact_interval": _interval(rows, "exact"),
         "before": _mean([row["before"] for row in rows]),
         "n": len(rows),
     }
+
+
+def _interval(rows: Sequence[dict[str, Any]], name: str) -> list[float] | None:
+    """Of a mean over rows; None where a row has no value."""
+    values = [row[name] for row in rows]
+    if None in values:
+        return None
+    drawn = bootstrap(np.array(values, float), np.array([row["case"] for row in rows]))
+    return [_percent(bound) for bound in drawn]
 
 
 def bootstrap(

@@ -8,7 +8,7 @@ of one store, so that groups of one edit are made and asked in batches, as large
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from liveedit.benchmark.asking import asking
+from liveedit.benchmark.asking import Outcome, asking
 from liveedit.benchmark.editing_cost import Editing, bytes_per_edit
-from liveedit.benchmark.metrics import WANT_TARGET, same_answer
+from liveedit.benchmark.metrics import METRICS, WANT_TARGET, same_answer
 from liveedit.benchmark.probes import BATCH, Probes
 from liveedit.benchmark.suite import Group
 from liveedit.correction import Correction
@@ -44,8 +44,10 @@ class Protocol:
         pictured: Probes of the corrections with a picture.
         texts: Probes of the text-only ones, if there are any.
         hops: Portability questions, if there are any.
-        generate: Whether answers are generated, too; if not, only teacher forcing.
+        forced: Whether expected answers are predicted under teacher forcing.
+        generate: Whether answers are generated.
         max_new_tokens: Longest generated answer.
+        metrics: What is asked for; the edits are made all the same.
 
     Attributes:
         editing: What the edits of the latest run cost.
@@ -58,13 +60,18 @@ class Protocol:
         texts: Probes | None = None,
         hops: Probes | None = None,
         *,
+        forced: bool = True,
         generate: bool = True,
         max_new_tokens: int = 16,
+        metrics: Collection[str] = METRICS,
     ) -> None:
         self._model = model
         self._pictured, self._texts, self._hops = pictured, texts, hops
         self.editing = Editing(edits=0, seconds=0.0, bytes_per_edit=0)
-        self._asking = asking(model.method, generate=generate, max_new_tokens=max_new_tokens)
+        self._asking = asking(
+            model.method, forced=forced, generate=generate, max_new_tokens=max_new_tokens
+        )
+        self._metrics = metrics
 
     def run(self, groups: Sequence[Group], *, first: int = 0) -> Iterator[dict[str, Any]]:
         """Make the edits of all groups, then ask.
@@ -77,10 +84,10 @@ class Protocol:
             One record for each probe: ``group``, ``case`` (position among the corrections of its
             kind), ``metric``, ``prompt``, ``expected``, ``answer`` (None without generation),
             ``accuracy`` (share of the expected tokens predicted under teacher forcing; for
-            locality, agreement with what the unedited model predicted), ``before`` (the same of the
-            unedited model; None for locality), ``exact``, ``passed`` (experts that pass the
-            filters; the heaviest are added), ``own`` (weight of the correction's own), ``margin``
-            and ``asked`` (by how much its own passes the hard and the prompt filter, None where
+            locality, agreement with what the unedited model predicted; None without it),
+            ``before`` (the same of the unedited model; None for locality), ``exact``,
+            ``passed`` (experts that pass the filters; the heaviest are added), ``own`` (weight of
+            the correction's own), ``margin`` and ``asked`` (by how much its own passes the hard and the prompt filter, None where
             these do not apply), ``top`` (the heaviest expert: ``case``, ``text_only``, ``weight``),
             and of portability ``owner`` (the correction) and ``length``.
         """
@@ -98,7 +105,7 @@ class Protocol:
                 (number, case * width + metric)
                 for number, some in enumerate(members)
                 for case in some
-                for metric in range(width)
+                for metric in self._asked_for(reading)
             ]
             for some in self._batches(rows):
                 for (number, _), record in zip(
@@ -109,9 +116,13 @@ class Protocol:
     def probes(self, groups: Sequence[Group]) -> int:
         """How many records ``run`` yields."""
         return sum(
-            len(reading.metrics) * sum(map(len, members))
+            len(self._asked_for(reading)) * sum(map(len, members))
             for reading, members in self._asked(groups)
         )
+
+    def _asked_for(self, reading: Probes) -> list[int]:
+        """Numbers of the metrics that are asked for."""
+        return [at for at, metric in enumerate(reading.metrics) if metric in self._metrics]
 
     def _asked(self, groups: Sequence[Group]) -> list[tuple[Probes, list[Sequence[int]]]]:
         """What is asked of which corrections of each group."""
@@ -181,10 +192,7 @@ class Protocol:
                 "prompt": question_of(case, reading.states.names[row % width]),
                 "expected": reading.expected[row],
                 "answer": outcome.answer,
-                "before": _share(outcome.before, reading.wanted[row]) if wanted else None,
-                "accuracy": _share(
-                    outcome.after, reading.wanted[row] if wanted else outcome.before
-                ),
+                **_shares(outcome, reading.wanted[row] if wanted else None),
                 "exact": None
                 if outcome.answer is None
                 else same_answer(outcome.answer, reading.expected[row]),
@@ -230,6 +238,15 @@ def _own(
         else None,
         "asked": round(route.prompt[at, own].item(), 4) if alike else None,
     }
+
+
+def _shares(outcome: Outcome, wanted: Sequence[int] | None) -> dict[str, float | None]:
+    """What is predicted of the wanted tokens; None: of what the unedited model predicts."""
+    if outcome.before is None or outcome.after is None:
+        return {"before": None, "accuracy": None}
+    if wanted is None:
+        return {"before": None, "accuracy": _share(outcome.after, outcome.before)}
+    return {"before": _share(outcome.before, wanted), "accuracy": _share(outcome.after, wanted)}
 
 
 def _share(predicted: Sequence[int], wanted: Sequence[int]) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from liveedit import __version__
 from liveedit.benchmark.checkpointed_run import parts_of, run_parts
-from liveedit.benchmark.metrics import HOP_VIEW_OF, VIEW_OF, summarise
+from liveedit.benchmark.metrics import HOP_VIEW_OF, METRICS, VIEW_OF, summarise
 from liveedit.benchmark.probes import Probes, read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.retention import retention_groups, summarise_retention
@@ -34,7 +34,9 @@ def run_benchmark(
     suite: Suite,
     *,
     edits: Sequence[int],
+    forced: bool = True,
     generate: bool = True,
+    metrics: Collection[str] = METRICS,
     later: Sequence[int] = (),
     asked: int | None = None,
     about: dict[str, Any] | None = None,
@@ -51,7 +53,9 @@ def run_benchmark(
             of an N are there; ``records-N.jsonl``, a line for each probe; ``summary.json``.
         suite: What is asked.
         edits: Every N, the size of a group; Ns that are in the folder are not run again.
-        generate: Whether answers are generated, too.
+        forced: Whether expected answers are predicted under teacher forcing.
+        generate: Whether answers are generated.
+        metrics: Those that are asked for.
         later: For retention: how many edits come after the first hundred; none for no retention.
         asked: Ask about the first so many corrections alone; by default about all.
         about: What the summary says of the suite, such as its split.
@@ -76,7 +80,9 @@ def run_benchmark(
         **(about or {}),
         "corrections": len(suite.pictured),
         **({} if asked is None else {"asked": asked}),
+        **({} if forced else {"teacher_forced": False}),
         "generate": generate,
+        **({} if metrics == METRICS else {"metrics": list(metrics)}),
         "max_new_tokens": tokens,
         **model.method.describe(),
         "dtype": str(model.backbone.dtype).removeprefix("torch."),
@@ -107,8 +113,10 @@ def run_benchmark(
         reading(suite.pictured, VIEW_OF, None if more else asked),
         reading(suite.texts, suite.text_views, max(beside) + 1) if beside else None,
         reading(suite.hops, HOP_VIEW_OF, max(hops) + 1) if hops else None,
+        forced=forced,
         generate=generate,
         max_new_tokens=tokens,
+        metrics=metrics,
     )
     summary["seconds_before"] += round(time.perf_counter() - began, 1)
     for size, groups in every.items():

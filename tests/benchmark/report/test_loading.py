@@ -49,6 +49,13 @@ def test_a_folder_that_is_no_run(tmp_path):
         load_run(tmp_path / "nothing")
 
 
+def test_a_trial_of_a_tuning(tmp_path):
+    path = write_run(tmp_path / "a", RECORDS) / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"teacher_forced": False}))
+    with pytest.raises(BadRun, match=r"is a trial of .*--settings"):
+        load_run(path.parent)
+
+
 @pytest.mark.parametrize("content", [b'{"dataset": ', b"\xff\xfe{", b""])
 def test_a_damaged_summary(tmp_path, content):
     folder = write_run(tmp_path / "a", RECORDS)

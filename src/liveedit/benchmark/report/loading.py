@@ -154,6 +154,11 @@ def load_run(folder: Path, *, name: str | None = None, records: bool = True) -> 
             "give the folder that `liveedit bench run --out` wrote"
         )
     settings = _json(path)
+    if settings.get("teacher_forced") is False:
+        raise BadRun(
+            f"{folder} is a trial of `liveedit bench tune`, which asks for exact answers alone; "
+            "give a run of what was chosen: `liveedit bench run --settings TUNED/chosen.json`"
+        )
     summary = _checked(Summary, settings, path)
     probes = {n: _probes(folder, n, summary.runs[n].metrics) for n in summary.runs if records}
     general, scope = folder / GENERAL, folder / SCOPE

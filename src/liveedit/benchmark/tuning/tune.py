@@ -150,6 +150,8 @@ def _tried(
             folder / _TRIALS / f"{number:03}",
             suite,
             edits=[edits],
+            forced=False,
+            metrics=OBJECTIVE,
             **running,
         )
         metrics = summary["runs"][str(edits)]["metrics"]
