@@ -88,8 +88,9 @@ class Protocol:
             ``before`` (the same of the unedited model; None for locality), ``exact``,
             ``passed`` (experts that pass the filters; the heaviest are added), ``own`` (weight of
             the correction's own), ``margin`` and ``asked`` (by how much its own passes the hard and
-            the prompt filter, None where these do not apply), ``top`` (the heaviest expert: ``case``, ``text_only``, ``weight``),
-            and of portability ``owner`` (the correction) and ``length``.
+            the prompt filter, None where these do not apply), ``top`` (the heaviest expert:
+            ``case``, ``text_only``, ``weight``), and of portability ``owner`` (the correction) and
+            ``length``.
         """
         model = EditedModel(self._model.method)
         began = time.perf_counter()
