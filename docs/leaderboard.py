@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from leaderboard_curves import curves_of
 from leaderboard_picture import picture_of
 
 from liveedit.benchmark.metrics import OBJECTIVE
@@ -22,7 +23,8 @@ from liveedit.benchmark.report.labels import label
 
 PLACE = "<!-- leaderboard -->"
 PLACE_OF_QUOTED = "<!-- quoted -->"
-_LEGEND = "<figcaption>The larger a dot, the more is stored of an edit.</figcaption>"
+_LEGEND = "The larger a dot, the more is stored of an edit."
+_LEGEND_OF_CURVES = "Methods that were run with several numbers of edits on the same model."
 _FURTHER = ("t_loc", "ni")  # not in the mean
 _COSTS = ("s / edit", "kB / edit", "prefill", "decode", "revoke, s")
 Cell: TypeAlias = tuple[str, float | None, str]  # shown, sorted by, and what is said of it
@@ -119,8 +121,31 @@ def leaderboard(results: Path) -> str:
                 f"{dataset}-{edits}",
             )
             if picture:
-                parts.append(_html(f'<figure class="cost-picture">{picture}{_LEGEND}</figure>'))
+                parts.append(_figure(picture, _LEGEND))
+        curves = _curves(own)
+        if curves:
+            parts.append(f"### {dataset}, over the edits in force")
+            parts.append(_figure(curves_of(curves, f"{dataset}-curves"), _LEGEND_OF_CURVES))
     return "\n\n".join(parts)
+
+
+def _curves(rows: Sequence[Row]) -> dict[str, dict[int, dict[str, float]]]:
+    """Exact match of every metric by name and N, the best method first."""
+    found: dict[tuple[str, str], dict[int, Row]] = {}
+    for row in rows:
+        if row.mean("exact_match") is not None:
+            found.setdefault((row.name, row.summary["backbone"]), {})[row.edits] = row
+    several = {name: of for (name, _), of in found.items() if len(of) > 1}
+    best = sorted(
+        several, key=lambda name: -(several[name][max(several[name])].mean("exact_match") or 0.0)
+    )
+    return {
+        name: {
+            edits: {metric: row.figures[metric]["exact_match"] for metric in OBJECTIVE}
+            for edits, row in several[name].items()
+        }
+        for name in best
+    }
 
 
 def table_of(rows: Sequence[Row], measure: str, title: str) -> str:
@@ -153,8 +178,8 @@ def _quality(row: Row, metric: str, measure: str) -> Cell:
     figures = row.figures.get(metric)
     if figures is None:
         return _number(None, 1)
-    low, high = figures["interval"]
-    said = f"95%: {low:.1f} to {high:.1f}" if measure == "accuracy" else ""
+    interval = figures.get({"accuracy": "interval", "exact_match": "exact_interval"}[measure])
+    said = "95%: {:.1f} to {:.1f}".format(*interval) if interval else ""
     return _number(figures[measure], 1, said)
 
 
@@ -214,6 +239,12 @@ def _table(
         f'<div class="leaderboard {kind}" role="region" tabindex="0" {named}>'
         f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _figure(picture: str, legend: str) -> str:
+    return _html(
+        f'<figure class="cost-picture">{picture}<figcaption>{legend}</figcaption></figure>'
     )
 
 

@@ -18,7 +18,7 @@ METRICS = ("rel", "t_gen", "m_gen", "m_loc", "ri", "ci", "t_loc", "ni")
 @pytest.fixture
 def board(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
-    for name in ("leaderboard", "leaderboard_picture"):
+    for name in ("leaderboard", "leaderboard_picture", "leaderboard_curves", "svg"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("leaderboard")
 
@@ -109,6 +109,35 @@ def test_the_picture_has_those_whose_cost_is_known(board, tmp_path) -> None:
     assert "var(--color-foreground-primary)" in picture
     assert not re.search("#0[1-9]0[1-9]0[1-9]", picture), "a colour that is not the page's"
     assert "\n\n" not in picture.strip()
+
+
+def test_curves_are_of_methods_that_ran_with_several_numbers_of_edits(board, tmp_path) -> None:
+    for folder, edits in (("some", 10), ("more", 100), ("tp", 10)):
+        run = summary(60.0 + edits / 10, 70.0, edits, method=folder)
+        name = {} if folder == "tp" else {"row": {"name": "wise"}}
+        put(tmp_path, f"emoji-edit/{folder}", run, **name)
+    put(
+        tmp_path,
+        "emoji-edit/old",
+        summary(1.0, 1.0, 1000, backbone="another"),
+        row={"name": "wise"},
+    )
+    text = board.leaderboard(tmp_path)
+    assert text.count("### emoji-edit, over the edits in force") == 1
+    (picture,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert "wise: Rel 61.0 70.0, T-Gen 61.0 70.0" in picture
+    assert "at N = 10, 100" in picture, "what another model said is no part of a curve"
+    assert "tp: Rel" not in picture
+
+
+def test_the_interval_of_exact_match_is_told_where_it_is_known(board, tmp_path) -> None:
+    run = summary(60.0, 70.0)
+    for figures in run["runs"]["100"]["metrics"].values():
+        figures["exact_interval"] = [55.5, 64.5]
+    put(tmp_path, "emoji-edit/wise", run)
+    assert {"95%: 55.5 to 64.5", "95%: 69.0 to 71.0"} <= set(
+        _Tables(board.leaderboard(tmp_path)).titles
+    )
 
 
 def test_quoted_figures_are_the_papers(board) -> None:
