@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 
 import pytest
+import torch
 
 from liveedit.benchmark.cost import measure_cost
 from liveedit.benchmark.editing_cost import Editing, bytes_per_edit, editing_of
@@ -64,11 +66,31 @@ def test_costs_of_a_method_whose_edits_build_on_each_other(backbone, monkeypatch
     # of four edits none was made nine edits ago; with two later ones these are made again
     assert found["revoke"].keys() == {"0", "2"}
     assert found["revoke"]["2"] > max(0.1, found["revoke"]["0"])
+    assert found["undone"] == {"questions": 1, "changed": 1, "same": 1}
     assert not model.edits
+
+
+def test_what_is_left_when_all_is_taken_back_is_told(backbone, monkeypatch) -> None:
+    method = FineTuningL(backbone, FineTuningLConfig(steps=2))
+    whole = type(method).apply
+
+    @contextmanager
+    def leaking(self, questions, pool, tell=None):
+        with whole(self, questions, pool, tell) as query, torch.no_grad():
+            bias = torch.zeros(backbone.width).index_fill(0, torch.tensor([0]), 1.0)
+            hook = backbone.layer.register_forward_hook(lambda *at: at[2] + bias)
+            yield query
+            hook.remove()
+
+    monkeypatch.setattr(FineTuningL, "apply", leaking)
+    found = measure_cost(
+        EditedModel(method), emoji_suite("validation", 2), edits=2, questions=2, rounds=1
+    )
+    assert found["undone"] == {"questions": 2, "changed": 2, "same": 0}
 
 
 def test_what_cannot_be_taken_back_has_no_cost(backbone, monkeypatch) -> None:
     monkeypatch.setattr(Grace, "abilities", Abilities(revoke="never"))
     model = EditedModel(Grace(backbone, GraceConfig(steps=0)))
     found = measure_cost(model, emoji_suite("validation", 1), edits=1, questions=1, rounds=1)
-    assert found["revoke"] is None
+    assert found["revoke"] is found["undone"] is None

@@ -15,7 +15,6 @@ from liveedit.backbones.query import Questions
 from liveedit.benchmark.editing_cost import bytes_per_edit
 from liveedit.benchmark.protocol import correction_of
 from liveedit.benchmark.suite import Suite
-from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 
 _TOKENS = 16  # that are decoded behind the first one
@@ -45,7 +44,9 @@ def measure_cost(
         JSON: ``seconds_per_edit`` (median) and ``seconds_editing`` (all), ``bytes_per_edit``
         (tensors, mean), ``prefill`` and ``decode`` (``seconds`` of the edited model, of the
         ``unedited`` one, and the ``ratio``: medians; decode by token), ``revoke`` (seconds, by the
-        number of edits that were made afterwards; None where the method cannot).
+        number of edits that were made afterwards; None where the method cannot), ``undone`` (of
+        the ``questions`` that were asked the logits of so many were ``changed`` by the edits, and
+        of so many are the unedited model's bit for bit, ``same``, when all edits are taken back).
     """
     cases = suite.pictured[:edits]
     edited = EditedModel(model.method)
@@ -54,8 +55,12 @@ def measure_cost(
         _seconds(edited.edit_many, [one], keep=True)
         for one in tqdm(corrections, desc="editing", unit="edit")
     ]
-    asked = corrections[-questions:]
+    asked = [
+        Questions(pictures=[one.image], prompts=[one.prompt]) for one in corrections[-questions:]
+    ]
     prefill, decode = _answering(edited, asked, rounds)
+    changed = _as_unedited(edited, asked).count(False)
+    size, revoke = bytes_per_edit(edited.store), _revoking(edited)
     return {
         "method": model.method.name,
         "backbone": model.backbone.name,
@@ -68,20 +73,22 @@ def measure_cost(
         "edits": len(cases),
         "seconds_per_edit": round(statistics.median(taken), 4),
         "seconds_editing": round(sum(taken), 2),
-        "bytes_per_edit": bytes_per_edit(edited.store),
+        "bytes_per_edit": size,
         "prefill": prefill,
         "decode": decode,
-        "revoke": _revoking(edited),
-    }
+        "revoke": revoke,
+        "undone": None if revoke is None else {
+            "questions": len(asked), "changed": changed, "same": _undone(edited, asked)
+        },
+    }  # fmt: skip
 
 
 def _answering(
-    edited: EditedModel, asked: Sequence[Correction], rounds: int
+    edited: EditedModel, questions: Sequence[Questions], rounds: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds to the first token, and for each further one, edited and not."""
     first: dict[bool, list[float]] = {True: [], False: []}
     further: dict[bool, list[float]] = {True: [], False: []}
-    questions = [Questions(pictures=[one.image], prompts=[one.prompt]) for one in asked]
     for each in questions:  # what is read once, such as a picture, is read before
         _generate(edited, each, 2)
     with tqdm(total=rounds * len(questions), desc="answering", unit="question") as bar:
@@ -122,6 +129,26 @@ def _revoking(edited: EditedModel) -> dict[str, float] | None:
         if later < len(edited.edits):
             gone = edited.edits[-1 - later].id
             found[str(later)] = round(_seconds(edited.revoke, gone), 4)
+    return found
+
+
+def _undone(edited: EditedModel, asked: Sequence[Questions]) -> int:
+    """Of how many questions the logits are the unedited model's, when nothing is in force."""
+    for one in tqdm(edited.edits[::-1], desc="taking back", unit="edit"):
+        edited.revoke(one.id)
+    return _as_unedited(edited, asked).count(True)
+
+
+@torch.no_grad()
+def _as_unedited(edited: EditedModel, asked: Sequence[Questions]) -> list[bool]:
+    """Whether the logits of questions are the unedited model's, bit for bit."""
+    backbone, pool = edited.backbone, edited.store.pool()
+    found = []
+    for each in asked:
+        with edited.method.apply(each, pool) as query:
+            logits = backbone.logits(query)
+        plain = backbone.logits(backbone.query(each.pictures, each.prompts))
+        found.append(torch.equal(logits, plain))
     return found
 
 

@@ -44,8 +44,9 @@ def cost(
 ) -> None:
     """Measure seconds and bytes an edit, answering against the unedited model, and taking back.
 
-    Prefill is a corrected question up to the first token, decode each further token. Run it on a
-    machine that does nothing else.
+    Prefill is a corrected question up to the first token, decode each further token. At the end all
+    edits are taken back, and logits compared with the unedited model's. Run it on a machine that
+    does nothing else.
     """
     source = Source(
         dataset=dataset, split=split, annotations=annotations, images=images,
@@ -80,4 +81,10 @@ def _show(found: dict[str, Any], out: Path) -> None:
     else:
         for later, seconds in found["revoke"].items():
             print(f"taking an edit back, {later} made after it: {seconds:.3f} s")
+        undone = found["undone"]
+        print(
+            f"of {undone['questions']} questions the edits changed the logits of "
+            f"{undone['changed']}; with all taken back {undone['same']} are the unedited model's, "
+            "bit for bit"
+        )
     print(f"in {out / COST_FILE}")
