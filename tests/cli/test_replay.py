@@ -1,4 +1,4 @@
-"""Taking back an edit whose later ones build on it, from the command line."""
+"""Taking back an edit whose later ones may build on it, from the command line."""
 
 import json
 import sys
@@ -23,10 +23,10 @@ def run(tiny_folder, folder, loaded, monkeypatch, capsys):
     return run
 
 
-def add(run, tiny_folder, number: int, target: str):
+def add(run, tiny_folder, number: int, target: str, method: str = "ft-l"):
     return run(
         "edit", "add", "--image", f"{number}.png", "--prompt", "What is this?", "--target", target,
-        "--keep", "--method", "ft-l", "--model", str(tiny_folder), "--json",
+        "--keep", "--method", method, "--model", str(tiny_folder), "--json",
     )  # fmt: skip
 
 
@@ -40,6 +40,19 @@ def test_revoke_makes_later_edits_again(run, tiny_folder) -> None:
     assert (left["target"], left["supersedes"]) == ("a mug", [second["id"]])
     states = {one["id"]: one["state"] for one in run("edit", "list", "--all", "--json")}
     assert states == {first["id"]: "revoked", second["id"]: "superseded", left["id"]: "in force"}
-    refused = run("edit", "restore", first["id"], status=2)
+    refused = run("edit", "restore", first["id"], "--model", str(tiny_folder), status=2)
     assert "cannot put a revoked edit in force again" in refused
     assert "correct the answer anew" in refused
+
+
+def test_edits_that_happen_not_to_build_on_each_other_come_back(run, tiny_folder) -> None:
+    first, second = (
+        add(run, tiny_folder, at, target, "lemoe")
+        for at, target in enumerate(("a violet", "a mug"))
+    )
+    loading = ("--model", str(tiny_folder), "--json")
+    run("edit", "revoke", first["id"], *loading)
+    assert [one["id"] for one in run("edit", "list", "--json")] == [second["id"]]
+    told = run("edit", "restore", first["id"], *loading)
+    assert told == {"revision": 4, "restored": [first["id"]]}
+    assert {one["id"] for one in run("edit", "list", "--json")} == {first["id"], second["id"]}

@@ -26,7 +26,6 @@ from liveedit.cli.edit_rebase import rebase
 from liveedit.cli.edit_verify import verify
 from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts, show_import
 from liveedit.cli.store_pictures import KEEP as PICTURES
-from liveedit.errors import cannot_restore
 from liveedit.store.picture_rules import Keep
 
 if TYPE_CHECKING:
@@ -291,9 +290,8 @@ def revoke(
     The model is loaded only for methods whose edits build on each other: later ones are made again.
     """
     log = _log(store)
-    if _replays(log.identity.method):
-        name = log.identity.method
-        edited = load(model, editor, store, method=name, device=device, dtype=dtype)
+    if _replays(method := log.identity.method):
+        edited = load(model, editor, store, method=method, device=device, dtype=dtype)
         for one in edits:
             edited.revoke(one, author=author, reason=reason)
         revision = edited.store.revision
@@ -308,13 +306,25 @@ def restore(
     store: str = STORE,
     author: str = AUTHOR,
     reason: str = REASON,
+    model: str = MODEL,
+    device: str = DEVICE,
+    dtype: Dtype = DTYPE,
+    editor: Path | None = EDITOR,
     as_json: bool = JSON,
 ) -> None:
-    """Put edits that were revoked in force again."""
+    """Put edits that were revoked in force again.
+
+    The model is loaded only for methods whose edits may build on each other. Where they do, this is
+    refused: later ones were made again without it.
+    """
     log = _log(store)
-    if _replays(log.identity.method):
-        raise cannot_restore(log.identity.method)
-    revision = log.restore(edits, author=author, reason=reason)
+    if _replays(method := log.identity.method):
+        edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+        for one in edits:
+            edited.restore(one, author=author, reason=reason)
+        revision = edited.store.revision
+    else:
+        revision = log.restore(edits, author=author, reason=reason)
     _changed("restored", edits, revision, as_json)
 
 
