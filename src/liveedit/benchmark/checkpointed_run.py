@@ -17,7 +17,7 @@ from liveedit.benchmark.suite import Group
 from liveedit.distributed import every_process, processes
 from liveedit.saving.files import write_whole
 
-_CORRECTIONS = 250  # edits of a part, at least: enough for full batches
+_CORRECTIONS = 50  # edits of a part, at least: enough for full batches, and little to lose
 _SHOWN = ("rel", "t_gen", "m_gen", "m_loc", "ri", "ci")  # in the progress bar
 
 
