@@ -42,7 +42,7 @@ def wrong(case: int, metric: str, **changes: Any) -> dict[str, Any]:
 
 
 def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What a summary says of some records; intervals are two points wide."""
+    """What a summary says of some records; intervals are two points wide, four of exact match."""
     by_metric = defaultdict(list)
     for one in records:
         by_metric[one["metric"]].append(one)
@@ -53,11 +53,12 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
     found = {}
     for metric, rows in by_metric.items():
-        accuracy = mean(rows, "accuracy") or 0.0
+        accuracy, exact = mean(rows, "accuracy") or 0.0, mean(rows, "exact")
         found[metric] = {
             "accuracy": accuracy,
             "interval": [max(0.0, accuracy - 1), min(100.0, accuracy + 1)],
-            "exact_match": mean(rows, "exact"),
+            "exact_match": exact,
+            "exact_interval": None if exact is None else [exact - 2, exact + 2],
             "before": mean(rows, "before"),
             "n": len(rows),
         }

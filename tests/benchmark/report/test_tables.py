@@ -30,14 +30,16 @@ def runs(tmp_path):
 def test_csv(runs):
     rows = list(csv.DictReader(io.StringIO(as_csv(runs))))
     assert list(rows[0]) == [
-        "run", "n", "metric", "accuracy", "low", "high", "exact_match", "before", "probes",
+        "run", "n", "metric", "accuracy", "low", "high", "exact_match", "exact_low",
+        "exact_high", "before", "probes",
     ]  # fmt: skip
     assert [(row["run"], row["n"]) for row in rows] == [
         *[("whole", "1")] * 7, *[("whole", "1000")] * 7, *[("part_2", "1000")] * 2,
     ]  # fmt: skip
     (m_gen,) = (row for row in rows if row["metric"] == "m_gen" and row["n"] == "1")
     assert [float(m_gen[key]) for key in ("accuracy", "low", "high")] == [90, 89, 91]
-    assert (float(m_gen["exact_match"]), float(m_gen["before"])) == (80, 25)
+    assert [float(m_gen[key]) for key in ("exact_match", "exact_low", "exact_high")] == [80, 78, 82]
+    assert float(m_gen["before"]) == 25
     assert m_gen["probes"] == "5"
     (ci,) = (row for row in rows if row["metric"] == "ci")
     assert (ci["before"], float(ci["accuracy"])) == ("", 25)

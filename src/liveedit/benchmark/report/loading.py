@@ -27,6 +27,7 @@ class Figures(BaseModel):
         accuracy: Mean over probes, under teacher forcing.
         interval: 95%, bootstrap.
         exact_match: Of generated answers; None without generation.
+        exact_interval: 95%, bootstrap; older runs have none.
         before: Accuracy of the unedited model; None for locality.
         n: Probes.
     """
@@ -34,6 +35,7 @@ class Figures(BaseModel):
     accuracy: float
     interval: tuple[float, float]
     exact_match: float | None = None
+    exact_interval: tuple[float, float] | None = None
     before: float | None = None
     n: int = Field(gt=0)
 

@@ -10,7 +10,8 @@ from liveedit.benchmark.report.labels import ordered
 from liveedit.benchmark.report.loading import Run
 
 COLUMNS = (
-    "run", "n", "metric", "accuracy", "low", "high", "exact_match", "before", "probes",
+    "run", "n", "metric", "accuracy", "low", "high", "exact_match", "exact_low", "exact_high",
+    "before", "probes",
 )  # fmt: skip
 
 
@@ -23,6 +24,7 @@ def as_csv(runs: Sequence[Run]) -> str:
         for n, one in run.summary.runs.items():
             for metric in ordered(one.metrics):
                 row = one.metrics[metric]
-                figures = (row.accuracy, *row.interval, row.exact_match, row.before, row.n)
+                exact = (row.exact_match, *(row.exact_interval or (None, None)))
+                figures = (row.accuracy, *row.interval, *exact, row.before, row.n)
                 writer.writerow((run.name, n, metric, *figures))
     return text.getvalue()
