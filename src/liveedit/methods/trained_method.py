@@ -13,6 +13,7 @@ from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.methods.base import Method
 from liveedit.methods.examples import Example
+from liveedit.methods.kept_steps import KeptSteps, kept_beside
 from liveedit.methods.trained import (
     digest_of,
     load_weights,
@@ -55,14 +56,23 @@ class TrainedMethod(Method, Generic[N, T, C]):
 
     @classmethod
     @abstractmethod
-    def train(cls, backbone: Backbone, examples: Sequence[Example], training: T, *, seed: int) -> N:
-        """Train a network.
+    def train(
+        cls,
+        backbone: Backbone,
+        examples: Sequence[Example],
+        training: T,
+        *,
+        seed: int,
+        kept: KeptSteps,
+    ) -> N:
+        """Train a network; a training that was stopped goes on.
 
         Args:
             backbone: The model.
             examples: Training corrections.
             training: Its sizes, and how.
             seed: Of everything random.
+            kept: Where its state is.
 
         Raises:
             MissingExtra: A package that this takes is not installed.
@@ -99,7 +109,7 @@ class TrainedMethod(Method, Generic[N, T, C]):
 
         Args:
             backbone: The model.
-            folder: Made if missing.
+            folder: Made if missing; a training that was stopped goes on in ``training`` beside it.
             training: Gives so many training corrections.
             corrections: How many.
             steps: Of training.
@@ -117,7 +127,11 @@ class TrainedMethod(Method, Generic[N, T, C]):
         changes = {name: value for name, value in given.items() if value is not None}
         chosen: Any = (sizes or cls.training_class()).model_copy(update=changes)
         examples = training(chosen.corrections)
-        cls(backbone, cls.train(backbone, examples, chosen, seed=seed), chosen).save(folder)
+        kept = kept_beside(
+            folder, backbone, examples, method=cls.name, training=chosen.model_dump(), seed=seed
+        )
+        network = cls.train(backbone, examples, chosen, seed=seed, kept=kept)
+        cls(backbone, network, chosen).save(folder)
         return folder
 
     def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:

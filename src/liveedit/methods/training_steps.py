@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from liveedit.errors import CannotCalibrate
+from liveedit.methods.kept_steps import EVERY, KeptSteps
 
 
 def train_steps(
@@ -19,8 +20,9 @@ def train_steps(
     rate: float,
     seed: int,
     name: str,
+    kept: KeptSteps,
     clip: float = 1.0,
-) -> list[float]:
+) -> None:
     """So many steps; the rate rises over the first twentieth of them and then falls to zero.
 
     Args:
@@ -29,11 +31,9 @@ def train_steps(
         steps: How many.
         rate: The highest.
         seed: Of the generator.
-        name: For the progress bar.
+        name: For the progress bar, and of the state that is kept.
+        kept: Where that is; a training that was stopped goes on from it.
         clip: Longest gradient.
-
-    Returns:
-        The losses.
 
     Raises:
         CannotCalibrate: The loss is no number any more.
@@ -42,8 +42,9 @@ def train_steps(
     optimiser = torch.optim.Adam(trained, lr=rate)
     generator = torch.Generator().manual_seed(seed)
     warm = max(steps // 20, 1)
-    losses = []
-    for step in (bar := trange(steps, desc=name, unit="step")):
+    losses: list[float] = []
+    first = kept.resume(name, trained, optimiser, generator)
+    for step in (bar := trange(first, steps, initial=first, total=steps, desc=name, unit="step")):
         for group in optimiser.param_groups:
             group["lr"] = rate * min((step + 1) / warm, 1 - step / steps)
         with torch.enable_grad():
@@ -59,7 +60,8 @@ def train_steps(
         optimiser.step()
         losses.append(value.item())
         bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
-    return losses
+        if (step + 1) % EVERY == 0 or step + 1 == steps:
+            kept.keep(name, trained, optimiser, step + 1, generator)
 
 
 def drawn(count: int, size: int, generator: torch.Generator) -> Tensor:

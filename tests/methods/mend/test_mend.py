@@ -10,6 +10,7 @@ from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.examples import Example
 from liveedit.methods.factors import factors_of
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.mend.checkpoint import WEIGHTS_FILE
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
@@ -123,10 +124,14 @@ def test_balanced_factors_have_the_same_product() -> None:
     torch.testing.assert_close(even.reads.norm(), even.writes.norm())
 
 
+def kept(folder) -> KeptSteps:
+    return KeptSteps(folder=folder, about={})
+
+
 def test_training_learns_to_edit(backbone, examples, tmp_path) -> None:
     how = MendTraining(steps=30, learning_rate=3e-3, rate_learning_rate=0.1)
     network = new_network(backbone, SMALL, seed=0)
-    trained = train(backbone, network, examples, how, tmp_path)
+    trained = train(backbone, network, examples, how, kept(tmp_path))
     seen = prepare_example(backbone, examples[0], trained)
     fresh = new_network(backbone, SMALL, seed=0)
     fresh.measure([seen.gradient])
@@ -137,9 +142,14 @@ def test_training_learns_to_edit(backbone, examples, tmp_path) -> None:
 
 
 def test_a_training_that_was_stopped_goes_on(backbone, examples, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("liveedit.methods.mend.training._KEPT", 2)
+    monkeypatch.setattr("liveedit.methods.mend.training.EVERY", 2)
     how = MendTraining(steps=6)
-    whole = train(backbone, new_network(backbone, SMALL, seed=0), examples, how, tmp_path / "a")
+
+    def run(folder: str):
+        network = new_network(backbone, SMALL, seed=0)
+        return train(backbone, network, examples, how, kept(tmp_path / folder))
+
+    whole = run("a")
 
     class Stopped(Exception):
         pass
@@ -154,8 +164,8 @@ def test_a_training_that_was_stopped_goes_on(backbone, examples, tmp_path, monke
     with monkeypatch.context() as patched:
         patched.setattr("liveedit.methods.mend.training.losses", stop)
         with pytest.raises(Stopped):
-            train(backbone, new_network(backbone, SMALL, seed=0), examples, how, tmp_path / "b")
-    rest = train(backbone, new_network(backbone, SMALL, seed=0), examples, how, tmp_path / "b")
+            run("b")
+    rest = run("b")
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, rest.state_dict()[name]), name
 

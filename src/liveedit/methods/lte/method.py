@@ -20,6 +20,7 @@ from liveedit.config import Config
 from liveedit.methods.calibrated import Calibrated
 from liveedit.methods.calibration import calibrate
 from liveedit.methods.examples import Example
+from liveedit.methods.kept_steps import kept_beside
 from liveedit.methods.lte.config import LteConfig, LteTraining
 from liveedit.methods.lte.tuning import LowRankTuning, tune
 from liveedit.methods.text_memory import TextMemory
@@ -95,7 +96,7 @@ class Lte(TextMemory):
 
         Args:
             backbone: The model.
-            folder: Made if missing.
+            folder: Made if missing; a tuning that was stopped goes on in ``training`` beside it.
             examples: Validation corrections.
             training: Gives so many training corrections.
             corrections: How many.
@@ -114,7 +115,11 @@ class Lte(TextMemory):
         changes = {name: value for name, value in given.items() if value is not None}
         chosen = (sizes or LteTraining()).model_copy(update=changes)
         calibrated = calibrate(backbone, examples)
-        tuning = tune(backbone, training(chosen.corrections), chosen, seed=seed)
+        taught = training(chosen.corrections)
+        kept = kept_beside(
+            folder, backbone, taught, method=cls.name, training=chosen.model_dump(), seed=seed
+        )
+        tuning = tune(backbone, taught, chosen, seed=seed, kept=kept)
         cls(backbone, calibrated, tuning, chosen).save(folder)
         return folder
 

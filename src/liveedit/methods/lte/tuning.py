@@ -15,6 +15,7 @@ from liveedit.backbones.linears import linear_path, linear_sizes
 from liveedit.backbones.query import Query
 from liveedit.errors import MethodCannot
 from liveedit.methods.examples import Asked, Example
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.lte.config import LteTraining
 from liveedit.methods.peft_factors import check_peft, new_factors
 from liveedit.methods.said import said_by_model
@@ -78,7 +79,12 @@ class LowRankTuning(nn.Module):
 
 
 def tune(
-    backbone: Backbone, examples: Sequence[Example], training: LteTraining, *, seed: int
+    backbone: Backbone,
+    examples: Sequence[Example],
+    training: LteTraining,
+    *,
+    seed: int,
+    kept: KeptSteps,
 ) -> LowRankTuning:
     """Tune on training corrections.
 
@@ -87,30 +93,32 @@ def tune(
         examples: The corrections.
         training: Sizes and steps.
         seed: Of everything random.
+        kept: Where the state of the tuning is; one that was stopped goes on.
     """
     tuning = LowRankTuning(backbone, training, seed=seed).to(backbone.edit_device)
     others = [(number, other) for number, one in enumerate(examples) for other in one.unconcerned]
     said = said_by_model(backbone, [other for _, other in others], tokens=_TOKENS)
-    kept = [
+    answered = [
         (examples[number], other, answer)
         for (number, other), answer in zip(others, said, strict=True)
         if answer
     ]
 
     def loss(generator: torch.Generator) -> Tensor:
-        outside = min(training.batch // 3, len(kept))
+        outside = min(training.batch // 3, len(answered))
         inside = drawn(len(examples), training.batch - outside, generator).tolist()
         told = [examples[number] for number in inside]
         questions = [_one_of(one, generator) for one in told]
         value = _follow(tuning, backbone, training, told, questions)
         if outside:
-            some = [kept[number] for number in drawn(len(kept), outside, generator).tolist()]
+            some = [answered[at] for at in drawn(len(answered), outside, generator).tolist()]
             value = value + training.locality * _moved(tuning, backbone, training, some)
         return value
 
     train_steps(
-        tuning.parameters(), loss, steps=training.steps, rate=training.rate, seed=seed, name="lte"
-    )
+        tuning.parameters(), loss,
+        steps=training.steps, rate=training.rate, seed=seed, name="lte", kept=kept,
+    )  # fmt: skip
     return tuning.eval()
 
 

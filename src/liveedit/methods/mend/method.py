@@ -22,6 +22,7 @@ from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Abilities
 from liveedit.methods.examples import Example
 from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
+from liveedit.methods.kept_steps import kept_beside
 from liveedit.methods.mend.checkpoint import digest_of, load_network, save_network
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import gradients
@@ -97,7 +98,11 @@ class Mend(WeightMethod[MendConfig]):
         how = MendTraining(**options)
         made = new_network(backbone, network or MendNetworkConfig(), seed=how.seed)
         taught = examples if training is None else training(corrections)
-        trained = train(backbone, made, taught, how, folder.parent / "training")
+        sizes, settings = made.config.model_dump(), how.model_dump()
+        kept = kept_beside(
+            folder, backbone, taught, method=cls.name, network=sizes, training=settings
+        )
+        trained = train(backbone, made, taught, how, kept)
         save_network(trained, MendConfig(), backbone.fingerprint(), folder)
         return folder
 

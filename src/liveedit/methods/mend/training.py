@@ -6,28 +6,22 @@ goes on from its last hundred steps, with the same result.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.methods.examples import Asked, Example
+from liveedit.methods.kept_steps import EVERY, KeptSteps
 from liveedit.methods.mend.config import MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
 from liveedit.methods.mend.network import MendNetwork
 from liveedit.methods.target_pass import TargetPass
-from liveedit.saving.files import whole, write_whole
-
-_KEPT = 100  # steps after which the state of a training is written
-_STATE_FILE, _STEPS_FILE = "state.safetensors", "steps.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +81,16 @@ def train(
     network: MendNetwork,
     examples: Sequence[Example],
     training: MendTraining,
-    folder: Path,
+    kept: KeptSteps,
 ) -> MendNetwork:
-    """Train the network; started again with the same folder it goes on.
+    """Train the network; one that was stopped goes on.
 
     Args:
         backbone: The frozen model.
         network: As it was made; it is changed.
         examples: What it learns from.
         training: How.
-        folder: Where the state of the training is kept.
+        kept: Where the state of the training is.
 
     Raises:
         ValueError: There are no examples.
@@ -117,9 +111,9 @@ def train(
         ]
     )
     parameters = [*others, *rates]
-    first = _resume(network, optimiser, training, folder)
-    bar = tqdm(range(first, training.steps), desc="mend", unit="step")
-    for step in bar:
+    first = kept.resume("mend", parameters, optimiser)
+    steps = range(first, training.steps)
+    for step in (bar := tqdm(steps, initial=first, total=training.steps, desc="mend", unit="step")):
         choice = torch.Generator().manual_seed(training.seed * training.steps + step)
         example = seen[int(torch.randint(len(seen), (), generator=choice))]
         with torch.enable_grad():
@@ -131,49 +125,6 @@ def train(
         torch.nn.utils.clip_grad_norm_(parameters, training.clip)
         optimiser.step()
         bar.set_postfix({name: f"{term.item():.3f}" for name, term in terms.items()})
-        if (step + 1) % _KEPT == 0:
-            _keep(network, optimiser, training, step + 1, folder)
+        if (step + 1) % EVERY == 0:
+            kept.keep("mend", parameters, optimiser, step + 1)
     return network.eval().requires_grad_(False)
-
-
-def _keep(
-    network: MendNetwork,
-    optimiser: torch.optim.Optimizer,
-    training: MendTraining,
-    steps: int,
-    folder: Path,
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"network.{name}": one for name, one in network.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": one for name, one in state.items()}
-    tensors["steps"] = torch.tensor(steps)
-    with whole(folder / _STATE_FILE) as part:
-        save_file({name: one.detach().clone().contiguous() for name, one in tensors.items()}, part)
-    write_whole(folder / _STEPS_FILE, json.dumps({"training": training.model_dump()}) + "\n")
-
-
-def _resume(
-    network: MendNetwork, optimiser: torch.optim.Optimizer, training: MendTraining, folder: Path
-) -> int:
-    """How many steps were made; the state of a training with other settings is not taken up."""
-    try:
-        told = json.loads((folder / _STEPS_FILE).read_text(encoding="utf-8"))
-        tensors = load_file(folder / _STATE_FILE)
-    except (OSError, ValueError):
-        return 0
-    if told != {"training": training.model_dump()}:
-        return 0
-    own = {
-        name.removeprefix("network."): one
-        for name, one in tensors.items()
-        if name.startswith("network.")
-    }
-    network.load_state_dict(own)
-    states: dict[int, dict[str, Tensor]] = {}
-    for name, one in tensors.items():
-        if name.startswith("adam."):
-            _, number, part = name.split(".")
-            states.setdefault(int(number), {})[part] = one
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
-    return int(tensors["steps"])

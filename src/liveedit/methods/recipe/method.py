@@ -20,6 +20,7 @@ from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
 from liveedit.methods.recipe.network import RecipeNetwork, prompted, train_network
@@ -58,10 +59,16 @@ class Recipe(TrainedMethod[RecipeNetwork, RecipeTraining, RecipeConfig]):
 
     @classmethod
     def train(
-        cls, backbone: Backbone, examples: Sequence[Example], training: RecipeTraining, *, seed: int
+        cls,
+        backbone: Backbone,
+        examples: Sequence[Example],
+        training: RecipeTraining,
+        *,
+        seed: int,
+        kept: KeptSteps,
     ) -> RecipeNetwork:
-        """Train them."""
-        return train_network(backbone, examples, training, seed=seed)
+        """Train both."""
+        return train_network(backbone, examples, training, seed=seed, kept=kept)
 
     @property
     def abilities(self) -> Abilities:

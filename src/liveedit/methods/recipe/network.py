@@ -14,6 +14,7 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query
 from liveedit.methods.example_features import example_features
 from liveedit.methods.examples import Asked, Example
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.passes import answering
 from liveedit.methods.recipe.config import RecipeTraining
 from liveedit.methods.recipe.prompts import PromptEncoder, prompts_of
@@ -75,7 +76,12 @@ def prompted(
 
 
 def train_network(
-    backbone: Backbone, examples: Sequence[Example], training: RecipeTraining, *, seed: int
+    backbone: Backbone,
+    examples: Sequence[Example],
+    training: RecipeTraining,
+    *,
+    seed: int,
+    kept: KeptSteps,
 ) -> RecipeNetwork:
     """Train both.
 
@@ -84,10 +90,11 @@ def train_network(
         examples: Training corrections.
         training: Sizes and steps.
         seed: Of everything random.
+        kept: Where the state of the training is.
     """
     torch.manual_seed(seed)
     network = RecipeNetwork(backbone, training).to(backbone.edit_device)
-    _train_retriever(network.retriever, backbone, examples, training, seed)
+    _train_retriever(network.retriever, backbone, examples, training, seed, kept)
     weight = backbone.model.get_input_embeddings().weight
     if weight.is_floating_point():
         network.encoder.unit.copy_(weight[:1024].float().square().mean().sqrt())
@@ -110,7 +117,7 @@ def train_network(
 
     train_steps(
         network.encoder.parameters(), loss,
-        steps=training.steps, rate=training.rate, seed=seed, name="prompts",
+        steps=training.steps, rate=training.rate, seed=seed, name="prompts", kept=kept,
     )  # fmt: skip
     return network.eval()
 
@@ -121,6 +128,7 @@ def _train_retriever(
     examples: Sequence[Example],
     training: RecipeTraining,
     seed: int,
+    kept: KeptSteps,
 ) -> None:
     features = example_features(backbone, examples)
     seen = features.vision[features.sees]
@@ -139,7 +147,7 @@ def _train_retriever(
 
     train_steps(
         retriever.parameters(), loss,
-        steps=training.retrieval_steps, rate=1e-3, seed=seed, name="retriever",
+        steps=training.retrieval_steps, rate=1e-3, seed=seed, name="retriever", kept=kept,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from liveedit.errors import UnsupportedGeneration
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
 from liveedit.methods.examples import Example
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.passes import Passes, answering
 from liveedit.methods.picture_and_question import cosines
@@ -58,10 +59,16 @@ class Serac(TrainedMethod[SeracNetwork, SeracTraining, SeracConfig]):
 
     @classmethod
     def train(
-        cls, backbone: Backbone, examples: Sequence[Example], training: SeracTraining, *, seed: int
+        cls,
+        backbone: Backbone,
+        examples: Sequence[Example],
+        training: SeracTraining,
+        *,
+        seed: int,
+        kept: KeptSteps,
     ) -> SeracNetwork:
         """Train both."""
-        return train_network(backbone, examples, training, seed=seed)
+        return train_network(backbone, examples, training, seed=seed, kept=kept)
 
     @property
     def abilities(self) -> Abilities:

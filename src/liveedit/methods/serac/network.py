@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from liveedit.backbones.base import Backbone
 from liveedit.methods.example_features import ExampleFeatures, example_features
 from liveedit.methods.examples import Example
+from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.scope_network import ScopeNetwork, scope_loss
 from liveedit.methods.serac.config import SeracTraining
 from liveedit.methods.serac.counterfactual import Counterfactual, Pointed, Read, pointing_loss
@@ -75,7 +76,12 @@ def answer_rows(
 
 
 def train_network(
-    backbone: Backbone, examples: Sequence[Example], training: SeracTraining, *, seed: int
+    backbone: Backbone,
+    examples: Sequence[Example],
+    training: SeracTraining,
+    *,
+    seed: int,
+    kept: KeptSteps,
 ) -> SeracNetwork:
     """Train both.
 
@@ -84,6 +90,7 @@ def train_network(
         examples: Training corrections.
         training: Sizes and steps.
         seed: Of everything random.
+        kept: Where the state of the training is.
     """
     torch.manual_seed(seed)
     network = SeracNetwork.of(backbone, training)
@@ -92,12 +99,13 @@ def train_network(
     train_steps(
         network.scope.parameters(),
         _scope_batches(network.scope, features, len(examples), training.batch),
-        steps=training.steps, rate=training.rate, seed=seed, name="scope",
+        steps=training.steps, rate=training.rate, seed=seed, name="scope", kept=kept,
     )  # fmt: skip
     train_steps(
         network.counterfactual.parameters(),
         _pointing_batches(network, backbone, examples, training),
         steps=training.steps, rate=training.rate, seed=seed, name="counterfactual",
+        kept=kept,
     )  # fmt: skip
     return network.eval()
 
