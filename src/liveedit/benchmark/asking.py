@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from liveedit.store.pool import Pool
 _WHOLE_PASSES = 8  # rows of a pass whose logits are held at all positions
 
 Rows = Int[Tensor, " rows"]
-Predicted = Sequence[tuple[int, ...] | None]
+Predictions = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class Outcome:
         answer: The freely generated one; None without generation.
     """
 
-    before: tuple[int, ...] | None
-    after: tuple[int, ...] | None
+    before: Predictions | None
+    after: Predictions | None
     answer: str | None
 
 
@@ -153,13 +153,13 @@ class FromStates(Asking):
         return self._features[id(probes)]
 
     def _edited(self, probes: Probes, rows: Rows, change: StateChange) -> list[Outcome]:
-        before: Predicted = [None] * len(rows)
-        after: Predicted = before
+        before: Sequence[Predictions | None] = [None] * len(rows)
+        after: Sequence[Predictions | None] = before
         if self.forced:
             batch = probes.batch(rows)
             spans = batch.spans(self.backbone)
 
-            def predict(states: Tensor) -> list[tuple[int, ...]]:
+            def predict(states: Tensor) -> list[Predictions]:
                 return predictions(
                     self.backbone, states, batch.attention_mask, spans.predicts, batch.per_token
                 )
@@ -191,37 +191,46 @@ class FromQuestions(Asking):
         route, near = self.method.route(questions_of(probes, rows.tolist()), pool)
         concerned = (route.weights != 0).any(1)
         edited: list[Outcome] = []
-        for which in concerned.nonzero().flatten().split(_WHOLE_PASSES):
-            edited += self._edited(probes, rows[which], pool.of_queries(which))
+        if concerned.any():
+            which = concerned.nonzero().flatten()
+            edited = self._edited(probes, rows[which], pool.of_queries(which))
         return route, near, self.combined(probes, rows, concerned, edited)
 
     def _edited(self, probes: Probes, rows: Rows, pool: Pool) -> list[Outcome]:
-        listed = rows.tolist()
-        if not listed:
-            return []
-        before: Predicted = [None] * len(listed)
-        after: Predicted = before
+        predicted: list[tuple[Predictions | None, Predictions | None]] = [(None, None)] * len(rows)
         if self.forced:
-            asked = questions_of(probes, listed, targets=[probes.expected[row] for row in listed])
-            with self.method.apply(asked, pool) as query:
-                after = self._predicted(query)
-            before = _before(
-                probes,
-                rows,
-                lambda: self._predicted(
-                    self.backbone.query(asked.pictures, asked.prompts, asked.targets)
-                ),
-            )
-        answers: Sequence[str | None] = [None] * len(listed)
+            predicted = [
+                pair
+                for some in torch.arange(len(rows)).split(_WHOLE_PASSES)
+                for pair in self._predicted(probes, rows[some], pool.of_queries(some))
+            ]
+        answers: Sequence[str | None] = [None] * len(rows)
         if self.generate:
-            with self.method.apply(questions_of(probes, listed), pool) as query:
+            with self.method.apply(questions_of(probes, rows.tolist()), pool) as query:
                 answers = self.answers(query)
         return [
             Outcome(before=old, after=new, answer=answer)
-            for old, new, answer in zip(before, after, answers, strict=True)
+            for (old, new), answer in zip(predicted, answers, strict=True)
         ]
 
-    def _predicted(self, query: Query) -> list[tuple[int, ...]]:
+    def _predicted(
+        self, probes: Probes, rows: Rows, pool: Pool
+    ) -> Iterator[tuple[Predictions, Predictions]]:
+        """Of the unedited model, and of the edited one."""
+        listed = rows.tolist()
+        asked = questions_of(probes, listed, targets=[probes.expected[row] for row in listed])
+        with self.method.apply(asked, pool) as query:
+            after = self._likeliest(query)
+        before = _before(
+            probes,
+            rows,
+            lambda: self._likeliest(
+                self.backbone.query(asked.pictures, asked.prompts, asked.targets)
+            ),
+        )
+        return zip(before, after, strict=True)
+
+    def _likeliest(self, query: Query) -> list[Predictions]:
         """The likeliest tokens in place of the expected ones, but for the end of the answer."""
         predicts = query.spans.predicts
         tokens = self.backbone.logits(query)[predicts].argmax(-1)
@@ -236,8 +245,8 @@ def asking(method: Method, **options: Any) -> Asking:
 
 
 def _before(
-    probes: Probes, rows: Rows, predict: Callable[[], list[tuple[int, ...]]]
-) -> list[tuple[int, ...]]:
+    probes: Probes, rows: Rows, predict: Callable[[], list[Predictions]]
+) -> list[Predictions]:
     """What the unedited model predicts for each row; asked only where it is not known."""
     known = [probes.before[row] for row in rows.tolist()]
     if all(one is not None for one in known):
