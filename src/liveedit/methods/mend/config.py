@@ -18,7 +18,9 @@ class MendConfig(WeightConfig):
         strength: What the learned edit rates are multiplied by.
     """
 
-    search_space: ClassVar[Mapping[str, Sequence[object]]] = {"strength": (0.5, 1.0, 1.5, 2.0, 3.0)}
+    search_space: ClassVar[Mapping[str, Sequence[object]]] = {
+        "strength": (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+    }
 
     strength: float = Field(default=1.0, gt=0.0)
 
