@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,13 +126,25 @@ def _show(comparison: Comparison) -> None:
     console.print(table)
     for sentence in (*comparison.words, *comparison.cautions):
         console.print(escape(sentence), highlight=False, soft_wrap=True)
+    for sentence in _unpaired(comparison):
+        console.print(escape(sentence), highlight=False, soft_wrap=True)
+
+
+def _unpaired(comparison: Comparison) -> Iterator[str]:
+    """What one run alone has: an N that it alone has is named once."""
+    from liveedit.benchmark.report.labels import label
+
+    names = {"a": comparison.a, "b": comparison.b}
+    shared = {row.n for row in comparison.rows}
+    for key, name in names.items():
+        alone = {some.n for some in comparison.unpaired if some.run == key} - shared
+        if alone:
+            yield f"Only in {name}: N = {', '.join(f'{n:,}' for n in sorted(alone))}."
     for some in comparison.unpaired:
-        named = ", ".join(map(str, some.cases[:_NAMED]))
-        more = f" and {len(some.cases) - _NAMED:,} more" if len(some.cases) > _NAMED else ""
-        run = a if some.run == "a" else b
-        console.print(
-            f"Only in {run}, N = {some.n:,}, {label(some.metric)}: {len(some.cases):,} "
-            f"(correction {named}{more}).",
-            highlight=False,
-            soft_wrap=True,
-        )
+        if some.n in shared:
+            named = ", ".join(map(str, some.cases[:_NAMED]))
+            more = f" and {len(some.cases) - _NAMED:,} more" if len(some.cases) > _NAMED else ""
+            yield (
+                f"Only in {names[some.run]}, N = {some.n:,}, {label(some.metric)}: "
+                f"{len(some.cases):,} (correction {named}{more})."
+            )

@@ -107,6 +107,14 @@ def test_compare_as_json(runs):
     assert len(found["words"]) == 2
 
 
+def test_an_n_of_one_run_alone_is_named_once(runs, tmp_path):
+    some = [record(case, metric) for case in range(12) for metric in ("rel", "ri")]
+    more = write_run(tmp_path / "more", {1: some, 10: some, 1000: some})
+    words = " ".join(run("compare", runs[0], more).output.split())
+    assert words.count("Only in") == 1
+    assert "Only in more: N = 1, 1,000." in words
+
+
 def test_compare_exact_match(runs):
     found = json.loads(run("compare", *runs, "--exact", "--json").stdout)
     assert found["measure"] == "exact_match"
