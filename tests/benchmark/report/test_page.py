@@ -13,8 +13,8 @@ from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.report.failures import failures
 from liveedit.benchmark.report.loading import Run, load_run, load_runs
 from liveedit.benchmark.report.page import render_page, short
-from liveedit.benchmark.report.panels import plates_of
 from liveedit.benchmark.report.pictures import Album
+from liveedit.benchmark.report.plates import plates_of
 from liveedit.benchmark.report.probe import Fired, Probe
 from liveedit.benchmark.suite import suite_of
 from liveedit.data.emoji_edit.corrections import validation_set

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from liveedit.benchmark.report.loading import load_run, load_runs
-from liveedit.benchmark.report.panels import COLOURS, as_svg, plates_of, write_plate
+from liveedit.benchmark.report.panels import COLOURS, as_svg, write_plate
+from liveedit.benchmark.report.plates import plates_of
 from tests.benchmark.report.runs import figures, record, write_run, wrong
 
 METRICS = ("rel", "t_gen", "ri", "ci", "text_rel")
@@ -90,6 +91,34 @@ def test_the_curve_lies_where_the_figures_are(folders):
     assert low < 74
     assert high > 100
     assert "Rel" in (axes.get_title(loc="left"), axes.get_title())
+
+
+def test_three_runs_stand_side_by_side_at_the_n_that_most_have(folders, tmp_path):
+    from matplotlib.figure import Figure
+
+    records = [record(0, "rel"), wrong(1, "rel")]
+    third = write_run(tmp_path / "c", {10: records, 1000: records})
+    runs = load_runs([*folders, third])
+    (plate,) = (one for one in plates_of(runs) if one.name == "side-by-side")
+    assert [panel.alt for panel in plate.panels] == [
+        "Rel with 10 edits in force. a: 75.0%. b: 100.0%. c: 50.0%."
+    ]
+    figure = Figure()
+    plate.panels[0].draw(figure)
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b", "c"]
+    dots = [line.get_data() for line in axes.lines if line.get_marker() == "o"]
+    assert [(x[0], y[0]) for x, y in dots] == [(75, 0), (100, 1), (50, 2)]
+    assert list(axes.lines[6].get_data()[0]) == [49, 51], "the interval of the third"
+
+
+def test_margins_that_are_all_alike_are_drawn_without_a_warning(tmp_path, recwarn):
+    from matplotlib.figure import Figure
+
+    run = load_run(write_run(tmp_path / "a", {1: [record(0, "rel", margin=0.0, asked=0.0)]}))
+    (margins,) = (one for one in plates_of([run]) if one.name.startswith("margins"))
+    margins.panels[0].draw(Figure())
+    assert not recwarn.list
 
 
 def test_files(folders, tmp_path):

@@ -143,6 +143,7 @@ def render_page(
         asked=ASKED,
         five=FIVE,
         curves=drawn.get("metrics-over-edits", ()),
+        beside=drawn.get("side-by-side", ()),
         ages=drawn.get("retention", ()),
         passed_headings=routing.PASSED,
         quoted=[row for row in quoted if row.table == 1 and row.method == "LiveEdit"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -336,7 +336,10 @@ def _ridges(
     def draw(figure: FigureBase) -> None:
         rows = figure.subplots(len(values), sharex=True, squeeze=False).flatten()
         low, high = np.percentile(np.concatenate(list(values.values())), [0.1, 99.9])
-        edges = np.linspace(min(low, 0), max(high, 0), _BINS + 1)
+        low, high = min(low, 0.0), max(high, 0.0)
+        if low == high:  # a method that compares nothing
+            low, high = -1.0, 1.0
+        edges = np.linspace(low, high, _BINS + 1)
         for axes, (metric, some) in zip(rows, values.items(), strict=True):
             inside = metric in wanted
             colour = COLOURS["wanted" if inside else "unwanted"]
@@ -364,11 +367,3 @@ def _beyond(some: np.ndarray, wanted: bool) -> str:
     """The share on the wrong side of the threshold."""
     wrong = 100 * float((some <= 0).mean() if wanted else (some > 0).mean())
     return f"{wrong:.1f}% kept out" if wanted else f"{wrong:.1f}% let in"
-
-
-def plates_of(runs: Sequence[Run]) -> Iterator[Plate]:
-    """All plates that have panels."""
-    plates = [over_edits(runs), over_age(runs)]
-    for at, run in enumerate(runs, start=1):
-        plates += [experts_passed(run, at), similarities(run, at)]
-    yield from (plate for plate in plates if plate.panels)

@@ -13,8 +13,9 @@ from liveedit.benchmark.report.latex import as_latex
 from liveedit.benchmark.report.loading import Run
 from liveedit.benchmark.report.long_csv import as_csv
 from liveedit.benchmark.report.page import render_page
-from liveedit.benchmark.report.panels import plates_of, write_plate
+from liveedit.benchmark.report.panels import write_plate
 from liveedit.benchmark.report.pictures import Suites
+from liveedit.benchmark.report.plates import plates_of
 
 PAGE = "report.html"
 
