@@ -116,8 +116,11 @@ def leaderboard(results: Path) -> str:
             for measure, title in _MEASURES.items():
                 if any(row.mean(measure) is not None for row in some):
                     parts.append(_html(table_of(some, measure, title)))
+            dots: dict[str, Row] = {}
+            for row in some:  # of rows with one name the best
+                dots.setdefault(row.name, row)
             picture = picture_of(
-                [(row.name, row.mean("exact_match"), row.cost) for row in some],
+                [(name, row.mean("exact_match"), row.cost) for name, row in dots.items()],
                 f"{dataset}-{edits}",
             )
             if picture:

@@ -29,6 +29,8 @@ def picture_of(
     if len(known) < 2:
         return None
     with plotting(name) as pyplot:
+        from matplotlib.ticker import LogLocator
+
         figure, axes = pyplot.subplots(figsize=(7.2, 4.4))
         axes.set_xscale("log")
         for label, quality, seconds, size in known:
@@ -38,7 +40,9 @@ def picture_of(
                 label, (seconds, quality), xytext=(8, 5), textcoords="offset points", color=INK
             )
         axes.margins(x=0.18, y=0.12)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("seconds an edit")
         axes.set_ylabel("mean exact match, %")
         told = "; ".join(f"{label}: {quality:.1f}% at {s:.3g} s" for label, quality, s, _ in known)
