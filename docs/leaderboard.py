@@ -117,8 +117,9 @@ def leaderboard(results: Path) -> str:
                 if any(row.mean(measure) is not None for row in some):
                     parts.append(_html(table_of(some, measure, title)))
             dots: dict[str, Row] = {}
-            for row in some:  # of rows with one name the best
-                dots.setdefault(row.name, row)
+            for row in some:  # of rows with one name the best whose cost is known
+                if row.cost.get("seconds_per_edit"):
+                    dots.setdefault(row.name, row)
             picture = picture_of(
                 [(name, row.mean("exact_match"), row.cost) for name, row in dots.items()],
                 f"{dataset}-{edits}",

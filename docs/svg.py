@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 # put in the place of colours that matplotlib draws with
@@ -60,4 +61,4 @@ def svg_of(figure: Any, told: str) -> str:
         svg = svg.replace(colour, variable)
     for side in ("width", "height"):
         svg = re.sub(rf'(<svg[^>]*?) {side}="[^"]*"', r"\1", svg, count=1, flags=re.DOTALL)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{told}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(told, quote=True)}"', 1)

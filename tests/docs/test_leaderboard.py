@@ -111,6 +111,16 @@ def test_the_picture_has_those_whose_cost_is_known(board, tmp_path) -> None:
     assert "\n\n" not in picture.strip()
 
 
+def test_a_better_row_without_a_cost_hides_none_that_has_one(board, tmp_path) -> None:
+    for at, (folder, name) in enumerate((("tp", "tp"), ("some", "wise"), ("more", "wise"))):
+        run = summary(50.0 + at, 60.0, method=name)
+        if folder != "more":
+            run["runs"]["100"] |= {"seconds_per_edit": 0.5 + at, "bytes_per_edit": 1000}
+        put(tmp_path, f"emoji-edit/{folder}", run, row={"name": name})
+    (picture,) = re.findall(r"<svg.*?</svg>", board.leaderboard(tmp_path), re.DOTALL)
+    assert "wise: 51.0% at 1.5 s; tp: 50.0% at 0.5 s" in picture
+
+
 def test_curves_are_of_methods_that_ran_with_several_numbers_of_edits(board, tmp_path) -> None:
     for folder, edits in (("some", 10), ("more", 100), ("tp", 10)):
         run = summary(60.0 + edits / 10, 70.0, edits, method=folder)

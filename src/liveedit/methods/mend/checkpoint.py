@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from liveedit.errors import BadCheckpoint
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig
@@ -75,12 +73,3 @@ def load_network(folder: Path, fingerprint: Mapping[str, object]) -> tuple[MendN
         ) from error
     check_fingerprint(described["backbone"], fingerprint)
     return network.eval().requires_grad_(False), config
-
-
-def digest_of(network: nn.Module) -> str:
-    """SHA-256 of all weights, the first 16 hexadecimal digits."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]

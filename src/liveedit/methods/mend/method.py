@@ -23,12 +23,13 @@ from liveedit.methods.base import Abilities
 from liveedit.methods.examples import Example
 from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
 from liveedit.methods.kept_steps import kept_beside
-from liveedit.methods.mend.checkpoint import digest_of, load_network, save_network
+from liveedit.methods.mend.checkpoint import load_network, save_network
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import gradients
 from liveedit.methods.mend.network import MendNetwork, balanced
 from liveedit.methods.mend.training import train
 from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.trained import digest_of
 from liveedit.methods.weight_change import Changes, Values
 from liveedit.methods.weight_method import Learned, WeightMethod, no_modules
 from liveedit.store.layout import Shapes
