@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from liveedit.backbones.query import Questions
 from liveedit.benchmark import asking as asking_module
 from liveedit.benchmark.metrics import TEXT_VIEW_OF, VIEW_OF
 from liveedit.benchmark.probes import read_probes
@@ -118,10 +119,10 @@ def ask(
         unedited = model.generate([image], [prompt], max_new_tokens=TOKENS)[0]
     expected = target if want_target else unedited
     query = model.backbone.query([image], [prompt], [expected])
-    states = model.backbone.states(query)
+    states, asked = model.backbone.states(query), Questions(pictures=[image], prompts=[prompt])
     # all but the end of the answer
     after, before = (
-        model.method.target_logits(query, states, pool, [image]).argmax(1)[:-1]
+        model.method.target_logits(query, states, pool, asked).argmax(1)[:-1]
         for pool in (model._pool(), model.store.pool(()))
     )
     tokens = query.input_ids[query.spans.target][:-1]

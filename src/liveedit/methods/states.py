@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from liveedit.backbones.query import Query
+from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.spans import Spans
 from liveedit.correction.images import Pictures
 from liveedit.methods.base import Method
@@ -66,12 +66,18 @@ class StateMethod(Method, Generic[Features, Change]):
     def features(self, states: Float[Tensor, "batch length width"], spans: Spans) -> Features:
         """Features of queries, from the unedited states at the edit layer."""
 
-    def seeing(self, features: Features, picture_of: Callable[[int], Pictures]) -> Features:
-        """Features with the pictures of their rows, for methods that look at them.
+    def seeing(
+        self,
+        features: Features,
+        picture_of: Callable[[int], Pictures],
+        question_of: Callable[[int], str],
+    ) -> Features:
+        """Features with the pictures and questions of their rows, for methods that look at them.
 
         Args:
             features: Of a batch.
             picture_of: Gives the picture of a row; called only where it is looked at.
+            question_of: Gives the words of its question; the same.
         """
         return features
 
@@ -97,7 +103,7 @@ class StateMethod(Method, Generic[Features, Change]):
         query: Query,
         states: Float[Tensor, "batch length width"],
         pool: Pool,
-        pictures: Sequence[Pictures] | None = None,
+        questions: Questions | None = None,
     ) -> Float[Tensor, "kept vocabulary"]:
         """Logits at the positions that predict the target tokens of a query (teacher forcing).
 
@@ -106,11 +112,13 @@ class StateMethod(Method, Generic[Features, Change]):
             states: The unedited states at the edit layer, as ``backbone.states`` gives them: the
                 layers below the edit layer do not run again.
             pool: The edits.
-            pictures: Those of the rows, for methods that look at them.
+            questions: Those of the rows, for methods that look at them.
         """
         features = self.features(states, query.spans)
-        if pictures is not None:
-            features = self.seeing(features, pictures.__getitem__)
+        if questions is not None:
+            features = self.seeing(
+                features, questions.pictures.__getitem__, questions.prompts.__getitem__
+            )
         route = self.route_features(features, pool)
         change = self.change(route, pool)
         edited = states if change is None else change.add_to(states, query.spans)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from liveedit.errors import StoreBusy, StoreUnreachable
 from liveedit.methods.liveedit.context import answer_part
-from liveedit.methods.liveedit.features import QueryPictures
+from liveedit.methods.liveedit.features import QueryInputs
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation
 from liveedit.methods.liveedit.residual import RoutedExperts
@@ -109,10 +109,10 @@ class PromptRouter:
         )
         features = replace(
             self.network.extractor(own),
-            pictures=QueryPictures(
+            inputs=QueryInputs(
                 lambda row: pictures.get(row, _UNSEEN).picture,
                 rows,
-                lambda row: pictures.get(row, _UNSEEN).identity,
+                identity=lambda row: pictures.get(row, _UNSEEN).identity,
             ),
         )
         return _patiently(

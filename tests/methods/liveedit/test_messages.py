@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from liveedit.backbones.query import Questions
-from liveedit.methods.liveedit.features import RoutingFeatures
+from liveedit.methods.liveedit.features import QueryInputs, RoutingFeatures
 from liveedit.methods.liveedit.messages import Lines, lines_of
 from liveedit.methods.route import Route
 
@@ -52,12 +52,23 @@ def features(rows: int, length: int) -> RoutingFeatures:
 
 def test_a_line_counts_as_long_as_its_message() -> None:
     messages = replace(features(3, 0), length=torch.tensor([5, 70, 600]))
-    lines = Lines(features=features(2, 9), owner=torch.tensor([2, 1]))
+    lines = Lines(features=features(2, 9), owner=torch.tensor([2, 1]), questions=["x", "y"])
     both = lines.behind(messages)
     assert both.length is not None
     assert both.length.tolist() == [5, 70, 600, 600, 70]
     assert torch.equal(both.vision[3:], lines.features.vision)
     assert lines.rows(3).tolist() == [0, 1, 2, 2, 1]
+    assert both.inputs is None
+
+
+def test_a_line_shows_what_its_message_shows_and_asks_its_own_words() -> None:
+    shown = QueryInputs(PICTURES.__getitem__, [1, 2, 0], "abc".__getitem__)
+    lines = Lines(features=features(2, 9), owner=torch.tensor([2, 1]), questions=["x", "y"])
+    inputs = lines.behind(replace(features(3, 9), inputs=shown)).inputs
+    assert inputs is not None
+    assert [inputs.question(row) for row in range(5)] == ["b", "c", "a", "x", "y"]
+    assert [inputs.picture(row) for row in range(5)] == [PICTURES[at] for at in (1, 2, 0, 0, 2)]
+    assert inputs.identity_of(3) == inputs.identity_of(2) != inputs.identity_of(4)
 
 
 def test_the_heaviest_of_message_and_lines_decides() -> None:
@@ -69,7 +80,7 @@ def test_the_heaviest_of_message_and_lines_decides() -> None:
         vision=numbers, threshold=numbers[:, :1], prompt=-numbers,
         passes=weights > 0, weights=weights,
     )  # fmt: skip
-    lines = Lines(features=features(4, 9), owner=torch.tensor([0, 1, 2, 0]))
+    lines = Lines(features=features(4, 9), owner=torch.tensor([0, 1, 2, 0]), questions="wxyz")
     found = lines.decide(route)
     assert found.vision[:, 0].tolist() == [6, 8, 4]
     assert torch.equal(found.weights, weights[[3, 4, 2]])

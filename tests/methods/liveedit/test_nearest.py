@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from liveedit.correction import pictures_identity
 from liveedit.methods.known_pictures import KnownPictures
-from liveedit.methods.liveedit.features import QueryPictures, Similarities
+from liveedit.methods.liveedit.features import QueryInputs, Similarities
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.routing import Router
 from liveedit.store.serialization import thumbnail
@@ -153,7 +153,9 @@ def test_a_mirrored_picture_is_the_edits_unless_another_is_the_very_one() -> Non
 
 def test_pictures_of_a_batch_are_got_when_they_are_looked_at() -> None:
     got: list[int] = []
-    pictures = QueryPictures(lambda row: got.append(row), range(5)).take([4, 2]).take([1])
+    inputs = QueryInputs(lambda row: got.append(row), range(5), "abcde".__getitem__)
+    inputs = inputs.take([4, 2]).take([1])
     assert got == []
-    assert pictures[0] is None
+    assert inputs.picture(0) is None
     assert got == [2]
+    assert inputs.question(0) == "c"

@@ -21,7 +21,14 @@ from liveedit.saving.fingerprint import check_fingerprint
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "editor.safetensors"
 _FORMAT = 1
 # switches that came later: off in checkpoints without them, whose digests stay what they were
-_SINCE = ("subject_filter", "picture_filter", "context_gain", "by_line", "calibrated")
+_SINCE = (
+    "subject_filter",
+    "picture_filter",
+    "context_gain",
+    "by_line",
+    "sentence_encoder",
+    "calibrated",
+)
 
 
 def save_editor(
@@ -91,7 +98,8 @@ def load_editor(folder: str | Path, fingerprint: dict[str, object]) -> EditorNet
 def editor_digest(network: EditorNetwork) -> str:
     """SHA-256 over the settings and weights of an editor, the first 16 hexadecimal digits."""
     config = network.config
-    digest = hashlib.sha256(config.model_dump_json(exclude=_unset(config)).encode())
+    stored_alike = _unset(config) | {"sentence_encoder"}  # edits are the same with and without it
+    digest = hashlib.sha256(config.model_dump_json(exclude=stored_alike).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())

@@ -43,6 +43,8 @@ class EditorConfig(Config):
         by_line: A message of several lines is routed by its first and last one, too.
         same_question: Two questions about a picture are the same if the cosine of their prompt
             features exceeds this; `LiveEditConfig` may say otherwise.
+        sentence_encoder: A sentence encoder has a say in whether two questions are the same, beside
+            the prompt features. What is stored of an edit does not depend on it.
         calibrated: Nothing is trained: features are the model's own states, whitened, and experts
             the memory of their target's tokens alone. Of the above ``width`` then means the
             directions of a feature; ``vectors`` is 1 and ``rank`` 0, and what else concerns
@@ -69,6 +71,7 @@ class EditorConfig(Config):
     context_gain: float = 0.5
     by_line: bool = True
     same_question: float = SAME_QUESTION
+    sentence_encoder: bool = False
     calibrated: bool = False
 
 
@@ -80,6 +83,8 @@ class LiveEditConfig(Config):
             (``same`` picture and question), ``alike`` ones as well, or ``never`` any.
         same_question: Two questions about a picture are the same if the cosine of their prompt
             features exceeds this; by default what was chosen for the editor.
+        sentence_encoder: Whether a sentence encoder has a say in whether two questions are the
+            same; by default as the editor says. It wants the extra ``retrieval``.
         same_text: The same of text-only questions.
         same_subject: Two text-only questions are about the same if the cosine of their subject
             features exceeds this.
@@ -101,6 +106,7 @@ class LiveEditConfig(Config):
 
     supersede: Supersede = "same"
     same_question: float | None = Field(default=None, ge=0.0, le=1.0)
+    sentence_encoder: bool | None = None
     same_text: float = Field(default=0.95, ge=0.0, le=1.0)
     same_subject: float = Field(default=0.75, ge=0.0, le=1.0)
     alike: float = Field(default=0.7, ge=0.0, le=1.0)

@@ -25,6 +25,7 @@ from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.methods.liveedit.residual import fetch
 from liveedit.methods.liveedit.selection import fetch_from
 from liveedit.methods.liveedit.tensors import features_of, keys_of
+from liveedit.methods.liveedit.wordings import with_wordings
 from liveedit.methods.outcome import EditOutcome, NewEdits
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -244,17 +245,21 @@ def _weights(
     stated = {edit.image: one.image for edit, one in zip(named, corrections, strict=True)}
     pictures = KnownPictures(pool.thumbnail, stated)
 
-    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
-        columns = [*likely, *others]
+    def edits_of(columns: Sequence[int]) -> list[Edit]:
         earlier = pool.edits_of([pool.ids[column] for column in columns if column < count])
-        images = [
-            earlier[pool.ids[at]].image if at < count else named[at - count].image for at in columns
-        ]
+        return [earlier[pool.ids[at]] if at < count else named[at - count] for at in columns]
+
+    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
+        images = [edit.image for edit in edits_of([*likely, *others])]
         ends = len(likely)
         return pictures.of(corrections[row].image, images[:ends], unlikely=images[ends:])
 
-    scores = network.router.similarities(queries, both)
-    weights = decide_nearest(network.router, scores, in_force, crowd, of_picture).weights
+    router = network.router
+    scores = router.similarities(queries, both)
+    if router.words:
+        prompts = [one.prompt for one in corrections]
+        scores = with_wordings(router, scores, in_force, crowd, prompts.__getitem__, edits_of)
+    weights = decide_nearest(router, scores, in_force, crowd, of_picture).weights
     among = weights[:, -len(queries.sees) :]
     own = among.diagonal().clone()
     among.fill_diagonal_(0)

@@ -13,31 +13,38 @@ from liveedit.correction.images import Pictures, pictures_identity
 
 
 @dataclass(frozen=True)
-class QueryPictures:
-    """Pictures of the rows of a batch, got only when they are looked at.
+class QueryInputs:
+    """What the rows of a batch show and ask, got only when it is looked at.
 
     Args:
-        get: Gives the picture of a number.
+        get_picture: Gives the picture of a number.
         rows: The number of each row.
-        identity: Gives its identity, where the picture at hand is but a small copy.
+        get_question: Gives the words of its question, where they are at hand.
+        identity: Gives its picture's identity, where the picture at hand is but a small copy.
     """
 
-    get: Callable[[int], Pictures]
+    get_picture: Callable[[int], Pictures]
     rows: Sequence[int]
+    get_question: Callable[[int], str | None] | None = None
     identity: Callable[[int], str | None] | None = None
 
-    def __getitem__(self, row: int) -> Pictures:
-        return self.get(self.rows[row])
+    def picture(self, row: int) -> Pictures:
+        """The picture, or pictures, of a row."""
+        return self.get_picture(self.rows[row])
 
-    def take(self, rows: Sequence[int]) -> QueryPictures:
+    def question(self, row: int) -> str | None:
+        """The words of a row's question."""
+        return None if self.get_question is None else self.get_question(self.rows[row])
+
+    def take(self, rows: Sequence[int]) -> QueryInputs:
         """Those of some rows."""
-        return QueryPictures(self.get, [self.rows[row] for row in rows], self.identity)
+        return replace(self, rows=[self.rows[row] for row in rows])
 
     def identity_of(self, row: int) -> str | None:
         """Identity of the picture, or pictures, of a row."""
         if self.identity is not None:
             return self.identity(self.rows[row])
-        return pictures_identity(self[row])
+        return pictures_identity(self.picture(row))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +70,12 @@ class RoutingFeatures(EditFeatures):
     Args:
         sentinel: What phi would be if the picture were the vision sentinel; zero without a picture.
         length: Tokens of the prompt behind its picture; None for short ones.
-        pictures: Gives the pictures that the rows are about, where they are at hand.
+        inputs: Gives what the rows show and ask, where it is at hand.
     """
 
     sentinel: Float[Tensor, "batch features"]
     length: Int[Tensor, " batch"] | None = None
-    pictures: QueryPictures | None = None
+    inputs: QueryInputs | None = None
 
     def map(self, change: Callable[[Tensor], Tensor]) -> RoutingFeatures:
         """The same done to each tensor."""
@@ -82,8 +89,8 @@ class RoutingFeatures(EditFeatures):
 
     def take(self, rows: Int[Tensor, " some"]) -> RoutingFeatures:
         """Some rows of the batch, in this order."""
-        pictures = None if self.pictures is None else self.pictures.take(rows.tolist())
-        return replace(self.map(lambda part: part[rows]), pictures=pictures)
+        inputs = None if self.inputs is None else self.inputs.take(rows.tolist())
+        return replace(self.map(lambda part: part[rows]), inputs=inputs)
 
     def rows(self, which: slice) -> RoutingFeatures:
         """Some rows of the batch."""

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from liveedit.backbones.query import Questions
-from liveedit.methods.liveedit.features import RoutingFeatures
+from liveedit.methods.liveedit.features import QueryInputs, RoutingFeatures
 from liveedit.methods.route import Route
 
 _LONGEST = 300  # characters of a line that may be a question
@@ -28,10 +28,12 @@ class Lines:
     Args:
         features: As if each had been asked alone, about its message's pictures.
         owner: The message of each.
+        questions: The words of each.
     """
 
     features: RoutingFeatures
     owner: Int[Tensor, " lines"]
+    questions: Sequence[str]
 
     def behind(self, messages: RoutingFeatures) -> RoutingFeatures:
         """Features of the messages, then those of the lines, which count as long as the message."""
@@ -39,7 +41,17 @@ class Lines:
         length = None if messages.length is None else messages.length[self.owner]
         if messages.length is not None and length is not None:
             both = replace(both, length=torch.cat([messages.length, length]))
-        return both
+        return replace(both, inputs=messages.inputs and self._inputs(messages.inputs, messages))
+
+    def _inputs(self, inputs: QueryInputs, messages: RoutingFeatures) -> QueryInputs:
+        """What the messages and the lines show and ask."""
+        count = len(messages.sees)
+        shown = inputs.take(self.rows(count).tolist())
+
+        def question_of(row: int) -> str | None:
+            return inputs.question(row) if row < count else self.questions[row - count]
+
+        return QueryInputs(shown.picture, range(len(shown.rows)), question_of, shown.identity_of)
 
     def rows(self, messages: int) -> Int[Tensor, " rows"]:
         """The message that each row of such features belongs to."""

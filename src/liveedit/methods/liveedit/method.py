@@ -24,7 +24,7 @@ from liveedit.methods.liveedit.checkpoint import editor_digest, load_editor, sav
 from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.context import answer_share
 from liveedit.methods.liveedit.edit import make_edits
-from liveedit.methods.liveedit.features import QueryPictures, RoutingFeatures
+from liveedit.methods.liveedit.features import QueryInputs, RoutingFeatures
 from liveedit.methods.liveedit.messages import Lines, lines_of
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation, StateScale, standardise
@@ -92,11 +92,15 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         self, backbone: Backbone, network: EditorNetwork, config: LiveEditConfig | None = None
     ) -> None:
         config = config or LiveEditConfig()
-        if config.same_question is None:
-            chosen = {"same_question": network.config.same_question}
-            config = config.model_copy(update=chosen)
+        chosen = {
+            name: getattr(network.config, name)
+            for name in ("same_question", "sentence_encoder")
+            if getattr(config, name) is None
+        }
+        config = config.model_copy(update=chosen)
         super().__init__(backbone, config)
         self.network = network.to(backbone.edit_device).eval()
+        self.network.compare_words(bool(config.sentence_encoder))
 
     @classmethod
     def load(
@@ -189,6 +193,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         features = self.seeing(
             self.features(self.backbone.states(query), query.spans),
             questions.pictures.__getitem__,
+            questions.prompts.__getitem__,
         )
         if length is not None:
             features = replace(features, length=length)
@@ -204,7 +209,8 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         lines, owners = found
         query = self.backbone.query(lines.pictures, lines.prompts)
         features = self.features(self.backbone.states(query), query.spans)
-        return Lines(features=features, owner=torch.tensor(owners, device=features.sees.device))
+        owner = torch.tensor(owners, device=features.sees.device)
+        return Lines(features=features, owner=owner, questions=lines.prompts)
 
     @contextmanager
     def apply(
@@ -220,7 +226,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         if questions.histories is None:
             with torch.no_grad():
                 lines = self._lines(questions, pool)
-            with self.applied(query, pool, questions.pictures, lines, tell):
+            with self.applied(query, pool, questions, lines, tell):
                 yield query
             return
         # what precedes a question changes the states that would be routed by: the question decides
@@ -245,7 +251,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         self,
         query: Query,
         pool: Pool,
-        pictures: Sequence[Pictures] | None = None,
+        questions: Questions | None = None,
         lines: Lines | None = None,
         tell: TellRoute | None = None,
     ) -> AbstractContextManager[None]:
@@ -254,15 +260,18 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         Args:
             query: A batch.
             pool: The edits.
-            pictures: Those of the rows, by which of look-alikes the very picture wins.
+            questions: Those of the rows: of look-alikes the very picture wins, and words are
+                compared where the editor has them compared.
             lines: Of the messages that have several.
             tell: Is given the route.
         """
 
         def choose(representation: Representation) -> RoutedExperts | None:
             features = self.network.extractor(representation)
-            if pictures is not None:
-                features = self.seeing(features, pictures.__getitem__)
+            if questions is not None:
+                features = self.seeing(
+                    features, questions.pictures.__getitem__, questions.prompts.__getitem__
+                )
             return with_undamaged(
                 pool,
                 lambda left: (
@@ -284,11 +293,14 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         return self.network.extractor(Representation(states=states, spans=spans))
 
     def seeing(
-        self, features: RoutingFeatures, picture_of: Callable[[int], Pictures]
+        self,
+        features: RoutingFeatures,
+        picture_of: Callable[[int], Pictures],
+        question_of: Callable[[int], str],
     ) -> RoutingFeatures:
-        """Features with the pictures of their rows."""
+        """Features with the pictures and questions of their rows."""
         rows = range(len(features.sees))
-        return replace(features, pictures=QueryPictures(picture_of, rows))
+        return replace(features, inputs=QueryInputs(picture_of, rows, question_of))
 
     def join(self, parts: Sequence[RoutingFeatures]) -> RoutingFeatures:
         """Features of several batches as one."""

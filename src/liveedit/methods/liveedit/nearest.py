@@ -19,7 +19,7 @@ from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.route import Route
 
 _LOOKED_AT = 4  # heaviest experts of a query whose pictures are compared with its own
-_NEAR = 6.0  # by how much what is seen may fall short: about as far as bars take a picture
+NEAR = 6.0  # by how much what is seen may fall short: about as far as bars take a picture
 
 _GLANCED_AT = 64  # heaviest of the others
 
@@ -78,7 +78,7 @@ def doubts(
     asked = (
         alike.sees & eligible & ~route.passes & (route.prompt > router.picture_margin.clamp(min=0))
     )
-    near = route.vision > route.threshold - _NEAR
+    near = route.vision > route.threshold - NEAR
     return route.passes & alike.sees, asked & near, asked & ~near
 
 

@@ -38,6 +38,7 @@ class Router(nn.Module):
         text: Whether the text router is on; without it nothing is routed without a picture.
         subject: Whether the text router has a hard filter.
         pixels: Whether the very picture of an edit passes the hard filter by its pixels.
+        words: Whether a sentence encoder has a say in what is asked.
         context: By how much more experts are added for every doubling of a long prompt.
     """
 
@@ -59,11 +60,12 @@ class Router(nn.Module):
         text: bool = True,
         subject: bool = True,
         pixels: bool = True,
+        words: bool = False,
         context: float = 0.0,
     ) -> None:
         super().__init__()
         self.hard, self.soft, self.ask, self.joint, self.text = hard, soft, ask, joint, text
-        self.subject, self.pixels, self.context = subject, pixels, context
+        self.subject, self.pixels, self.words, self.context = subject, pixels, words, context
 
         def scale(value: float, otherwise: float) -> nn.Parameter:
             return nn.Parameter(torch.tensor(value if learned else otherwise), learned)
@@ -124,6 +126,15 @@ class Router(nn.Module):
         """
         return self.decide(self.similarities(queries, edits), eligible, crowd)
 
+    def threshold(
+        self, alike: Similarities, crowd: Int[Tensor, "batch 1"]
+    ) -> Float[Tensor, "batch 1"]:
+        """What the similarity of pictures must exceed, without a picture that of subjects."""
+        threshold = alike.sentinel + self.margin + self.crowding * crowd.clamp(min=1).log()
+        if self.subject:
+            threshold = torch.where(alike.pictured, threshold, self.subject_margin)
+        return threshold
+
     def decide(
         self,
         alike: Similarities,
@@ -142,11 +153,8 @@ class Router(nn.Module):
         allowed = eligible & (alike.alike if self.text else alike.sees)
         if crowd is None:
             crowd = allowed.sum(1, keepdim=True)
-        threshold = alike.sentinel + self.margin + self.crowding * crowd.clamp(min=1).log()
-        compared = alike.sees
-        if self.subject:
-            threshold = torch.where(alike.pictured, threshold, self.subject_margin)
-            compared = alike.alike
+        threshold = self.threshold(alike, crowd)
+        compared = alike.alike if self.subject else alike.sees
         asked = alike.prompt - torch.where(alike.sees, self.prompt_margin, self.text_margin)
         passes = allowed
         if self.hard:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,7 +14,9 @@ from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.residual import RoutedExperts, fetch
 from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
+from liveedit.methods.liveedit.wordings import with_wordings
 from liveedit.methods.route import Route, TellRoute
+from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 
 
@@ -24,25 +25,31 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
 
     Args:
         router: Decides.
-        queries: Input-side features; with pictures, of look-alikes the very picture wins.
+        queries: Input-side features; with inputs, of look-alikes the very picture wins, and words
+            are compared where the router has them compared.
         pool: See :meth:`liveedit.store.pool.Pool.near`.
     """
     alike = Similarities.join(
         [router.similarities(queries, features_of(part)) for part in pool.keys.parts()]
     )
     crowd = pool.crowd_of(queries.sees)
-    pictures = queries.pictures
-    if pictures is None:
+    inputs = queries.inputs
+    if inputs is None:
         return router.decide(alike, pool.eligible, crowd)
     known = KnownPictures(pool.thumbnail)
 
-    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
-        names = [pool.ids[column] for column in (*likely, *others)]
+    def edits_of(columns: Sequence[int]) -> list[Edit]:
+        names = [pool.ids[column] for column in columns]
         edits = pool.edits_of(names)
-        images = [edits[name].image for name in names]
-        image, count = pictures.identity_of(row), len(likely)
-        return known.of(pictures[row], images[:count], image, unlikely=images[count:])
+        return [edits[name] for name in names]
 
+    def of_picture(row: int, likely: Sequence[int], others: Sequence[int]) -> Sequence[bool]:
+        images = [edit.image for edit in edits_of([*likely, *others])]
+        image, count = inputs.identity_of(row), len(likely)
+        return known.of(inputs.picture(row), images[:count], image, unlikely=images[count:])
+
+    if router.words:
+        alike = with_wordings(router, alike, pool.eligible, crowd, inputs.question, edits_of)
     return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 
 
@@ -53,7 +60,7 @@ def route_messages(
 
     Args:
         router: Decides.
-        queries: Input-side features; with pictures, of look-alikes the very picture wins.
+        queries: See :func:`route_in`.
         pool: The edits.
         lines: Of the messages that have several.
 
@@ -65,8 +72,6 @@ def route_messages(
         return route_in(router, queries, near), near
     rows = lines.rows(len(queries.sees))
     both = lines.behind(queries)
-    if queries.pictures is not None:
-        both = replace(both, pictures=queries.pictures.take(rows.tolist()))
     near = pool.of_queries(rows).near(keys_of(both))
     route = lines.decide(route_in(router, both, near))
     return route, near.of_queries(rows[: len(queries.sees)])
