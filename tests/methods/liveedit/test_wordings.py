@@ -72,9 +72,7 @@ def test_of_the_wordings_that_people_gave_the_nearest_counts() -> None:
     assert compared(alike, [question], known).prompt.item() > plain + 1
 
 
-@pytest.mark.parametrize(
-    ("question", "sees"), [(None, True), ("word " * 100, True), (HEAD, False)]
-)
+@pytest.mark.parametrize(("question", "sees"), [(None, True), ("word " * 100, True), (HEAD, False)])
 def test_what_is_no_question_about_a_picture_is_not_compared(question, sees) -> None:
     alike = similarities([[3.0]], 2.0, sees=sees)
     assert compared(alike, [question], edits(HEAD)) is alike

@@ -94,6 +94,9 @@ class LiveEditConfig(Config):
         refine_steps: Most gradient steps on an expert whose target is not reproduced; 0 for none.
         refine_rate: Learning rate of Adam on U and V, which are in standardised units.
         refine_margin: Steps end when the logit of every target token exceeds all others by this.
+        refine_broad: Targets of more tokens than this, the end of the answer counted, are refined
+            until they are given to another question about the picture saved anew, too; by default
+            those with more than the editor's ``rank``.
         refine_locality: Weight of the divergence on neighbours, beside cross-entropy with 1.
     """
 
@@ -114,4 +117,5 @@ class LiveEditConfig(Config):
     refine_steps: int = Field(default=60, ge=0)
     refine_rate: float = Field(default=0.2, gt=0.0)
     refine_margin: float = Field(default=1.0, ge=0.0)
+    refine_broad: int | None = Field(default=None, ge=0)
     refine_locality: float = Field(default=0.1, ge=0.0)

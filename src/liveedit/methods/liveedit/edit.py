@@ -86,7 +86,8 @@ def make_edits(
         network, pool, queries, features, _in_force(edits, pool), edits, corrections
     )
     tokens = query.spans.target.sum(1)
-    slots, long = network.generator.slots_of(tokens), tokens > network.generator.rank
+    short = network.generator.rank if config.refine_broad is None else config.refine_broad
+    slots, long = network.generator.slots_of(tokens), tokens > short
     reached, steps = torch.zeros_like(long), torch.zeros_like(tokens)
     worded = torch.tensor([bool(one.rephrasings) for one in corrections], device=long.device)
     everyone = torch.arange(len(edits), device=states.device)
