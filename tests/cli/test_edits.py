@@ -63,6 +63,27 @@ def test_add_ask_revoke_restore_and_look_back(run: Run, folder: Path) -> None:
     assert "4" in run("ask", "0.png", "What is this?", "--as-of", "4", status=2)
 
 
+def test_settings_of_the_method_are_taken_from_a_file(run: Run, folder: Path) -> None:
+    chosen = folder / "chosen.json"
+    chosen.write_text('{"method": "liveedit", "settings": {"sentence_encoder": true}}')
+    made = add(run, 0, "What is this?", "a violet")
+
+    def scores(question: str, *more: str) -> dict[str, float]:
+        told = run("ask", "0.png", question, "--explain", *more)
+        return {one["id"]: one["prompt"] for one in told["edits"]}
+
+    same, other = "What is this?", "How many birds are there?"
+    with_words = {one: scores(one, "--settings", str(chosen))[made["id"]] for one in (same, other)}
+    without = {one: scores(one)[made["id"]] for one in (same, other)}
+    assert with_words[same] == pytest.approx(without[same] + 3, abs=1e-3), "6 (1 - 0.5)"
+    assert with_words[other] < without[other] - 1
+    again = add(run, 0, "What is this?", "a tulip", "--settings", str(chosen))
+    assert [one["kind"] for one in again["conflicts"]] == ["contradicts"]
+    chosen.write_text('{"method": "grace", "settings": {}}')
+    told = run("ask", "0.png", same, "--settings", str(chosen), status=2)
+    assert "give --method grace" in told
+
+
 def test_a_text_only_correction_and_question(run: Run) -> None:
     made = add(run, None, "Who is it?", "a king")
     assert made["image"] is None

@@ -120,3 +120,20 @@ def test_refinement_keeps_neighbours_where_it_is_told_to(
         return float((after.softmax(-1) - before.softmax(-1)).abs().sum())
 
     assert moved(10.0) < 0.7 * moved(0.0)
+
+
+def test_targets_are_refined_for_other_ways_to_ask_where_it_is_told_to(
+    model: EditedModel, pictures
+) -> None:
+    """Targets of so many tokens alone; what is asked of them is harder than their own question."""
+    model.method.network.generator.v_gain.data.fill_(0.3)
+    correction = Correction(image=pictures[0], prompt="What is this?", target="a violet")
+    tokens = len(model.backbone.target_ids("a violet"))
+    steps = {
+        broad: with_config(model, LiveEditConfig(refine_broad=broad))
+        .edit_many([correction])[0]
+        .steps
+        for broad in (None, tokens, tokens - 1)
+    }
+    assert steps[None] == steps[tokens]
+    assert steps[tokens - 1] != steps[tokens]

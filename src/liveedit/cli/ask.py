@@ -15,6 +15,7 @@ from liveedit.cli.common import (
     JSON,
     METHOD,
     MODEL,
+    SETTINGS,
     STORE,
     Dtype,
     load,
@@ -36,10 +37,13 @@ def ask(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Ask about a picture, with the edits of a store in force; with --server URL a server."""
-    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+    edited = load(
+        model, editor, store, method=method, settings=settings, device=device, dtype=dtype
+    )
     picture = None if image == "-" else image
     revision = edited.store.revision if as_of is None else as_of
     with edited.at(revision), edited.namespace(namespace):

@@ -17,14 +17,17 @@ from liveedit.cli.common import (
     JSON,
     METHOD,
     MODEL,
+    SETTINGS,
     STORE,
     Dtype,
     load,
     show_edits,
 )
+from liveedit.cli.edit_import import import_
+from liveedit.cli.edit_options import KEEP, PREVIEW, REFUSE, SUPERSEDE
 from liveedit.cli.edit_rebase import rebase
 from liveedit.cli.edit_verify import verify
-from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts, show_import
+from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts
 from liveedit.cli.store_pictures import KEEP as PICTURES
 from liveedit.store.picture_rules import Keep
 
@@ -38,26 +41,12 @@ app = typer.Typer(
     "to another model. With --server URL most of it is done by a server.",
     no_args_is_help=True,
 )
+app.command("import")(import_)
 app.command()(rebase)
 app.command()(verify)
 AUTHOR = typer.Option("", help="Who does it.")
 REASON = typer.Option("", help="Why.")
 NAMESPACE = typer.Option(None, help="Only this set of edits.")
-REFUSE = typer.Option(
-    False,
-    "--refuse-conflicts",
-    help="Write nothing that contradicts or repeats an edit in force: exit status 3.",
-)
-SUPERSEDE = typer.Option(
-    Superseding.same,
-    help="Which earlier edits go out of force: of the same picture and question, also those that "
-    "are alike, or none.",
-)
-PREVIEW = typer.Option(False, "--preview", help="Only say what would come of it.")
-
-KEEP = typer.Option(
-    False, "--keep", help="Put in force even if the model would still answer something else."
-)
 _REFUSED = 4  # exit status
 
 
@@ -85,6 +74,7 @@ def add(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Correct one answer. The store is made if it is not there.
@@ -92,7 +82,14 @@ def add(
     Exit status 4 if the model would still answer something else: then nothing is written.
     """
     edited = load(
-        model, editor, store, method=method, device=device, dtype=dtype, pictures=pictures
+        model,
+        editor,
+        store,
+        method=method,
+        settings=settings,
+        device=device,
+        dtype=dtype,
+        pictures=pictures,
     )
     from liveedit.correction import Correction
     from liveedit.data.importing import no_contradiction
@@ -121,86 +118,6 @@ def add(
     if made.answer is not None:
         how += f": the answer is {made.answer!r}"
     print(f"{'would be written' if preview else made.id}: {how}")
-
-
-@app.command("import")
-def import_(
-    file: Path = typer.Argument(
-        help="JSONL or CSV file, a dataset, or a folder that `export` wrote."
-    ),
-    store: str = STORE,
-    images: Path | None = typer.Option(None, help="Where paths of pictures start; at the file."),
-    author: str = typer.Option("", help="Author of lines that name none."),
-    reason: str = typer.Option("", help="Reason of lines that name none."),
-    namespace: str = typer.Option("", help="Set of edits for lines that name none."),
-    batch: int = typer.Option(32, min=1, help="Corrections made and written together."),
-    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out lines that are no use."),
-    skip_unreached: bool = typer.Option(
-        False, "--skip-unreached", help="Leave out what the model would still answer otherwise."
-    ),
-    keep: bool = KEEP,
-    preview: bool = PREVIEW,
-    supersede: Superseding = SUPERSEDE,
-    refuse_conflicts: bool = REFUSE,
-    pictures: Keep | None = PICTURES,
-    method: str = METHOD,
-    model: str = MODEL,
-    device: str = DEVICE,
-    dtype: Dtype = DTYPE,
-    editor: Path | None = EDITOR,
-    as_json: bool = JSON,
-) -> None:
-    """Import many corrections; started again it goes on, and doubles nothing.
-
-    Fields of a line: image (a path, or empty) or images, prompt, target; rephrasings, author,
-    reason, namespace. A batch is written whole or not at all. Exit status 4 if the model would
-    still answer something else to one: its batch is not written, or with --skip-unreached the rest
-    of it is.
-    """
-    if keep and skip_unreached:
-        raise typer.BadParameter("keep what is not reached or skip it: give one of the two")
-    from liveedit.store.export import is_export
-
-    if is_export(file):
-        _import_folder(file, store, as_json)
-        return
-    from liveedit.data.corrections_file import read_corrections
-    from liveedit.data.importing import import_corrections, refuse_bad
-
-    stated, bad = read_corrections(file, images, namespace=namespace, author=author, reason=reason)
-    if not skip_bad:
-        refuse_bad(bad)
-    report = import_corrections(
-        load(model, editor, store, method=method, device=device, dtype=dtype, pictures=pictures),
-        stated,
-        batch=batch,
-        skip_bad=skip_bad,
-        keep=keep,
-        skip_unreached=skip_unreached,
-        supersede=supersede.value,
-        refuse_conflicts=refuse_conflicts,
-        preview=preview,
-        progress=True,
-    )
-    report.bad[:0] = bad
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "added": len(report.added),
-                    "written": not preview,
-                    "known": report.known,
-                    "bad": report.bad,
-                    "edits": [outcome_json(one) for one in report.added],
-                    "refused": [{"line": at, **outcome_json(one)} for at, one in report.refused],
-                },
-                ensure_ascii=False,
-            )
-        )
-    else:
-        show_import(report, preview=preview)
-    if report.refused:
-        raise typer.Exit(_REFUSED)
 
 
 @app.command("list")
@@ -283,6 +200,7 @@ def revoke(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Take edits back: the model answers as if they had never been made.
@@ -291,7 +209,9 @@ def revoke(
     """
     log = _log(store)
     if _replays(method := log.identity.method):
-        edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+        edited = load(
+            model, editor, store, method=method, settings=settings, device=device, dtype=dtype
+        )
         for one in edits:
             edited.revoke(one, author=author, reason=reason)
         revision = edited.store.revision
@@ -310,6 +230,7 @@ def restore(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Put edits that were revoked in force again.
@@ -319,7 +240,9 @@ def restore(
     """
     log = _log(store)
     if _replays(method := log.identity.method):
-        edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+        edited = load(
+            model, editor, store, method=method, settings=settings, device=device, dtype=dtype
+        )
         for one in edits:
             edited.restore(one, author=author, reason=reason)
         revision = edited.store.revision
@@ -357,21 +280,6 @@ def _log(store: str) -> Any:
     from liveedit.store.log import EditLog
 
     return EditLog(store)
-
-
-def _import_folder(folder: Path, store: str, as_json: bool) -> None:
-    from tqdm import tqdm
-
-    from liveedit.store.export import identity_of_export, import_edits
-    from liveedit.store.log import EditLog
-
-    log = EditLog(store, identity_of_export(folder))
-    with tqdm(desc="importing", unit="edit", disable=None) as bar:
-        added, known = import_edits(log, folder, progress=bar.update)
-    if as_json:
-        print(json.dumps({"added": added, "known": known, "bad": []}))
-    else:
-        print(f"{added} added, {known} known before")
 
 
 def _print(entries: Sequence[Entry], as_json: bool) -> None:

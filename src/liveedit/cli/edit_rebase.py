@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, STORE, Dtype, load
+from liveedit.cli.common import (
+    DEVICE,
+    DTYPE,
+    EDITOR,
+    JSON,
+    METHOD,
+    MODEL,
+    SETTINGS,
+    STORE,
+    Dtype,
+    load,
+)
 
 if TYPE_CHECKING:
     from liveedit.editor.rebase import RebaseReport
@@ -26,6 +37,7 @@ def rebase(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Make the corrections of a store anew, in another store, for another model or editor.
@@ -41,7 +53,7 @@ def rebase(
     old = EditLog(store)
     refuse_target(old, to)
     corrections_of(old)
-    edited = load(model, editor, to, method=method, device=device, dtype=dtype)
+    edited = load(model, editor, to, method=method, settings=settings, device=device, dtype=dtype)
     report = carry_over(old, edited, batch=batch, progress=True)
     if as_json:
         print(json.dumps(_json(report), ensure_ascii=False))

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, STORE, Dtype, load
+from liveedit.cli.common import (
+    DEVICE,
+    DTYPE,
+    EDITOR,
+    JSON,
+    METHOD,
+    MODEL,
+    SETTINGS,
+    STORE,
+    Dtype,
+    load,
+)
 
 if TYPE_CHECKING:
     from liveedit.editor.verify import Verified
@@ -24,6 +35,7 @@ def verify(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
     """Ask every edit in force its own question, and compare the answers.
@@ -33,7 +45,9 @@ def verify(
     from liveedit.store.log import EditLog
 
     EditLog(store).close()  # one that is not there is not made
-    edited = load(model, editor, store, method=method, device=device, dtype=dtype)
+    edited = load(
+        model, editor, store, method=method, settings=settings, device=device, dtype=dtype
+    )
     from liveedit.editor.verify import verify as look
 
     found = look(edited, namespace=namespace, remake=remake, progress=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, METHOD, MODEL, STORE, Dtype, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, METHOD, MODEL, SETTINGS, STORE, Dtype, load
 
 
 class Engine(StrEnum):
@@ -24,6 +24,7 @@ def serve(
     model: str = MODEL,
     store: str = STORE,
     editor: Path | None = EDITOR,
+    settings: Path | None = SETTINGS,
     method: str = METHOD,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -91,7 +92,7 @@ def serve(
     # more of them than cores, those of the thread that answers wait a fifth longer for each other.
     with ThreadPoolExecutor(1) as loading:
         edited = loading.submit(
-            load, model, editor, store, method=method, device=device, dtype=dtype
+            load, model, editor, store, method=method, settings=settings, device=device, dtype=dtype
         ).result()
     config = ServeConfig(batch=batch, waiting=waiting, seconds=seconds, log_prompts=log_prompts)
     beside = None

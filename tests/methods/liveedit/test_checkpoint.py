@@ -103,3 +103,18 @@ def test_a_calibrated_editor_is_a_checkpoint_like_any_other_and_says_so(tmp_path
 
 def test_files_of_trained_editors_do_not_mention_calibration(saved) -> None:
     assert "calibrated" not in (saved[1] / CONFIG_FILE).read_text()
+
+
+def test_a_sentence_encoder_is_a_switch_of_the_editor_and_its_edits_stay_valid(
+    saved: tuple[EditorNetwork, Path], tmp_path: Path
+) -> None:
+    network, folder = saved
+    off = editor_digest(network)
+    assert "sentence_encoder" not in json.loads((folder / CONFIG_FILE).read_text())["editor"]
+    assert not load_editor(folder, FINGERPRINT).router.words
+    network.compare_words(True)
+    save_editor(network, FINGERPRINT, tmp_path / "words")
+    loaded = load_editor(tmp_path / "words", FINGERPRINT)
+    assert loaded.config.sentence_encoder
+    assert loaded.router.words
+    assert editor_digest(loaded) == off

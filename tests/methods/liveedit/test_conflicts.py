@@ -69,12 +69,13 @@ def found(
     edits: list[Edit],
     new: EditFeatures,
     store: MemoryStore | None = None,
+    config: LiveEditConfig = CONFIG,
 ) -> list[tuple[Conflict, ...]]:
     store = store or MemoryStore(LAYOUT)
     pool = store.pool(namespaces=[edit.namespace for edit in edits])
 
     def alike(other):
-        return likeness(new, new if other is None else features_of(other.keys.whole), CONFIG)
+        return likeness(new, new if other is None else features_of(other.keys.whole), config)
 
     return find_conflicts(edits, corrections, store, pool, alike)
 
@@ -133,6 +134,26 @@ def test_what_contradicts_is_the_same_picture_and_the_same_question(
         gone = superseding(edits, told, which)[0].supersedes
         assert gone == ((before[0].id,) if kind in kinds else ())
     assert superseding(edits, told, "never")[0].supersedes == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "asked", "kind"),
+    [
+        ("What is she wearing on her head?", 35, "contradicts"),
+        ("What is the dog doing?", 35, "alike"),  # 0.82, and other words
+        ("What is the dog doing?", 25, "contradicts"),  # 0.91: the features are sure
+        ("What is she wearing on her head?", 60, None),  # 0.5: so they are here
+    ],
+)
+def test_in_doubt_a_sentence_encoder_has_a_say_where_it_is_asked(question, asked, kind) -> None:
+    config = CONFIG.model_copy(update={"sentence_encoder": True})
+    earlier = [Correction(image=PICTURE, prompt="What is on the girl's head?", target="one")]
+    new = [Correction(image=PICTURE, prompt=question, target="other")]
+    known, ours = features((0,), (0,)), features((0,), (asked,))
+    store = filled(earlier, edits_of(earlier), known)
+    for chosen, wanted in ((config, kind), (CONFIG, kind and "contradicts")):
+        (told,) = found(new, edits_of(new), ours, store, chosen)
+        assert [one.kind for one in told] == ([wanted] if wanted else [])
 
 
 def test_the_same_target_repeats_the_same_and_is_nothing_about_the_like() -> None:
