@@ -1,13 +1,14 @@
 """What edits cost at inference: prefill and decode against the unedited model, side by side.
 
-    python benchmarks/inference.py [--json]
+    python benchmarks/inference.py [--json] [--sentence-encoder]
 
 A few edits are real, and the questions are about their pictures, so that experts do fire. The rest
 of the store is filled with edits drawn to resemble them: experts as large as theirs, or of 1 to 120
 slots each (mixed), routing features with the mean and spread of theirs. Every round times the
 unedited and the edited model one after the other; a ratio is the median over the rounds. Also
 measured: one edit without refinement (verified against its target) in units of one forward pass up
-to the edit layer, both with a picture that was never seen before.
+to the edit layer, both with a picture that was never seen before. With the sentence encoder no
+question was asked before: spaces behind it make it a new one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from itertools import count, repeat
 
 import torch
 from torch import Tensor
@@ -47,9 +49,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each measurement")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--edits", type=int, nargs="+", help="sizes of the store; all by default")
+    parser.add_argument(
+        "--sentence-encoder", action="store_true", help="have it compare the questions, too"
+    )
     options = parser.parse_args()
     pools = [pool for pool in _POOLS if options.edits is None or pool[0] in options.edits]
-    model = EditedModel.from_pretrained(options.model, config=LiveEditConfig(refine_steps=0))
+    config = LiveEditConfig(refine_steps=0, sentence_encoder=options.sentence_encoder)
+    model = EditedModel.from_pretrained(options.model, config=config)
     cases = validation_set(_REAL + options.rounds)
     corrections = [
         Correction(image=render(case.scene), prompt=case.question.text, target=case.target)
@@ -111,23 +117,25 @@ def _filled(model: EditedModel, real: list[Correction], size: int, *, mixed: boo
 def _slowdown(model: EditedModel, cases: list[EditCase], rounds: int) -> tuple[float, float]:
     """Time with edits over time without, for prefill and for a decoded token."""
     images = [render(case.scene) for case in cases]
-    prompts = [case.question.text for case in cases]
+    asked = count() if model.method.config.sentence_encoder else repeat(0)
 
-    def seconds(tokens: int) -> float:
+    def seconds(tokens: int, spaces: int) -> float:
+        prompts = [case.question.text + " " * spaces for case in cases]
         return _time(
             lambda: model.generate(images, prompts, max_new_tokens=tokens, min_new_tokens=tokens)
         )
 
-    def both() -> tuple[float, float]:
-        first = seconds(1)
-        return first, seconds(1 + _DECODED) - first
+    def both(spaces: int) -> tuple[float, float]:
+        first = seconds(1, spaces)
+        return first, seconds(1 + _DECODED, spaces) - first
 
-    both()
+    both(next(asked))
     found = []
     for _ in range(rounds):
+        spaces = next(asked)
         with model.disabled():
-            plain = both()
-        edited = both()
+            plain = both(spaces)
+        edited = both(spaces)
         found.append([one / other for one, other in zip(edited, plain, strict=True)])
     prefill, decode = (round(statistics.median(part), 3) for part in zip(*found, strict=True))
     return prefill, decode
