@@ -25,7 +25,7 @@ from liveedit.store.pool import Pool
 from liveedit.store.tensors import Keys
 
 _LOOKED_AT = 16  # nearest edits whose pictures are compared with a correction's
-_SAME_WORDING = 0.75  # cosine of a sentence encoder; on validation corrections
+_SAME_WORDING = 0.7  # cosine of a sentence encoder; on validation corrections
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from liveedit.methods.conflicts import Likeness
 from liveedit.methods.liveedit.config import SAME_QUESTION, LiveEditConfig
 from liveedit.methods.liveedit.features import EditFeatures
 
-_SURE = 0.85  # cosine of prompt features; on validation corrections
+_SURE = 0.8  # cosine of prompt features; on validation corrections
 
 
 def likeness(one: EditFeatures, other: EditFeatures, config: LiveEditConfig) -> Likeness:
