@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from svg import DOT, INK, plotting, svg_of
@@ -33,11 +34,13 @@ def picture_of(
 
         figure, axes = pyplot.subplots(figsize=(7.2, 4.4))
         axes.set_xscale("log")
-        for label, quality, seconds, size in known:
+        # of neighbours one name stands above its dot, the next below
+        for place, (label, quality, seconds, size) in enumerate(sorted(known, key=itemgetter(2))):
             area = 30 + 25 * math.log10(1 + size / 1e3) ** 2
             axes.scatter([seconds], [quality], s=area, color=DOT, alpha=0.75, linewidths=0)
+            beside = (8, -11 if place % 2 else 5)
             axes.annotate(
-                label, (seconds, quality), xytext=(8, 5), textcoords="offset points", color=INK
+                label, (seconds, quality), xytext=beside, textcoords="offset points", color=INK
             )
         axes.margins(x=0.18, y=0.12)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
