@@ -55,7 +55,11 @@ def encode_known(questions: Sequence[str]) -> Float[Tensor, "batch width"]:
     Raises:
         MissingExtra: The sentence encoder is not installed.
     """
-    at_hand = {text: _known[text] for text in dict.fromkeys(questions) if text in _known}
+    at_hand = {
+        text: vector
+        for text in dict.fromkeys(questions)
+        if (vector := _known.get(text)) is not None
+    }
     fresh = [text for text in dict.fromkeys(questions) if text not in at_hand]
     if fresh:
         at_hand.update(zip(fresh, encode_questions(fresh), strict=True))
