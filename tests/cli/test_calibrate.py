@@ -55,6 +55,17 @@ def test_an_editor_is_made_and_used(run, tmp_path, pictures):
     assert "a red dog" in run("ask", "0.png", asked, *given)
 
 
+def test_an_editor_that_has_words_compared_by_calibrating_or_training(run, tmp_path):
+    run("calibrate", "--out", "out", *SMALL, "--sentence-encoder")
+    steps = ("--corrections", "20", "--router-steps", "1", "--generator-steps", "1")
+    run("train", "--out", "trained", *steps, "--sentence-encoder")
+    for folder in ("out", "trained"):
+        config = json.loads((tmp_path / folder / "editor" / CONFIG_FILE).read_text())
+        assert config["editor"]["sentence_encoder"] is True
+    published = ("--recipe", "published", "--sentence-encoder")
+    assert "does not go with" in run("train", "--out", "other", *published, status=2)
+
+
 def test_a_file_of_ones_own_all_asked_the_same(run, tmp_path):
     told = run("calibrate", "--out", "out", "--data", a_file(tmp_path, 16), *SMALL)
     assert "8 + 8 corrections" in told

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, JSON, MODEL, Dtype, placed, quieten
+from liveedit.cli.common import DEVICE, DTYPE, JSON, MODEL, WORDS, Dtype, placed, quieten
 
 if TYPE_CHECKING:
     from liveedit.training.calibration import Calibration
@@ -45,6 +45,7 @@ def calibrate(
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     seed: int = typer.Option(0, help="Seed of what is drawn at random."),
+    sentence_encoder: bool = WORDS,
     as_json: bool = JSON,
 ) -> None:
     """Make an editor from what the model makes of some tens of pictures; nothing is trained.
@@ -57,10 +58,13 @@ def calibrate(
     from liveedit.backbones.at_layer import at_layer
     from liveedit.backbones.registry import load_backbone
     from liveedit.methods.liveedit.checkpoint import save_editor
+    from liveedit.methods.sentence_encoder import require_sentence_encoder
     from liveedit.saving.files import write_whole
     from liveedit.training.calibrated_editor import CalibrationSettings, best_of_layers
     from liveedit.training.calibration_data import calibration_data
 
+    if sentence_encoder:
+        require_sentence_encoder()
     began = time.perf_counter()
     settings = CalibrationSettings(corrections=corrections, validation=validation, seed=seed)
     if images is not None and data is None:
@@ -84,6 +88,7 @@ def calibrate(
         **asdict(found.margins),
     }
     folder = out / "editor"
+    found.network.compare_words(sentence_encoder)
     save_editor(found.network, found.backbone.fingerprint(), folder)
     write_whole(out / "calibration.json", json.dumps(told, indent=2) + "\n")
     if as_json:

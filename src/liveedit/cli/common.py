@@ -29,6 +29,12 @@ METHOD = typer.Option("liveedit", "--method", help="Editing method: see `liveedi
 SETTINGS = typer.Option(
     None, "--settings", help="The method's settings: what `liveedit bench tune` wrote, chosen.json."
 )
+WORDS = typer.Option(
+    False,
+    "--sentence-encoder",
+    help="The editor has a sentence encoder compare questions, too (extra retrieval): better in "
+    "free wordings, a little slower.",
+)
 DEVICE = typer.Option(
     "cpu", help="cpu, cuda, cuda:1, mps and the like; auto spreads the model over all there are."
 )

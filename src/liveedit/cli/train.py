@@ -5,11 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, METHOD, MODEL, Dtype, placed, quieten
+from liveedit.cli.common import DEVICE, DTYPE, METHOD, MODEL, WORDS, Dtype, placed, quieten
+
+if TYPE_CHECKING:
+    from liveedit.backbones.base import Backbone
 
 
 class Recipe(StrEnum):
@@ -106,6 +109,7 @@ def train(
         None, min=0, help="Decoder layer to edit; the family's own choice."
     ),
     seed: int = typer.Option(0, help="Seed of everything random."),
+    sentence_encoder: bool = WORDS,
     states: Path | None = typer.Option(
         None, help="Cache of hidden states, which runs may share.", show_default="OUT/states"
     ),
@@ -138,6 +142,7 @@ def train(
     ours_only = {
         "--router-steps": router_steps, "--generator-steps": generator_steps,
         "--text-corrections": text_corrections, "--start": start,
+        "--sentence-encoder": sentence_encoder or None,
     }  # fmt: skip
     theirs_only = {
         "--steps": steps,
@@ -156,6 +161,10 @@ def train(
     from liveedit.training.presets import FURTHER, OURS, PUBLISHED, scaled, scaled_published
     from liveedit.training.published import PublishedTraining, train_published
 
+    if sentence_encoder:
+        from liveedit.methods.sentence_encoder import require_sentence_encoder
+
+        require_sentence_encoder()
     changes: dict[str, object] = {"seed": seed}
     if choose is not None:
         changes["choose"] = choose.value
@@ -210,7 +219,17 @@ def train(
 
     folder = train_this(data=taught, states=states, states_limit=limit, told=told)
     if processes().is_main_process:
+        if sentence_encoder:
+            _have_words_compared(folder, backbone)
         print(f"editor in {folder}")
+
+
+def _have_words_compared(folder: Path, backbone: Backbone) -> None:
+    from liveedit.methods.liveedit.checkpoint import load_editor, save_editor
+
+    network = load_editor(folder, backbone.fingerprint())
+    network.compare_words(True)
+    save_editor(network, backbone.fingerprint(), folder)
 
 
 def _prepare(
