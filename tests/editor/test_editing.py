@@ -137,3 +137,18 @@ def test_targets_are_refined_for_other_ways_to_ask_where_it_is_told_to(
     }
     assert steps[None] == steps[tokens]
     assert steps[tokens - 1] != steps[tokens]
+
+
+def test_methods_that_share_an_editor_do_not_switch_each_other(
+    model: EditedModel, pictures
+) -> None:
+    """Whether words are compared is each method's own."""
+    with_words, without = (
+        with_config(model, LiveEditConfig(sentence_encoder=one)) for one in (True, False)
+    )
+    scores = []
+    for one in (with_words, without):
+        one.edit(pictures[0], "What is this?", "a violet", keep=True)
+        (told,) = one.explain(pictures[0], "What is this?")
+        scores.append(told.prompt)
+    assert scores[0] == pytest.approx(scores[1] + 3, abs=1e-3)

@@ -88,8 +88,9 @@ def calibrate(
         **asdict(found.margins),
     }
     folder = out / "editor"
-    found.network.compare_words(sentence_encoder)
-    save_editor(found.network, found.backbone.fingerprint(), folder)
+    network = found.network
+    network.config = network.config.model_copy(update={"sentence_encoder": sentence_encoder})
+    save_editor(network, found.backbone.fingerprint(), folder)
     write_whole(out / "calibration.json", json.dumps(told, indent=2) + "\n")
     if as_json:
         print(json.dumps(told | {"editor": str(folder)}))

@@ -5,14 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from liveedit.cli.common import DEVICE, DTYPE, METHOD, MODEL, WORDS, Dtype, placed, quieten
-
-if TYPE_CHECKING:
-    from liveedit.backbones.base import Backbone
 
 
 class Recipe(StrEnum):
@@ -208,6 +205,8 @@ def train(
         if text_corrections is not None:
             changes["text_corrections"] = text_corrections
         changes["start"] = start
+        if sentence_encoder:
+            changes["editor"] = ours.editor.model_copy(update={"sentence_encoder": True})
         ours = ours.model_copy(update=changes)
         train_this = partial(train_editor, backbone, out, ours)
 
@@ -219,17 +218,7 @@ def train(
 
     folder = train_this(data=taught, states=states, states_limit=limit, told=told)
     if processes().is_main_process:
-        if sentence_encoder:
-            _have_words_compared(folder, backbone)
         print(f"editor in {folder}")
-
-
-def _have_words_compared(folder: Path, backbone: Backbone) -> None:
-    from liveedit.methods.liveedit.checkpoint import load_editor, save_editor
-
-    network = load_editor(folder, backbone.fingerprint())
-    network.compare_words(True)
-    save_editor(network, backbone.fingerprint(), folder)
 
 
 def _prepare(

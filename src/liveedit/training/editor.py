@@ -190,7 +190,9 @@ def train_editor(
     )  # fmt: skip
     found = calibrate(backbone, network, held, text_held)
     same = same_question(backbone, network, held, Meanings(data.held).asks)
-    network.config = network.config.model_copy(update={"same_question": same})
+    words = network.config.sentence_encoder or config.editor.sentence_encoder
+    chosen = {"same_question": same, "sentence_encoder": words}
+    network.config = network.config.model_copy(update=chosen)
     logger.info("calibrated: %s", found)
     if processes().is_main_process:
         (folder / "calibration.json").write_text(json.dumps(asdict(found), indent=2))

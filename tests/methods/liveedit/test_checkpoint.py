@@ -111,10 +111,9 @@ def test_a_sentence_encoder_is_a_switch_of_the_editor_and_its_edits_stay_valid(
     network, folder = saved
     off = editor_digest(network)
     assert "sentence_encoder" not in json.loads((folder / CONFIG_FILE).read_text())["editor"]
-    assert not load_editor(folder, FINGERPRINT).router.words
-    network.compare_words(True)
+    assert not load_editor(folder, FINGERPRINT).config.sentence_encoder
+    network.config = network.config.model_copy(update={"sentence_encoder": True})
     save_editor(network, FINGERPRINT, tmp_path / "words")
     loaded = load_editor(tmp_path / "words", FINGERPRINT)
     assert loaded.config.sentence_encoder
-    assert loaded.router.words
     assert editor_digest(loaded) == off

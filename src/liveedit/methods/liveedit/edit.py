@@ -83,8 +83,9 @@ def make_edits(
     conflicts = find_conflicts(edits, corrections, store, pool, alike)
     edits = superseding(edits, conflicts, config.supersede)
     own, others = _weights(
-        network, pool, queries, features, _in_force(edits, pool), edits, corrections
-    )
+        network, pool, queries, features, _in_force(edits, pool), edits, corrections,
+        words=bool(config.sentence_encoder),
+    )  # fmt: skip
     tokens = query.spans.target.sum(1)
     short = network.generator.rank if config.refine_broad is None else config.refine_broad
     slots, long = network.generator.slots_of(tokens), tokens > short
@@ -230,6 +231,8 @@ def _weights(
     in_force: Bool[Tensor, "batch experts"],
     named: Sequence[Edit],
     corrections: Sequence[Correction],
+    *,
+    words: bool,
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch experts"]]:
     """How strongly each correction's own expert is added to it, and how strongly all others."""
     known = features_of(pool.keys.whole)
@@ -257,7 +260,7 @@ def _weights(
 
     router = network.router
     scores = router.similarities(queries, both)
-    if router.words:
+    if words:
         prompts = [one.prompt for one in corrections]
         scores = with_wordings(router, scores, in_force, crowd, prompts.__getitem__, edits_of)
     weights = decide_nearest(router, scores, in_force, crowd, of_picture).weights

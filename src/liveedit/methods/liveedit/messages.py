@@ -18,7 +18,7 @@ from liveedit.backbones.query import Questions
 from liveedit.methods.liveedit.features import QueryInputs, RoutingFeatures
 from liveedit.methods.route import Route
 
-_LONGEST = 300  # characters of a line that may be a question
+LONGEST = 300  # characters of a line that may be a question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,8 @@ class Lines:
         def question_of(row: int) -> str | None:
             return inputs.question(row) if row < count else self.questions[row - count]
 
-        return QueryInputs(shown.picture, range(len(shown.rows)), question_of, shown.identity_of)
+        questions = None if inputs.get_question is None else question_of
+        return QueryInputs(shown.picture, range(len(shown.rows)), questions, shown.identity_of)
 
     def rows(self, messages: int) -> Int[Tensor, " rows"]:
         """The message that each row of such features belongs to."""
@@ -91,4 +92,4 @@ def _outer(prompt: str) -> Sequence[str]:
     lines = [line.strip() for line in prompt.splitlines() if line.strip()]
     if len(lines) < 2:
         return ()
-    return [line for line in dict.fromkeys((lines[0], lines[-1])) if len(line) <= _LONGEST]
+    return [line for line in dict.fromkeys((lines[0], lines[-1])) if len(line) <= LONGEST]

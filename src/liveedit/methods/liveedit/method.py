@@ -33,6 +33,7 @@ from liveedit.methods.liveedit.selection import choose_experts, fetch_from, rout
 from liveedit.methods.liveedit.tensors import layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
+from liveedit.methods.sentence_encoder import require_sentence_encoder
 from liveedit.methods.states import StateMethod
 from liveedit.methods.undamaged import with_undamaged
 from liveedit.store.base import Store
@@ -100,7 +101,8 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         config = config.model_copy(update=chosen)
         super().__init__(backbone, config)
         self.network = network.to(backbone.edit_device).eval()
-        self.network.compare_words(bool(config.sentence_encoder))
+        if config.sentence_encoder:
+            require_sentence_encoder()
 
     @classmethod
     def load(
@@ -298,9 +300,10 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         picture_of: Callable[[int], Pictures],
         question_of: Callable[[int], str],
     ) -> RoutingFeatures:
-        """Features with the pictures and questions of their rows."""
+        """Features with the pictures of their rows, and the questions if words are compared."""
         rows = range(len(features.sees))
-        return replace(features, inputs=QueryInputs(picture_of, rows, question_of))
+        questions = question_of if self.config.sentence_encoder else None
+        return replace(features, inputs=QueryInputs(picture_of, rows, questions))
 
     def join(self, parts: Sequence[RoutingFeatures]) -> RoutingFeatures:
         """Features of several batches as one."""

@@ -12,7 +12,6 @@ from liveedit.methods.liveedit.generator import ExpertGenerator, PlainGenerator,
 from liveedit.methods.liveedit.representation import Representation, StateScale
 from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.whitened import WhitenedStates
-from liveedit.methods.sentence_encoder import require_sentence_encoder
 
 
 class EditorNetwork(nn.Module):
@@ -60,7 +59,6 @@ class EditorNetwork(nn.Module):
             text=config.text_router,
             subject=config.subject_filter,
             pixels=config.picture_filter,
-            words=config.sentence_encoder,
             context=config.context_gain,
         )
         self.generator = _generator(config, state_width)
@@ -71,17 +69,6 @@ class EditorNetwork(nn.Module):
         """Routing features of corrections: those of the edit side."""
         extractor = self.extractor if self.edit_extractor is None else self.edit_extractor
         return extractor(representation)
-
-    def compare_words(self, compare: bool) -> None:
-        """Have a sentence encoder compare questions, too, or not.
-
-        Raises:
-            MissingExtra: It is not installed.
-        """
-        if compare:
-            require_sentence_encoder()
-        self.config = self.config.model_copy(update={"sentence_encoder": compare})
-        self.router.words = compare
 
     @property
     def features(self) -> int:

@@ -38,7 +38,6 @@ class Router(nn.Module):
         text: Whether the text router is on; without it nothing is routed without a picture.
         subject: Whether the text router has a hard filter.
         pixels: Whether the very picture of an edit passes the hard filter by its pixels.
-        words: Whether a sentence encoder has a say in what is asked.
         context: By how much more experts are added for every doubling of a long prompt.
     """
 
@@ -60,12 +59,11 @@ class Router(nn.Module):
         text: bool = True,
         subject: bool = True,
         pixels: bool = True,
-        words: bool = False,
         context: float = 0.0,
     ) -> None:
         super().__init__()
         self.hard, self.soft, self.ask, self.joint, self.text = hard, soft, ask, joint, text
-        self.subject, self.pixels, self.words, self.context = subject, pixels, words, context
+        self.subject, self.pixels, self.context = subject, pixels, context
 
         def scale(value: float, otherwise: float) -> nn.Parameter:
             return nn.Parameter(torch.tensor(value if learned else otherwise), learned)

@@ -26,7 +26,7 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
     Args:
         router: Decides.
         queries: Input-side features; with inputs, of look-alikes the very picture wins, and words
-            are compared where the router has them compared.
+            are compared where they are at hand.
         pool: See :meth:`liveedit.store.pool.Pool.near`.
     """
     alike = Similarities.join(
@@ -48,7 +48,7 @@ def route_in(router: Router, queries: RoutingFeatures, pool: Pool) -> Route:
         image, count = inputs.identity_of(row), len(likely)
         return known.of(inputs.picture(row), images[:count], image, unlikely=images[count:])
 
-    if router.words:
+    if inputs.get_question is not None:
         alike = with_wordings(router, alike, pool.eligible, crowd, inputs.question, edits_of)
     return decide_nearest(router, alike, pool.eligible, crowd, of_picture)
 

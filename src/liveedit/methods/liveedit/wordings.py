@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from liveedit.methods.liveedit.features import Similarities
+from liveedit.methods.liveedit.messages import LONGEST
 from liveedit.methods.liveedit.nearest import NEAR
 from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.sentence_encoder import encode_known
@@ -24,7 +25,6 @@ from liveedit.store.edit import Edit
 # chosen on validation corrections of emoji-edit and E-VQA
 _WEIGHT, _CENTRE = 6.0, 0.5
 
-_LONGEST = 300  # characters: what is longer is no question alone
 _COMPARED = 32  # edits of a query, those whose pictures are the most alike
 
 
@@ -54,7 +54,7 @@ def with_wordings(
     compared: dict[int, list[int]] = {}  # columns of these rows
     for row in near.any(1).nonzero().flatten().tolist():
         question = question_of(row)
-        if question is not None and len(question) <= _LONGEST:
+        if question is not None and len(question) <= LONGEST:
             some = near[row].nonzero().flatten()
             order = alike.vision[row, some].argsort(descending=True)[:_COMPARED]
             questions[row], compared[row] = question, some[order].tolist()
