@@ -132,3 +132,16 @@ def test_another_tuning_needs_another_folder(search, tmp_path) -> None:
     with pytest.raises(OtherRun, match=r"other settings \(seed\).*tuning.json"):
         search(1, seed=1)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_another_run_in_the_folder_of_a_trial_is_no_fault_of_the_method(search, tmp_path) -> None:
+    search(1)
+    log, other = tmp_path / "out" / "trials.jsonl", tmp_path / "out" / "trials" / "002" / "run.json"
+    before = log.read_bytes()
+    other.parent.mkdir()
+    other.write_text("{}\n")
+    with pytest.raises(OtherRun, match=r"trials/002 holds a run with other settings"):
+        search(2)
+    assert log.read_bytes() == before
+    other.unlink()
+    assert search(2).failed == []

@@ -24,13 +24,21 @@ from liveedit.benchmark.tuning.trial_log import Trial, append_trial, read_trials
 from liveedit.data.cached_states import weights_digest
 from liveedit.data.views import digest
 from liveedit.editor import EditedModel
-from liveedit.errors import BadSettings, LiveEditError, OtherRun
+from liveedit.errors import (
+    BadRun,
+    BadSettings,
+    CacheTooSmall,
+    DiskTooSmall,
+    LiveEditError,
+    OtherRun,
+)
 from liveedit.methods.base import Method
 from liveedit.saving.files import write_whole
 
 SETTINGS_FILE, LOG_FILE, CHOSEN_FILE = "tuning.json", "trials.jsonl", "chosen.json"
 _TRIALS = "trials"
-_FAILURES = (LiveEditError, RuntimeError, ValueError, ArithmeticError)  # of a method, not of a disk
+_FAILURES = (LiveEditError, RuntimeError, ValueError, ArithmeticError)  # of a method
+_OF_THE_DISK = (OtherRun, BadRun, CacheTooSmall, DiskTooSmall)
 Remake = Callable[[dict[str, Any]], Method]
 
 
@@ -90,7 +98,8 @@ def tune(
     Raises:
         BadSettings: The method has nothing to tune, or every trial failed.
         MissingExtra: Optuna is not installed.
-        OtherRun: The folder holds another tuning.
+        OtherRun: The folder, or that of a trial, holds something else.
+        BadRun, CacheTooSmall, DiskTooSmall: See `run_benchmark`; no trial is written down.
     """
     require_optuna()
     kind = type(method.config)
@@ -156,6 +165,8 @@ def _tried(
         )
         metrics = summary["runs"][str(edits)]["metrics"]
         exact = {name: metrics[name]["exact_match"] for name in OBJECTIVE}
+    except _OF_THE_DISK:
+        raise
     except _FAILURES as error:
         failed = f"{type(error).__name__}: {error}"
     return Trial(
