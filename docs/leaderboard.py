@@ -155,8 +155,8 @@ def _curves(rows: Sequence[Row]) -> dict[str, dict[int, dict[str, float]]]:
 def table_of(rows: Sequence[Row], measure: str, title: str) -> str:
     """A table that can be sorted: quality, and what it costs."""
     costs = measure == "exact_match"  # once is enough
-    columns = ["method", "mean", *map(label, OBJECTIVE), *(_COSTS if costs else ())]
-    columns += [*map(label, _FURTHER), "asked"]
+    quality = [*map(label, OBJECTIVE), *(_COSTS if costs else ()), *map(label, _FURTHER)]
+    columns = ["method", "asked", "mean", *quality]
     lines = [_line(row, measure, costs=costs) for row in rows]
     return _table(f"{title}, in per cent", columns, lines)
 
@@ -170,11 +170,11 @@ def _line(row: Row, measure: str, *, costs: bool) -> list[Cell]:
     )  # fmt: skip
     return [
         (named, None, about),
+        _number(row.figures.get("rel", {}).get("n"), 0),
         _number(row.mean(measure), 1),
         *(_quality(row, metric, measure) for metric in OBJECTIVE),
         *(_costs(row.cost) if costs else ()),
         *(_quality(row, metric, measure) for metric in _FURTHER),
-        _number(row.figures.get("rel", {}).get("n"), 0),
     ]
 
 

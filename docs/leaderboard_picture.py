@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
-from svg import DOT, INK, plotting, svg_of
+from svg import DOT, INK, SOFT, plotting, svg_of
 
 
 def picture_of(
@@ -30,23 +29,22 @@ def picture_of(
     if len(known) < 2:
         return None
     with plotting(name) as pyplot:
+        from adjustText import adjust_text
         from matplotlib.ticker import LogLocator
 
         figure, axes = pyplot.subplots(figsize=(7.2, 4.4))
         axes.set_xscale("log")
-        # of neighbours one name stands above its dot, the next below
-        for place, (label, quality, seconds, size) in enumerate(sorted(known, key=itemgetter(2))):
-            area = 30 + 25 * math.log10(1 + size / 1e3) ** 2
-            axes.scatter([seconds], [quality], s=area, color=DOT, alpha=0.75, linewidths=0)
-            beside = (8, -11 if place % 2 else 5)
-            axes.annotate(
-                label, (seconds, quality), xytext=beside, textcoords="offset points", color=INK
-            )
+        _, quality, seconds, size = zip(*known, strict=True)
+        areas = [30 + 25 * math.log10(1 + one / 1e3) ** 2 for one in size]
+        dots = axes.scatter(seconds, quality, s=areas, color=DOT, alpha=0.75, linewidths=0)
+        texts = [axes.text(at, high, one, color=INK) for one, high, at, _ in known]
         axes.margins(x=0.18, y=0.12)
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("seconds an edit")
         axes.set_ylabel("mean exact match, %")
+        lines = {"arrowstyle": "-", "color": SOFT, "lw": 0.8}
+        adjust_text(texts, ax=axes, objects=dots, expand=(1.2, 1.4), arrowprops=lines)
         told = "; ".join(f"{label}: {quality:.1f}% at {s:.3g} s" for label, quality, s, _ in known)
         return svg_of(figure, f"Quality over cost. {told}")

@@ -80,19 +80,19 @@ def test_rows_are_what_summaries_say_the_best_first(board, tmp_path) -> None:
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == ["emoji-edit", "photo-edit"]
     tables = _Tables(text)
     head, first, second = tables.rows[:3]
-    assert head[:8] == ["method", "mean", "Rel", "T-Gen", "M-Gen", "M-Loc", "RI", "CI"]
-    assert head[8:13] == ["s / edit", "kB / edit", "prefill", "decode", "revoke, s"]
-    assert first == ["WISE, tuned <b>", *["70.0"] * 7, *[""] * 5, "70.0", "70.0", "300"]
+    assert head[:9] == ["method", "asked", "mean", "Rel", "T-Gen", "M-Gen", "M-Loc", "RI", "CI"]
+    assert head[9:14] == ["s / edit", "kB / edit", "prefill", "decode", "revoke, s"]
+    assert first == ["WISE, tuned <b>", "300", *["70.0"] * 7, *[""] * 5, "70.0", "70.0"]
     costs = ["1.234", "350.0", "1.07", "1.01", "9.500"]
-    assert second == ["wise", *["60.2"] * 7, *costs, "60.2", "60.2", "300"]
+    assert second == ["wise", "300", *["60.2"] * 7, *costs, "60.2", "60.2"]
     assert "10 edits were made after it" in tables.titles
     assert any("emoji-edit/wise" in title for title in tables.titles)
     accuracy = tables.rows[4]
-    assert accuracy[:2] == ["WISE, tuned <b>", "85.0"]
+    assert accuracy[:3] == ["WISE, tuned <b>", "300", "85.0"]
     assert "95%: 84.0 to 86.0" in tables.titles
     # nothing was generated: no table of exact match
     assert tables.rows[-2][0] == "method"
-    assert tables.rows[-1][:2] == ["wise", "50.0"]
+    assert tables.rows[-1][:3] == ["wise", "300", "50.0"]
     assert "cost-picture" not in text, "one method's cost is no comparison"
 
 
