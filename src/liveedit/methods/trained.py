@@ -6,19 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from liveedit.config import Config
 from liveedit.errors import BadCheckpoint
 from liveedit.methods.calibrated import CONFIG_FILE, unreadable
 from liveedit.saving.files import whole, write_whole
 from liveedit.saving.fingerprint import check_fingerprint
 
 _FORMAT = 1
+T = TypeVar("T", bound=Config)
 
 
 def save_trained(
@@ -49,9 +51,15 @@ def save_trained(
 
 
 def trained_settings(
-    folder: Path, fingerprint: Mapping[str, object], *, method: str
-) -> dict[str, Any]:
+    folder: Path, fingerprint: Mapping[str, object], kind: type[T], *, method: str
+) -> T:
     """What it was made with.
+
+    Args:
+        folder: Where it lies.
+        fingerprint: Of the backbone it is wanted for.
+        kind: Class of the settings.
+        method: Name of the method it is wanted for.
 
     Raises:
         BadCheckpoint: It is something else, damaged, or of another format.
@@ -64,7 +72,7 @@ def trained_settings(
                 f"{folder} holds nothing of {method} that this version reads; make it with: "
                 f"liveedit train --method {method}"
             )
-        settings = dict(described["trained"])
+        settings = kind(**described["trained"])
         made_for = dict(described["backbone"])
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise unreadable(folder, error, method) from error

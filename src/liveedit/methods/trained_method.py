@@ -86,8 +86,9 @@ class TrainedMethod(Method, Generic[N, T, C]):
         assert config is None or isinstance(config, cls.config_class)
         if folder is None:
             raise nothing_trained(cls.name, backbone.name, backbone.source)
-        settings = trained_settings(folder, backbone.fingerprint(), method=cls.name)
-        training = cls.training_class(**settings)
+        training = trained_settings(
+            folder, backbone.fingerprint(), cls.training_class, method=cls.name
+        )
         network = cls.new_network(backbone, training)
         load_weights(network, folder, method=cls.name)
         return cls(backbone, network, training, config)

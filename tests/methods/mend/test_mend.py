@@ -1,5 +1,7 @@
 """MEND: an edit is the outer products of transformed gradients."""
 
+import json
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -11,7 +13,6 @@ from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.examples import Example
 from liveedit.methods.factors import factors_of
 from liveedit.methods.kept_steps import KeptSteps
-from liveedit.methods.mend.checkpoint import WEIGHTS_FILE
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
 from liveedit.methods.mend.method import Mend, new_network
@@ -182,8 +183,13 @@ def test_it_is_prepared_saved_and_loaded(backbone, examples, tmp_path) -> None:
     assert one.identity != Mend(backbone, measured_network(backbone)).identity
     with pytest.raises(BackboneMismatch):
         Mend.load(tiny("llava_next"), folder)
-    (folder / WEIGHTS_FILE).write_bytes(b"nothing")
-    with pytest.raises(BadCheckpoint, match="train it with: liveedit train --method mend"):
+    described = json.loads((tmp_path / "again" / "config.json").read_text())
+    described["trained"]["ranks"] = 3
+    (tmp_path / "again" / "config.json").write_text(json.dumps(described))
+    with pytest.raises(BadCheckpoint, match=r"cannot be read .* make it with: liveedit train"):
+        Mend.load(backbone, tmp_path / "again")
+    (folder / "mend.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadCheckpoint, match="make it with: liveedit train --method mend"):
         Mend.load(backbone, folder)
 
 

@@ -73,7 +73,7 @@ class Lte(TextMemory):
             raise nothing_trained(cls.name, backbone.name, backbone.source)
         folder, calibrated = cls.prepared(backbone, folder)
         inside = folder / _TUNING
-        training = LteTraining(**trained_settings(inside, backbone.fingerprint(), method=cls.name))
+        training = trained_settings(inside, backbone.fingerprint(), LteTraining, method=cls.name)
         tuning = LowRankTuning(backbone, training)
         load_weights(tuning, inside, method=cls.name)
         return cls(backbone, calibrated, tuning, training, config)

@@ -18,18 +18,22 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import feed_forward_paths, linear_sizes
 from liveedit.config import Config
 from liveedit.correction import Correction
-from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Abilities
 from liveedit.methods.examples import Example
 from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
 from liveedit.methods.kept_steps import kept_beside
-from liveedit.methods.mend.checkpoint import load_network, save_network
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import gradients
 from liveedit.methods.mend.network import MendNetwork, balanced
 from liveedit.methods.mend.training import train
 from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.trained import digest_of
+from liveedit.methods.trained import (
+    digest_of,
+    load_weights,
+    nothing_trained,
+    save_trained,
+    trained_settings,
+)
 from liveedit.methods.weight_change import Changes, Values
 from liveedit.methods.weight_method import Learned, WeightMethod, no_modules
 from liveedit.store.layout import Shapes
@@ -52,7 +56,7 @@ class Mend(WeightMethod[MendConfig]):
     def __init__(
         self, backbone: Backbone, network: MendNetwork, config: MendConfig | None = None
     ) -> None:
-        self.network = network.to(backbone.edit_device)
+        self.network = network.to(backbone.edit_device).eval().requires_grad_(False)
         super().__init__(backbone, config or MendConfig())
 
     @classmethod
@@ -62,12 +66,11 @@ class Mend(WeightMethod[MendConfig]):
         """Read a trained network; none is shipped."""
         assert config is None or isinstance(config, MendConfig)
         if folder is None:
-            raise BadCheckpoint(
-                f"there is no network for {backbone.name}: train one with `liveedit train "
-                f"--method mend --model {backbone.source} --out OUT` and give OUT/editor"
-            )
-        network, saved = load_network(folder, backbone.fingerprint())
-        return cls(backbone, network, config or saved)
+            raise nothing_trained(cls.name, backbone.name, backbone.source)
+        sizes = trained_settings(folder, backbone.fingerprint(), MendNetworkConfig, method=cls.name)
+        network = new_network(backbone, sizes, seed=0)
+        load_weights(network, folder, method=cls.name)
+        return cls(backbone, network, config)
 
     @classmethod
     def prepare(
@@ -104,12 +107,18 @@ class Mend(WeightMethod[MendConfig]):
             folder, backbone, taught, method=cls.name, network=sizes, training=settings
         )
         trained = train(backbone, made, taught, how, kept)
-        save_network(trained, MendConfig(), backbone.fingerprint(), folder)
+        cls(backbone, trained).save(folder)
         return folder
 
     def save(self, folder: Path, fingerprint: Mapping[str, object] | None = None) -> None:
         """Write the network."""
-        save_network(self.network, self.config, fingerprint or self.backbone.fingerprint(), folder)
+        save_trained(
+            self.network,
+            self.network.config.model_dump(),
+            fingerprint or self.backbone.fingerprint(),
+            folder,
+            method=self.name,
+        )
 
     @property
     def abilities(self) -> Abilities:
