@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoConfig, LlavaForConditionalGeneration, LlavaProcessor
 
+from liveedit.backbones.registry import load_backbone
 from liveedit.errors import DamagedPart, MissingPart
 from liveedit.pocket import assembly
 
@@ -105,6 +106,15 @@ def test_loaded_model_reads_pictures_in_its_own_dtype(cache, pictures):
     )
     output = loaded.generate(**inputs, max_new_tokens=2)
     assert output.shape[1] == inputs["input_ids"].shape[1] + 2
+
+
+def test_its_precision_is_the_language_models_whatever_the_tower_computes_in(cache):
+    folder = assembly.build_pocket(cache)
+    for dtype in (torch.bfloat16, torch.float32):
+        backbone = load_backbone(str(folder), dtype=dtype)
+        assert next(backbone.model.model.vision_tower.parameters()).dtype == torch.float32
+        name = str(dtype).removeprefix("torch.")
+        assert (backbone.dtype, backbone.precision) == (dtype, name)
 
 
 def test_built_once_unless_forced(cache, monkeypatch):

@@ -20,7 +20,7 @@ from liveedit.backbones.evaluation_mode import hold_evaluation_mode, release_eva
 from liveedit.backbones.generation import changes_scores, check_options, exclusive
 from liveedit.backbones.layer_hook import LayerHook, StopForward
 from liveedit.backbones.module_hooks import ModuleHooks
-from liveedit.backbones.precision import precision_of
+from liveedit.backbones.precision import dtype_of, precision_of
 from liveedit.backbones.prompts import PromptEncoder
 from liveedit.backbones.quantisation import quantised_by, rows_of
 from liveedit.backbones.query import (
@@ -156,8 +156,8 @@ class Backbone(PromptEncoder):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the model computes in."""
-        return self.model.dtype
+        """What the edit layer computes in; a vision encoder may compute in another one."""
+        return dtype_of(self.layer, self.model.dtype)
 
     @property
     def width(self) -> int:
@@ -199,8 +199,8 @@ class Backbone(PromptEncoder):
 
     @property
     def precision(self) -> str:
-        """The dtype of the edit layer's numbers, and how the weights are quantised if they are."""
-        return precision_of(self.layer, self.dtype, quantised_by(self.model))
+        """What the edit layer computes in, and how the weights are quantised if they are."""
+        return precision_of(self.dtype, quantised_by(self.model))
 
     @property
     def image_backend(self) -> str:

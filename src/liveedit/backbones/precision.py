@@ -21,14 +21,18 @@ def fast_dtype(device: str | torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
-def precision_of(layer: nn.Module, otherwise: torch.dtype, quantised: str | None) -> str:
-    """The dtype of a layer's numbers, and how they are quantised if they are.
+def dtype_of(layer: nn.Module, otherwise: torch.dtype) -> torch.dtype:
+    """The dtype of a layer's numbers.
 
     Args:
         layer: A decoder layer.
         otherwise: Where it has none with a point.
-        quantised: By which method.
     """
     floats = (one.dtype for one in layer.parameters() if one.is_floating_point())
-    dtype = str(next(floats, otherwise)).removeprefix("torch.")
-    return dtype if quantised is None else f"{dtype}, {quantised}"
+    return next(floats, otherwise)
+
+
+def precision_of(dtype: torch.dtype, quantised: str | None) -> str:
+    """A dtype in words, and by which method weights are quantised if they are."""
+    name = str(dtype).removeprefix("torch.")
+    return name if quantised is None else f"{name}, {quantised}"

@@ -67,7 +67,7 @@ def measure_cost(
         "dataset": suite.name,
         **(about or {}),
         **model.method.describe(),
-        "dtype": str(model.backbone.dtype).removeprefix("torch."),
+        "dtype": model.backbone.precision,
         "device": str(model.backbone.edit_device),
         "threads": torch.get_num_threads(),
         "edits": len(cases),

@@ -85,7 +85,7 @@ def run_benchmark(
         **({} if metrics == METRICS else {"metrics": list(metrics)}),
         "max_new_tokens": tokens,
         **model.method.describe(),
-        "dtype": str(model.backbone.dtype).removeprefix("torch."),
+        "dtype": model.backbone.precision,
         "version": __version__,
         "digest": digest(
             [*suite.pictured, *suite.texts, *suite.hops],

@@ -109,7 +109,7 @@ def tune(
         "objective": f"mean exact match of {', '.join(OBJECTIVE)}", "seed": seed,
         "space": {name: list(values) for name, values in kind.search_space.items()},
         "defaults": defaults_of(kind),
-        "dtype": str(method.backbone.dtype).removeprefix("torch."), "version": __version__,
+        "dtype": method.backbone.precision, "version": __version__,
         "digest": digest([*suite.pictured, *suite.texts, *suite.hops],
                          weights_digest(method.backbone), method.learned),
     }  # fmt: skip
