@@ -15,6 +15,7 @@ from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.grace.method import Grace
 from liveedit.methods.grace.values import fit_values, replacing
 from liveedit.methods.passes import answering
+from liveedit.methods.prefill_choice import keys_alone
 from tests.backbones.families import tiny
 from tests.methods.samples import ASKED, OTHER, logits_of, plain_logits
 
@@ -80,8 +81,8 @@ def test_a_radius_shrinks_at_a_conflict_and_is_restored_by_revocation(model, pic
     assert radius() == pytest.approx(50.0, abs=1e-3)
     newer = model.edit(pictures[1], ASKED, "z", keep=True)
     assert [one.kind for one in newer.conflicts] == ["alike"]
-    apart = float(torch.dist(*(model.method._states(
-        Questions(pictures=[picture], prompts=[ASKED])) for picture in pictures[:2])))  # fmt: skip
+    asked = [Questions(pictures=[picture], prompts=[ASKED]) for picture in pictures[:2]]
+    apart = float(torch.dist(*(keys_alone(model.method.network, one) for one in asked)))
     assert radius() == pytest.approx(apart / 2, abs=1e-3)
     model.revoke(newer.id)
     assert radius() == pytest.approx(50.0, abs=1e-3)

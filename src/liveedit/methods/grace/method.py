@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
@@ -19,15 +20,14 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
-from liveedit.methods.feed_forward import FeedForward, UpperPass
+from liveedit.methods.feed_forward import FeedForward, FeedForwardChange, UpperPass
 from liveedit.methods.grace.codebook import COVERED, Codebooks, distances, nearest_within
 from liveedit.methods.grace.config import GraceConfig
-from liveedit.methods.grace.values import fit_values
+from liveedit.methods.grace.values import fit_values, replacing
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import Passes, at_last
+from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.undamaged import with_undamaged
 from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -36,6 +36,7 @@ from liveedit.store.pool import Pool
 from liveedit.store.tensors import Keys
 
 _STATE, _VALUE = "state", "value"
+_Values: TypeAlias = tuple[Float[Tensor, "batch width"], Bool[Tensor, " batch"]]
 
 
 class Grace(UntrainedMethod[GraceConfig]):
@@ -89,7 +90,9 @@ class Grace(UntrainedMethod[GraceConfig]):
             targets=[one.target for one in corrections],
         )
         words = keys_of_words(questions.prompts, questions.sees)
-        keys = Keys(vectors={_STATE: self._states(questions), **words.vectors}, sees=words.sees)
+        keys = Keys(
+            vectors={_STATE: keys_alone(self.network, questions), **words.vectors}, sees=words.sees
+        )
         pool = store.pool(namespaces=[edit.namespace for edit in edits])
         which = supersede or self.config.supersede
         edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
@@ -109,51 +112,26 @@ class Grace(UntrainedMethod[GraceConfig]):
     @torch.no_grad()
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
         """The nearest key gets weight 1 if the question is within its radius."""
-        return self._route(self._states(questions), pool), pool
+        return self._route(keys_alone(self.network, questions), pool), pool
 
     @contextmanager
     def apply(
         self, questions: Questions, pool: Pool, tell: TellRoute | None = None
     ) -> Iterator[Query]:
-        """Replace what leaves the network, by keys of the prefill's own pass.
+        """Replace what leaves the network, by keys of the prefill's own pass."""
 
-        What precedes a question changes its key: the question decides as if it were asked alone.
-        """
-        query = self.backbone.query(
-            questions.pictures, questions.prompts, questions.targets, histories=questions.histories
-        )
-        if not pool.eligible.any():
+        def change_by(chosen: _Values, times: int, where: Tensor) -> FeedForwardChange:
+            values, concerned = (part.repeat_interleave(times, 0) for part in chosen)
+            return replacing(values, where & concerned.to(where.device)[:, None])
+
+        with changed_as_chosen(
+            self.network,
+            questions,
+            pool,
+            choose=lambda keys, left: self._values(keys, left, tell),
+            change_by=change_by,
+        ) as query:
             yield query
-            return
-        passes = Passes(query.spans)
-        chosen: list[tuple[Tensor, Tensor] | None] = []
-
-        def choose(states: Float[Tensor, "batch width"]) -> None:
-            chosen.append(with_undamaged(pool, lambda left: self._values(states, left, tell)))
-
-        if questions.histories is not None:
-            choose(self._states(questions))
-
-        def change(entered: Tensor, left: Tensor) -> Tensor | None:
-            times = passes.times(entered)
-            if not chosen:
-                choose(at_last(entered[::times], query.spans))
-            if chosen[0] is None:
-                return None
-            values, concerned = (
-                part.to(left.device).repeat_interleave(times, 0) for part in chosen[0]
-            )
-            where = passes.answers(entered) & concerned[:, None]
-            return torch.where(where[..., None], values[:, None].to(left.dtype), left)
-
-        with self.network.changing(change):
-            yield query
-
-    def _states(self, questions: Questions) -> Float[Tensor, "batch width"]:
-        """Keys of questions, asked alone."""
-        alone = questions.alone
-        query = self.backbone.query(alone.pictures, alone.prompts)
-        return at_last(self.network.entering(query), query.spans)
 
     @torch.no_grad()
     def _values(
@@ -161,7 +139,7 @@ class Grace(UntrainedMethod[GraceConfig]):
         states: Float[Tensor, "batch width"],
         pool: Pool,
         tell: TellRoute | None,
-    ) -> tuple[Float[Tensor, "batch width"], Tensor] | None:
+    ) -> _Values | None:
         """The value of each row, and which rows have one; None if none has."""
         route = self._route(states, pool)
         concerned = (route.weights != 0).any(1)

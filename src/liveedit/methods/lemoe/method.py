@@ -22,7 +22,7 @@ from liveedit.backbones.spans import Spans
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
-from liveedit.methods.feed_forward import FeedForward, UpperPass
+from liveedit.methods.feed_forward import FeedForward, FeedForwardChange, UpperPass
 from liveedit.methods.lemoe.batches import (
     EXPERT,
     STATE,
@@ -35,10 +35,10 @@ from liveedit.methods.lemoe.config import LemoeConfig
 from liveedit.methods.lemoe.experts import Expert, adding, entering, learn, new_expert
 from liveedit.methods.lemoe.routing import Clusters, KnownClusters, clusters_of
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import Passes, answering
+from liveedit.methods.passes import answering
+from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.undamaged import with_undamaged
 from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -170,37 +170,20 @@ class Lemoe(UntrainedMethod[LemoeConfig]):
     def apply(
         self, questions: Questions, pool: Pool, tell: TellRoute | None = None
     ) -> Iterator[Query]:
-        """Add the expert that the prefill's own pass chooses, at the answer's tokens.
-
-        What precedes a question changes its key: the question decides as if it were asked alone.
-        """
-        query = self.backbone.query(
-            questions.pictures, questions.prompts, questions.targets, histories=questions.histories
-        )
-        if not pool.eligible.any():
-            yield query
-            return
-        passes = Passes(query.spans)
-        chosen: list[list[Expert | None] | None] = []
+        """Add the expert that the prefill's own pass chooses, at the answer's tokens."""
         sees = torch.tensor(questions.sees)
 
-        def choose(states: Float[Tensor, "batch width"]) -> None:
-            found = with_undamaged(pool, lambda left: self._experts(states, sees, left, tell))
-            chosen.append(found)
+        def change_by(chosen: list[Expert | None], times: int, where: Tensor) -> FeedForwardChange:
+            return adding([one for one in chosen for _ in range(times)], where)
 
-        if questions.histories is not None:
-            choose(self._states(questions))
-
-        def change(entered: Tensor, left: Tensor) -> Tensor | None:
-            times = passes.times(entered)
-            if not chosen:
-                choose(self._keys(entered[::times], query.spans, sees))
-            if chosen[0] is None:
-                return None
-            experts = [one for one in chosen[0] for _ in range(times)]
-            return adding(experts, passes.answers(entered))(entered, left)
-
-        with self.network.changing(change):
+        with changed_as_chosen(
+            self.network,
+            questions,
+            pool,
+            choose=lambda states, left: self._experts(states, sees, left, tell),
+            change_by=change_by,
+            read=lambda entered, spans: self._keys(entered, spans, sees),
+        ) as query:
             yield query
 
     @property
@@ -268,10 +251,10 @@ class Lemoe(UntrainedMethod[LemoeConfig]):
 
     def _states(self, questions: Questions) -> Float[Tensor, "batch width"]:
         """Keys of questions, asked alone."""
-        alone = questions.alone
-        query = self.backbone.query(alone.pictures, alone.prompts)
-        entered = self.network.entering(query)
-        return self._keys(entered, query.spans, torch.tensor(questions.sees))
+        sees = torch.tensor(questions.sees)
+        return keys_alone(
+            self.network, questions, lambda entered, spans: self._keys(entered, spans, sees)
+        )
 
     def _keys(
         self,

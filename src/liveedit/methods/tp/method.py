@@ -20,14 +20,13 @@ from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
 from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import Passes, at_last
+from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
 from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.fitting import fit_neurons
 from liveedit.methods.tp.memory import memory_of
-from liveedit.methods.tp.neurons import Neurons, patched
-from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.tp.neurons import Neurons, adding
 from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
@@ -123,48 +122,21 @@ class TransformerPatcher(UntrainedMethod[TpConfig]):
     @torch.no_grad()
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:
         """Edits whose first neuron is active at the prompt's last token, by how much it is."""
-        return self._route(self._last(questions), pool), pool
+        return self._route(keys_alone(self.network, questions), pool), pool
 
     @contextmanager
     def apply(
         self, questions: Questions, pool: Pool, tell: TellRoute | None = None
     ) -> Iterator[Query]:
-        """Add the neurons of all edits that are opened by the prefill's own pass.
-
-        What precedes a question changes what enters the network: the question decides as if it were
-        asked alone.
-        """
-        query = self.backbone.query(
-            questions.pictures, questions.prompts, questions.targets, histories=questions.histories
-        )
-        if not pool.eligible.any():
+        """Add the neurons of all edits that are opened by the prefill's own pass."""
+        with changed_as_chosen(
+            self.network,
+            questions,
+            pool,
+            choose=lambda last, left: self._opened(last, left, tell),
+            change_by=lambda neurons, times, where: adding(neurons.repeat(times), where),
+        ) as query:
             yield query
-            return
-        passes = Passes(query.spans)
-        opened: list[Neurons | None] = []
-
-        def choose(last: Float[Tensor, "batch width"]) -> None:
-            opened.append(with_undamaged(pool, lambda left: self._opened(last, left, tell)))
-
-        if questions.histories is not None:
-            choose(self._last(questions))
-
-        def change(entered: Tensor, left: Tensor) -> Tensor | None:
-            times = passes.times(entered)
-            if not opened:
-                choose(at_last(entered[::times], query.spans))
-            if opened[0] is None:
-                return None
-            return patched(entered, left, opened[0].repeat(times), passes.answers(entered))
-
-        with self.network.changing(change):
-            yield query
-
-    def _last(self, questions: Questions) -> Float[Tensor, "batch width"]:
-        """What enters the network at the last token of questions, asked alone."""
-        alone = questions.alone
-        query = self.backbone.query(alone.pictures, alone.prompts)
-        return at_last(self.network.entering(query), query.spans)
 
     @torch.no_grad()
     def _opened(
