@@ -29,7 +29,7 @@ from liveedit.methods.liveedit.conflicts import likeness
 from liveedit.methods.liveedit.features import RoutingFeatures
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.representation import Representation, standardise
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_questions
 from liveedit.store.edit import Edit
 
 _BATCH, _GROUP, _ROUNDS = 32, 100, 21

@@ -11,7 +11,7 @@ from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.editor.pretrained import SOURCE_FILE
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.liveedit.config import EditorConfig
+from liveedit.methods.liveedit.config import EditorConfig, LiveEditConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
@@ -61,6 +61,32 @@ def test_edits_come_back_with_what_they_supersede(model, saved, pictures):
         assert loaded.generate(None, ASKED[2]) == "yes"
     loaded.revoke(second.id)
     assert loaded.generate(pictures[0], ASKED[0]) == "a red dog"
+
+
+def test_settings_come_back_unless_others_are_given(model, tmp_path):
+    chosen = LiveEditConfig(supersede="never", refine_broad=2)
+    edited = EditedModel(LiveEdit(model.backbone, model.method.network, chosen))
+    folder = edited.save_pretrained(tmp_path / "set", backbone=True)
+    loaded = EditedModel.from_pretrained(folder, dtype=torch.float32)
+    assert loaded.method.config == edited.method.config
+    elsewhere = EditedModel.from_pretrained(folder / "backbone", editor=folder, edit_layer=3)
+    assert elsewhere.method.config == edited.method.config
+    own = loaded.backbone
+    with EditedModel.wrap(own.model, own.processor, editor=folder) as wrapped:
+        assert wrapped.method.config == edited.method.config
+    other = EditedModel.from_pretrained(folder, config=LiveEditConfig(), dtype=torch.float32)
+    assert other.method.config.refine_broad != 2
+
+
+def test_a_folder_that_names_no_settings_or_others_than_there_are(saved):
+    source = json.loads((saved / SOURCE_FILE).read_text())
+    settings = source.pop("settings")
+    (saved / SOURCE_FILE).write_text(json.dumps(source))  # as before settings were saved
+    loaded = EditedModel.from_pretrained(saved, dtype=torch.float32)
+    assert loaded.method.config.model_dump() == settings
+    (saved / SOURCE_FILE).write_text(json.dumps(source | {"settings": {"refine_brod": 2}}))
+    with pytest.raises(BadCheckpoint, match=r"does not take \(refine_brod: .*give others, as"):
+        EditedModel.from_pretrained(saved, dtype=torch.float32)
 
 
 def test_saving_again_changes_nothing(model, saved, tmp_path):

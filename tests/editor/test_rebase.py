@@ -16,12 +16,12 @@ from liveedit.editor import EditedModel
 from liveedit.editor.rebase import corrections_of, rebase
 from liveedit.errors import BadRebase, StoreUnusable, TargetTooLong
 from liveedit.methods.base import Method
-from liveedit.methods.examples import Example
 from liveedit.methods.liveedit.config import EditorConfig
 from liveedit.methods.liveedit.method import LiveEdit
 from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import measure_scale
 from liveedit.methods.retrieval.method import Retrieval
+from liveedit.methods.shared.training.examples import Example
 from liveedit.store.adding_pictures import add_pictures, picture_files
 from liveedit.store.carried import refuse_target, source_of
 from liveedit.store.check import check_store

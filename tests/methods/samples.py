@@ -10,7 +10,7 @@ from PIL import Image
 from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
-from liveedit.methods.examples import Example
+from liveedit.methods.shared.training.examples import Example
 
 ASKED, AGAIN, OTHER = "What animal is this?", "Which animal is it?", "Where was it taken?"
 FACT, FACT_AGAIN = "Who founded Brightwater?", "Who is the founder of Brightwater?"

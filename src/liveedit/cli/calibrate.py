@@ -58,7 +58,7 @@ def calibrate(
     from liveedit.backbones.at_layer import at_layer
     from liveedit.backbones.registry import load_backbone
     from liveedit.methods.liveedit.checkpoint import save_editor
-    from liveedit.methods.sentence_encoder import require_sentence_encoder
+    from liveedit.methods.shared.sentence_encoder import require_sentence_encoder
     from liveedit.saving.files import write_whole
     from liveedit.training.calibrated_editor import CalibrationSettings, best_of_layers
     from liveedit.training.calibration_data import calibration_data

@@ -159,7 +159,7 @@ def train(
     from liveedit.training.published import PublishedTraining, train_published
 
     if sentence_encoder:
-        from liveedit.methods.sentence_encoder import require_sentence_encoder
+        from liveedit.methods.shared.sentence_encoder import require_sentence_encoder
 
         require_sentence_encoder()
     changes: dict[str, object] = {"seed": seed}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_questions
 
 # nine of ten rephrasings of E-VQA's and VLKEB's training rows are nearer than 0.60 and 0.57
 _ALIKE = 0.6

@@ -9,7 +9,7 @@ from liveedit.correction import Correction
 from liveedit.data.emoji_edit.corrections import training_cases, validation_set
 from liveedit.data.emoji_edit.knowledge import TextCase, text_cases, text_validation_set
 from liveedit.data.views import Case, views_of
-from liveedit.methods.examples import Example
+from liveedit.methods.shared.training.examples import Example
 
 _TEXT_ONLY = 4  # one of so many training corrections is text-only
 _CONCERNED = ("rephrase", "redrawn")

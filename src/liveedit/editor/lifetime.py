@@ -11,7 +11,12 @@ from liveedit.backbones.registry import load_backbone
 from liveedit.backbones.wrapping import wrap_backbone
 from liveedit.config import Config
 from liveedit.editor.inputs import store_for
-from liveedit.editor.pretrained import at_editors_layer, save_edited, saved_source
+from liveedit.editor.pretrained import (
+    at_editors_layer,
+    save_edited,
+    saved_config,
+    saved_source,
+)
 from liveedit.editor.scopes import Scopes
 from liveedit.methods.base import Method
 from liveedit.methods.registry import method_class
@@ -56,7 +61,8 @@ class Lifetime(Scopes):
                 edits if there are any. By default what the method ships for the backbone.
             store: Where edits are kept, or the file or URL of a store, which is made if it is not
                 there; in memory by default. A store of its own does not take up saved edits.
-            config: How corrections are made; of the method's own class.
+            config: How corrections are made, of the method's own class; by default as it was saved,
+                else the method's defaults.
             loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
                 dtype, quantization_config, revision, edit_layer (by default that of the editor).
 
@@ -79,10 +85,7 @@ class Lifetime(Scopes):
         backbone = load_backbone(model, **loading)
         if folder is not None and loading.get("edit_layer") is None:
             backbone = at_editors_layer(backbone, folder)
-        edited = cls(chosen.load(backbone, folder, config), store)
-        if store is None and folder is not None and (folder / EDITS_FILE).is_file():
-            load_edits(folder, edited.store, edited.method.layout)
-        return edited
+        return cls._loaded(chosen, backbone, folder, config, store)
 
     @classmethod
     def wrap(
@@ -109,7 +112,8 @@ class Lifetime(Scopes):
             method: Name of the editing method.
             editor: See :meth:`from_pretrained`.
             store: See :meth:`from_pretrained`.
-            config: How corrections are made; of the method's own class.
+            config: How corrections are made, of the method's own class; by default as it was saved,
+                else the method's defaults.
             edit_layer: Decoder layer that is read and edited; by default that of the editor, or the
                 family's own choice.
             name: What to call the model; by default where it is from.
@@ -126,12 +130,26 @@ class Lifetime(Scopes):
         if folder is not None and edit_layer is None:
             backbone = at_editors_layer(backbone, folder)
         try:
-            edited = cls(chosen.load(backbone, folder, config), store)
-            if store is None and folder is not None and (folder / EDITS_FILE).is_file():
-                load_edits(folder, edited.store, edited.method.layout)
+            return cls._loaded(chosen, backbone, folder, config, store)
         except BaseException:
             backbone.close()
             raise
+
+    @classmethod
+    def _loaded(
+        cls: type[T],
+        method: type[Method],
+        backbone: Backbone,
+        folder: Path | None,
+        config: Config | None,
+        store: Store | str | Path | None,
+    ) -> T:
+        """With the settings and edits that lie in an editor's folder, unless others are given."""
+        if folder is not None and config is None:
+            config = saved_config(folder, method)
+        edited = cls(method.load(backbone, folder, config), store)
+        if store is None and folder is not None and (folder / EDITS_FILE).is_file():
+            load_edits(folder, edited.store, edited.method.layout)
         return edited
 
     def close(self) -> None:

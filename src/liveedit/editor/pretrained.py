@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from liveedit.backbones.at_layer import at_layer
 from liveedit.backbones.base import Backbone
+from liveedit.config import Config
 from liveedit.errors import BadCheckpoint
 from liveedit.methods.base import Method
+from liveedit.saving.files import write_whole
 from liveedit.saving.fingerprint import weights_revision
 from liveedit.store.base import Store
 from liveedit.store.saved_edits import save_edits
@@ -33,7 +37,12 @@ def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -
         BadCheckpoint: The backbone is to be saved, and has an adapter.
     """
     model, fingerprint = method.backbone, method.backbone.fingerprint()
-    source = {"model": model.source, "edit_layer": model.edit_layer, "method": method.name}
+    source = {
+        "model": model.source,
+        "edit_layer": model.edit_layer,
+        "method": method.name,
+        "settings": method.config.model_dump(mode="json"),
+    }
     if backbone and model.adapter is not None:
         raise BadCheckpoint(
             "the model has an adapter, and its weights cannot be saved with it; merge it "
@@ -47,7 +56,7 @@ def save_edited(method: Method, store: Store, folder: Path, *, backbone: bool) -
         fingerprint |= {"backbone": _INSIDE, "weights": weights_revision(folder / _INSIDE)}
     method.save(folder, fingerprint)
     save_edits(store, folder, method.layout)
-    (folder / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / SOURCE_FILE, json.dumps(source, indent=2) + "\n")
 
 
 def at_editors_layer(backbone: Backbone, folder: Path) -> Backbone:
@@ -80,6 +89,25 @@ def saved_source(folder: Path) -> dict[str, Any] | None:
     try:
         source = json.loads(path.read_text(encoding="utf-8"))
         model = folder / _INSIDE if source["model"] == _INSIDE else source["model"]
-        return {"method": "liveedit", **source, "model": model}
+        return {"method": "liveedit", "settings": None, **source, "model": model}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadCheckpoint(f"{path} cannot be read ({error}); save the model again") from error
+
+
+def saved_config(folder: Path, method: type[Method]) -> Config | None:
+    """The settings of a saved edited model; None if the folder holds none of this method.
+
+    Raises:
+        BadCheckpoint: They are not what the method takes.
+    """
+    source = saved_source(folder)
+    if source is None or source["method"] != method.name or source["settings"] is None:
+        return None
+    try:
+        return method.config_class.model_validate(source["settings"])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise BadCheckpoint(
+            f"{folder / SOURCE_FILE} holds settings that {method.name} does not take "
+            f"({'.'.join(map(str, problem['loc']))}: {problem['msg']}); give others, as `config`"
+        ) from error

@@ -1,4 +1,5 @@
 """Editing methods: the contract, the registry, and a folder for each method.
 
-A folder ``NAME`` holds ``method.py``, whose ``METHOD`` is the class.
+A folder ``NAME`` holds ``method.py``, whose ``METHOD`` is the class; ``shared`` has what several
+of them need.
 """

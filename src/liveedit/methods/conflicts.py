@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.correction import Correction
-from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.outcome import Conflict, Supersede
-from liveedit.methods.sentence_encoder import encode_known
+from liveedit.methods.shared.known_pictures import KnownPictures
+from liveedit.methods.shared.sentence_encoder import encode_known
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import pkgutil
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from liveedit import methods
 from liveedit.errors import BrokenPlugin, UnknownMethod
@@ -44,8 +44,8 @@ def method_class(name: str) -> type[Method]:
 
 def _folders() -> dict[str, str]:
     """Folders of methods by their names, which may have hyphens."""
-    found = pkgutil.iter_modules(methods.__path__)
-    return {module.name.replace("_", "-"): module.name for module in found if module.ispkg}
+    found = sorted(Path(methods.__path__[0]).glob("*/method.py"))
+    return {path.parent.name.replace("_", "-"): path.parent.name for path in found}
 
 
 def _plugins() -> dict[str, EntryPoint]:

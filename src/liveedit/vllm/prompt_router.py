@@ -19,7 +19,7 @@ from liveedit.methods.liveedit.network import EditorNetwork
 from liveedit.methods.liveedit.representation import Representation
 from liveedit.methods.liveedit.residual import RoutedExperts
 from liveedit.methods.liveedit.selection import choose_experts
-from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.shared.undamaged import with_undamaged
 from liveedit.store.base import Store
 from liveedit.store.pool import Pool
 from liveedit.vllm.asked import Asked

@@ -8,7 +8,7 @@ from liveedit.methods.ft_l.config import FineTuningLConfig
 from liveedit.methods.ft_l.method import FineTuningL
 from liveedit.methods.ft_m.config import FineTuningMConfig
 from liveedit.methods.ft_m.method import FineTuningM
-from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.shared.weights.target_pass import TargetPass
 
 ASKED = "What animal is this?"
 

@@ -9,13 +9,13 @@ import torch
 from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
 from liveedit.errors import BadCheckpoint, MethodCannot
-from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.grace.codebook import COVERED, nearest_within, radii
 from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.grace.method import Grace
 from liveedit.methods.grace.values import fit_values, replacing
-from liveedit.methods.passes import answering
-from liveedit.methods.prefill_choice import keys_alone
+from liveedit.methods.shared.feed_forward.network import FeedForward, UpperPass
+from liveedit.methods.shared.feed_forward.passes import answering
+from liveedit.methods.shared.feed_forward.prefill_choice import keys_alone
 from tests.backbones.families import tiny
 from tests.methods.samples import ASKED, OTHER, logits_of, plain_logits
 
@@ -167,9 +167,9 @@ def test_a_saved_model_comes_back_with_its_layer(model, pictures, tmp_path) -> N
 
 
 def test_a_mixture_of_experts_is_refused(monkeypatch) -> None:
-    from liveedit.methods import feed_forward
+    from liveedit.methods.shared.feed_forward import network
 
-    monkeypatch.setattr(feed_forward, "linear_path", lambda *_: None)
+    monkeypatch.setattr(network, "linear_path", lambda *_: None)
     with pytest.raises(MethodCannot, match="whose feed-forward network is not plain; give a layer"):
         Grace(tiny("llava"))
 

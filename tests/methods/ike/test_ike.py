@@ -15,7 +15,7 @@ from liveedit.methods.ike.demonstrations import (
     load_demonstrations,
 )
 from liveedit.methods.ike.method import Ike
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_questions
 from tests.backbones.families import tiny
 from tests.methods.samples import (
     AGAIN,

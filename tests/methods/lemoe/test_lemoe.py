@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot
-from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.lemoe.batches import Member, next_expert
 from liveedit.methods.lemoe.config import LemoeConfig
 from liveedit.methods.lemoe.experts import Expert, adding, entering, learn, new_expert
 from liveedit.methods.lemoe.method import Lemoe
 from liveedit.methods.lemoe.routing import clusters_of, k_means
-from liveedit.methods.passes import answering
+from liveedit.methods.shared.feed_forward.network import FeedForward, UpperPass
+from liveedit.methods.shared.feed_forward.passes import answering
 from tests.backbones.families import tiny
 from tests.methods.samples import ASKED, FACT, OTHER, UNASKED, logits_of, plain_logits
 

@@ -9,10 +9,10 @@ import torch
 from PIL import Image, ImageDraw, ImageOps
 
 from liveedit.correction import pictures_identity
-from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.features import QueryInputs, Similarities
 from liveedit.methods.liveedit.nearest import decide_nearest
 from liveedit.methods.liveedit.routing import Router
+from liveedit.methods.shared.known_pictures import KnownPictures
 from liveedit.store.serialization import thumbnail
 
 

@@ -8,7 +8,7 @@ import torch
 from liveedit.methods.liveedit.features import Similarities
 from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.wordings import with_wordings
-from liveedit.methods.sentence_encoder import encode_known, encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_known, encode_questions
 from liveedit.store.edit import Edit
 
 HEAD, DOG, STREET = "What is she wearing on her head?", "What is the dog doing?", "Which street?"
@@ -87,7 +87,7 @@ def test_a_known_text_is_embedded_once(monkeypatch) -> None:
         asked.extend(questions)
         return encode_questions(questions)
 
-    monkeypatch.setattr("liveedit.methods.sentence_encoder.encode_questions", counted)
+    monkeypatch.setattr("liveedit.methods.shared.sentence_encoder.encode_questions", counted)
     again = encode_known(["never asked before", "nor was this", HEAD])
     assert asked == ["nor was this"]
     assert torch.equal(again[[2, 0]], first[:2])

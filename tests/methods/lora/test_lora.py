@@ -15,8 +15,8 @@ from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot, MissingExtra
 from liveedit.methods.lora.config import LoraMethodConfig
 from liveedit.methods.lora.method import Lora
-from liveedit.methods.peft_factors import new_factors
-from liveedit.methods.weight_change import LowRank, SummedRanks
+from liveedit.methods.shared.weights.peft_factors import new_factors
+from liveedit.methods.shared.weights.weight_change import LowRank, SummedRanks
 from tests.backbones.families import EDIT_LAYER, FAMILIES
 
 ASKED = "What animal is this?"

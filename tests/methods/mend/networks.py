@@ -10,7 +10,7 @@ from liveedit.methods.mend.config import MendNetworkConfig
 from liveedit.methods.mend.gradients import gradients
 from liveedit.methods.mend.method import new_network
 from liveedit.methods.mend.network import MendNetwork
-from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.shared.weights.target_pass import TargetPass
 
 _MEASURED: dict[int, MendNetwork] = {}
 

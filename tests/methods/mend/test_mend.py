@@ -10,16 +10,16 @@ from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.examples import Example
-from liveedit.methods.factors import factors_of
-from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
 from liveedit.methods.mend.method import Mend, new_network
 from liveedit.methods.mend.network import GradientTransform, balanced
 from liveedit.methods.mend.training import losses, prepare_example, train
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import LowRank
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.weights.factors import factors_of
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import LowRank
 from tests.backbones.families import tiny
 from tests.methods.mend.networks import measured_network
 

@@ -8,12 +8,17 @@ import torch
 from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.example_features import CONCERNED, EDIT, UNCONCERNED, ExampleFeatures
 from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
 from liveedit.methods.recipe.method import Recipe
 from liveedit.methods.recipe.network import RecipeNetwork, _surprise, prompted
 from liveedit.methods.recipe.prompts import prompts_of
 from liveedit.methods.recipe.retriever import Retriever, retrieval_loss
+from liveedit.methods.shared.training.example_features import (
+    CONCERNED,
+    EDIT,
+    UNCONCERNED,
+    ExampleFeatures,
+)
 from tests.backbones.families import tiny
 from tests.methods.samples import (
     AGAIN,

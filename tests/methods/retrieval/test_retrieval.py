@@ -11,12 +11,12 @@ from liveedit.backbones.query import Questions
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint
-from liveedit.methods.calibrated import CONFIG_FILE
-from liveedit.methods.examples import Example
 from liveedit.methods.retrieval.config import RetrievalConfig
 from liveedit.methods.retrieval.method import Retrieval
-from liveedit.methods.sentence_encoder import encode_questions
-from liveedit.methods.thresholds import Compared, best_thresholds, found
+from liveedit.methods.shared.memory.calibrated import CONFIG_FILE
+from liveedit.methods.shared.memory.thresholds import Compared, best_thresholds, found
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.examples import Example
 from tests.backbones.families import tiny
 
 ASKED, AGAIN, OTHER = "What animal is this?", "Which animal is it?", "Where was it taken?"

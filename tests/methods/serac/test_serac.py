@@ -8,11 +8,16 @@ import torch
 from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint, UnsupportedGeneration
-from liveedit.methods.example_features import CONCERNED, EDIT, UNCONCERNED, ExampleFeatures
-from liveedit.methods.scope_network import ScopeNetwork, scope_loss
 from liveedit.methods.serac.config import SeracConfig, SeracTraining
 from liveedit.methods.serac.counterfactual import Pointed, pointing_loss
 from liveedit.methods.serac.method import Serac
+from liveedit.methods.shared.training.example_features import (
+    CONCERNED,
+    EDIT,
+    UNCONCERNED,
+    ExampleFeatures,
+)
+from liveedit.methods.shared.training.scope_network import ScopeNetwork, scope_loss
 from tests.backbones.families import tiny
 from tests.methods.samples import (
     AGAIN,

@@ -8,7 +8,7 @@ import torch
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
 from liveedit.errors import MethodCannot
-from liveedit.methods.feed_forward import UpperPass
+from liveedit.methods.shared.feed_forward.network import UpperPass
 from liveedit.methods.tp import fitting
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.fitting import fit_neurons

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from liveedit.backbones.query import Questions
 from liveedit.editor import EditedModel
-from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.shared.weights.target_pass import TargetPass
 from liveedit.methods.wise.config import WiseConfig
 from liveedit.methods.wise.learning import asked_at, margins
 from liveedit.methods.wise.memory import SideMemory, activation

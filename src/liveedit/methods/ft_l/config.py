@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from liveedit.methods.fine_tuning import FineTuningConfig
+from liveedit.methods.shared.weights.fine_tuning import FineTuningConfig
 
 
 class FineTuningLConfig(FineTuningConfig):

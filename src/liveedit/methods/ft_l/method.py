@@ -9,8 +9,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.methods.fine_tuning import FineTuning
 from liveedit.methods.ft_l.config import FineTuningLConfig
+from liveedit.methods.shared.weights.fine_tuning import FineTuning
 
 
 class FineTuningL(FineTuning[FineTuningLConfig]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from liveedit.methods.fine_tuning import FineTuningConfig
+from liveedit.methods.shared.weights.fine_tuning import FineTuningConfig
 
 
 class FineTuningMConfig(FineTuningConfig):

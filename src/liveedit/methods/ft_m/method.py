@@ -6,8 +6,8 @@ for Large Language Models", 2024); nothing bounds the change.
 
 from __future__ import annotations
 
-from liveedit.methods.fine_tuning import FineTuning
 from liveedit.methods.ft_m.config import FineTuningMConfig
+from liveedit.methods.shared.weights.fine_tuning import FineTuning
 
 
 class FineTuningM(FineTuning[FineTuningMConfig]):

@@ -20,15 +20,15 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
-from liveedit.methods.feed_forward import FeedForward, FeedForwardChange, UpperPass
 from liveedit.methods.grace.codebook import COVERED, Codebooks, distances, nearest_within
 from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.grace.values import fit_values, replacing
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
-from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.untrained import UntrainedMethod
+from liveedit.methods.shared.feed_forward.network import FeedForward, FeedForwardChange, UpperPass
+from liveedit.methods.shared.feed_forward.prefill_choice import changed_as_chosen, keys_alone
+from liveedit.methods.shared.same_words import BITS, WORDS, keys_of_words, same_words
+from liveedit.methods.shared.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.methods.feed_forward import FeedForwardChange, UpperPass
 from liveedit.methods.grace.config import GraceConfig
-from liveedit.methods.passes import answering
+from liveedit.methods.shared.feed_forward.network import FeedForwardChange, UpperPass
+from liveedit.methods.shared.feed_forward.passes import answering
 
 MARGIN = 0.1  # numerics differ between a whole pass and decoding with a cache
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from liveedit.methods.memory_config import MemoryConfig
+from liveedit.methods.shared.memory.memory_config import MemoryConfig
 
 
 class IkeConfig(MemoryConfig):

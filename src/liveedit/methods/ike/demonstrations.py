@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.methods.calibrated import unreadable
-from liveedit.methods.examples import Example
-from liveedit.methods.said import said_by_model
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.memory.calibrated import unreadable
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.said import said_by_model
 from liveedit.saving.files import write_whole
 
 Kind = Literal["copy", "update", "retain"]

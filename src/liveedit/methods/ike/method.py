@@ -16,9 +16,6 @@ from typing import Any
 
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
-from liveedit.methods.calibrated import Calibrated, save_calibrated
-from liveedit.methods.calibration import calibrate
-from liveedit.methods.examples import Example
 from liveedit.methods.ike.config import IkeConfig
 from liveedit.methods.ike.demonstrations import (
     Demonstration,
@@ -27,7 +24,10 @@ from liveedit.methods.ike.demonstrations import (
     make_demonstrations,
     save_demonstrations,
 )
-from liveedit.methods.text_memory import TextMemory
+from liveedit.methods.shared.memory.calibrated import Calibrated, save_calibrated
+from liveedit.methods.shared.memory.calibration import calibrate
+from liveedit.methods.shared.memory.text_memory import TextMemory
+from liveedit.methods.shared.training.examples import Example
 from liveedit.store.edit import Edit
 
 _REMEMBERED = 4096  # facts whose demonstrations are not looked for again

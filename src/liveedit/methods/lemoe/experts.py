@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.methods.feed_forward import FeedForwardChange, UpperPass
 from liveedit.methods.lemoe.config import LemoeConfig
+from liveedit.methods.shared.feed_forward.network import FeedForwardChange, UpperPass
 
 
 @dataclass(frozen=True, kw_only=True)

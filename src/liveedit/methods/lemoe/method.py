@@ -22,7 +22,6 @@ from liveedit.backbones.spans import Spans
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
-from liveedit.methods.feed_forward import FeedForward, FeedForwardChange, UpperPass
 from liveedit.methods.lemoe.batches import (
     EXPERT,
     STATE,
@@ -35,11 +34,12 @@ from liveedit.methods.lemoe.config import LemoeConfig
 from liveedit.methods.lemoe.experts import Expert, adding, entering, learn, new_expert
 from liveedit.methods.lemoe.routing import Clusters, KnownClusters, clusters_of
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import answering
-from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
-from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.untrained import UntrainedMethod
+from liveedit.methods.shared.feed_forward.network import FeedForward, FeedForwardChange, UpperPass
+from liveedit.methods.shared.feed_forward.passes import answering
+from liveedit.methods.shared.feed_forward.prefill_choice import changed_as_chosen, keys_alone
+from liveedit.methods.shared.same_words import BITS, WORDS, keys_of_words, same_words
+from liveedit.methods.shared.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

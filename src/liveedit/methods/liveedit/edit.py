@@ -12,7 +12,6 @@ from liveedit.backbones.base import Backbone
 from liveedit.correction import Correction
 from liveedit.errors import TextOnlyCorrection
 from liveedit.methods.conflicts import Likeness, find_conflicts, superseding
-from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.around import from_another_side, in_other_words, neighbours
 from liveedit.methods.liveedit.config import LiveEditConfig
 from liveedit.methods.liveedit.conflicts import likeness
@@ -27,6 +26,7 @@ from liveedit.methods.liveedit.selection import fetch_from
 from liveedit.methods.liveedit.tensors import features_of, keys_of
 from liveedit.methods.liveedit.wordings import with_wordings
 from liveedit.methods.outcome import EditOutcome, NewEdits
+from liveedit.methods.shared.known_pictures import KnownPictures
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool

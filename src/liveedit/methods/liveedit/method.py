@@ -33,9 +33,9 @@ from liveedit.methods.liveedit.selection import choose_experts, fetch_from, rout
 from liveedit.methods.liveedit.tensors import layout_of
 from liveedit.methods.outcome import NewEdits, Supersede
 from liveedit.methods.route import Route
-from liveedit.methods.sentence_encoder import require_sentence_encoder
+from liveedit.methods.shared.sentence_encoder import require_sentence_encoder
+from liveedit.methods.shared.undamaged import with_undamaged
 from liveedit.methods.states import StateMethod
-from liveedit.methods.undamaged import with_undamaged
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

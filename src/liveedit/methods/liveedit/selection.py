@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from liveedit.methods.known_pictures import KnownPictures
 from liveedit.methods.liveedit.features import RoutingFeatures, Similarities
 from liveedit.methods.liveedit.messages import Lines
 from liveedit.methods.liveedit.nearest import decide_nearest
@@ -16,6 +15,7 @@ from liveedit.methods.liveedit.routing import Router
 from liveedit.methods.liveedit.tensors import experts_of, features_of, keys_of
 from liveedit.methods.liveedit.wordings import with_wordings
 from liveedit.methods.route import Route, TellRoute
+from liveedit.methods.shared.known_pictures import KnownPictures
 from liveedit.store.edit import Edit
 from liveedit.store.pool import Pool
 

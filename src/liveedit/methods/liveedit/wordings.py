@@ -19,7 +19,7 @@ from liveedit.methods.liveedit.features import Similarities
 from liveedit.methods.liveedit.messages import LONGEST
 from liveedit.methods.liveedit.nearest import NEAR
 from liveedit.methods.liveedit.routing import Router
-from liveedit.methods.sentence_encoder import encode_known
+from liveedit.methods.shared.sentence_encoder import encode_known
 from liveedit.store.edit import Edit
 
 # chosen on validation corrections of emoji-edit and E-VQA

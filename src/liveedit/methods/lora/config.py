@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from liveedit.methods.weight_method import WeightConfig
+from liveedit.methods.shared.weights.weight_method import WeightConfig
 
 
 class LoraMethodConfig(WeightConfig):

@@ -14,12 +14,23 @@ import torch
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import linear_path
 from liveedit.correction import Correction
-from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
 from liveedit.methods.lora.config import LoraMethodConfig
-from liveedit.methods.peft_factors import check_peft, new_factors
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import Changes, LowRank, SummedRanks, Values, on_top
-from liveedit.methods.weight_method import Learned, WeightMethod
+from liveedit.methods.shared.weights.factors import (
+    factor_shapes,
+    factors_of,
+    stored_factors,
+    summed,
+)
+from liveedit.methods.shared.weights.peft_factors import check_peft, new_factors
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import (
+    Changes,
+    LowRank,
+    SummedRanks,
+    Values,
+    on_top,
+)
+from liveedit.methods.shared.weights.weight_method import Learned, WeightMethod
 from liveedit.store.layout import Shapes
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from liveedit.config import Config
-from liveedit.methods.memory_config import MemoryConfig
+from liveedit.methods.shared.memory.memory_config import MemoryConfig
 
 
 class LteConfig(MemoryConfig):

@@ -17,20 +17,20 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query
 from liveedit.config import Config
-from liveedit.methods.calibrated import Calibrated
-from liveedit.methods.calibration import calibrate
-from liveedit.methods.examples import Example
-from liveedit.methods.kept_steps import kept_beside
 from liveedit.methods.lte.config import LteConfig, LteTraining
 from liveedit.methods.lte.tuning import LowRankTuning, tune
-from liveedit.methods.text_memory import TextMemory
-from liveedit.methods.trained import (
+from liveedit.methods.shared.memory.calibrated import Calibrated
+from liveedit.methods.shared.memory.calibration import calibrate
+from liveedit.methods.shared.memory.text_memory import TextMemory
+from liveedit.methods.shared.training.checkpoints import (
     digest_of,
     load_weights,
     nothing_trained,
     save_trained,
     trained_settings,
 )
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import kept_beside
 from liveedit.store.edit import Edit
 
 _TUNING = "tuning"  # folder of the low-rank change, beside the thresholds

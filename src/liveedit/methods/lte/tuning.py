@@ -14,13 +14,13 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.linears import linear_path, linear_sizes
 from liveedit.backbones.query import Query
 from liveedit.errors import MethodCannot
-from liveedit.methods.examples import Asked, Example
-from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.lte.config import LteTraining
-from liveedit.methods.peft_factors import check_peft, new_factors
-from liveedit.methods.said import said_by_model
-from liveedit.methods.training_steps import drawn, train_steps
-from liveedit.methods.weight_change import LowRank, in_rows
+from liveedit.methods.shared.training.examples import Asked, Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.said import said_by_model
+from liveedit.methods.shared.training.training_steps import drawn, train_steps
+from liveedit.methods.shared.weights.peft_factors import check_peft, new_factors
+from liveedit.methods.shared.weights.weight_change import LowRank, in_rows
 
 _TOKENS = 12  # longest answer of the unedited model that is to be kept
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from liveedit.config import Config
-from liveedit.methods.weight_method import WeightConfig
+from liveedit.methods.shared.weights.weight_method import WeightConfig
 
 
 class MendConfig(WeightConfig):

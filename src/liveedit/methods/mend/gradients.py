@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import Changes, on_top
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Changes, on_top
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,23 +19,28 @@ from liveedit.backbones.linears import feed_forward_paths, linear_sizes
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities
-from liveedit.methods.examples import Example
-from liveedit.methods.factors import factor_shapes, factors_of, stored_factors, summed
-from liveedit.methods.kept_steps import kept_beside
 from liveedit.methods.mend.config import MendConfig, MendNetworkConfig, MendTraining
 from liveedit.methods.mend.gradients import gradients
 from liveedit.methods.mend.network import MendNetwork, balanced
 from liveedit.methods.mend.training import train
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.trained import (
+from liveedit.methods.shared.training.checkpoints import (
     digest_of,
     load_weights,
     nothing_trained,
     save_trained,
     trained_settings,
 )
-from liveedit.methods.weight_change import Changes, Values
-from liveedit.methods.weight_method import Learned, WeightMethod, no_modules
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import kept_beside
+from liveedit.methods.shared.weights.factors import (
+    factor_shapes,
+    factors_of,
+    stored_factors,
+    summed,
+)
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Changes, Values
+from liveedit.methods.shared.weights.weight_method import Learned, WeightMethod, no_modules
 from liveedit.store.layout import Shapes
 
 _TOKENS = 4  # of a target, as a rule

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from liveedit.methods.mend.config import MendNetworkConfig
 from liveedit.methods.mend.gradients import Gradient
-from liveedit.methods.weight_change import LowRank
+from liveedit.methods.shared.weights.weight_change import LowRank
 
 _TINY = 1e-12
 

@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.methods.examples import Asked, Example
-from liveedit.methods.kept_steps import EVERY, KeptSteps
 from liveedit.methods.mend.config import MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
 from liveedit.methods.mend.network import MendNetwork
-from liveedit.methods.target_pass import TargetPass
+from liveedit.methods.shared.training.examples import Asked, Example
+from liveedit.methods.shared.training.kept_steps import EVERY, KeptSteps
+from liveedit.methods.shared.weights.target_pass import TargetPass
 
 
 @dataclass(frozen=True, kw_only=True)

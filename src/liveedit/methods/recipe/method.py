@@ -19,16 +19,16 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
-from liveedit.methods.examples import Example
-from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
 from liveedit.methods.recipe.network import RecipeNetwork, prompted, train_network
 from liveedit.methods.recipe.prompts import prompts_of
 from liveedit.methods.route import Route
-from liveedit.methods.sentence_encoder import SENTENCE_WIDTH, encode_questions
-from liveedit.methods.trained_method import TrainedMethod
-from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.shared.sentence_encoder import SENTENCE_WIDTH, encode_questions
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.trained_method import TrainedMethod
+from liveedit.methods.shared.undamaged import with_undamaged
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

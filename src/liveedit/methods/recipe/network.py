@@ -12,15 +12,15 @@ from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import Query
-from liveedit.methods.example_features import example_features
-from liveedit.methods.examples import Asked, Example
-from liveedit.methods.kept_steps import KeptSteps
-from liveedit.methods.passes import answering
 from liveedit.methods.recipe.config import RecipeTraining
 from liveedit.methods.recipe.prompts import PromptEncoder, prompts_of
 from liveedit.methods.recipe.retriever import Retriever, retrieval_loss
-from liveedit.methods.sentence_encoder import encode_questions
-from liveedit.methods.training_steps import drawn, train_steps
+from liveedit.methods.shared.feed_forward.passes import answering
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.example_features import example_features
+from liveedit.methods.shared.training.examples import Asked, Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.training_steps import drawn, train_steps
 
 
 class RecipeNetwork(nn.Module):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.query import padded
-from liveedit.methods.sinusoids import sinusoids
+from liveedit.methods.shared.training.sinusoids import sinusoids
 
 _SHARPNESS = 12.0  # at first each token of a prompt is one of the target, in its order
 

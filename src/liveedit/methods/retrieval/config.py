@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from liveedit.methods.memory_config import MemoryConfig
+from liveedit.methods.shared.memory.memory_config import MemoryConfig
 
 
 class RetrievalConfig(MemoryConfig):

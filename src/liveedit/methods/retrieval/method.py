@@ -12,11 +12,11 @@ from typing import Any
 
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
-from liveedit.methods.calibrated import Calibrated, save_calibrated
-from liveedit.methods.calibration import calibrate
-from liveedit.methods.examples import Example
 from liveedit.methods.retrieval.config import RetrievalConfig
-from liveedit.methods.text_memory import TextMemory
+from liveedit.methods.shared.memory.calibrated import Calibrated, save_calibrated
+from liveedit.methods.shared.memory.calibration import calibrate
+from liveedit.methods.shared.memory.text_memory import TextMemory
+from liveedit.methods.shared.training.examples import Example
 from liveedit.store.edit import Edit
 
 

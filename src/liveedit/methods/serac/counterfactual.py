@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.backbones.query import padded
-from liveedit.methods.sinusoids import sinusoids
+from liveedit.methods.shared.training.sinusoids import sinusoids
 
 PROMPT, TARGET, QUESTION = range(3)
 _IMPOSSIBLE = -1e4  # logit of a token that it cannot say

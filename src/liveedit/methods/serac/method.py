@@ -20,17 +20,17 @@ from liveedit.correction import Correction
 from liveedit.errors import UnsupportedGeneration
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import Likeness, settled
-from liveedit.methods.examples import Example
-from liveedit.methods.kept_steps import KeptSteps
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.passes import Passes, answering
-from liveedit.methods.picture_and_question import cosines
 from liveedit.methods.route import Route
-from liveedit.methods.sentence_encoder import encode_questions
 from liveedit.methods.serac.config import SeracConfig, SeracTraining
 from liveedit.methods.serac.counterfactual import Pointed
 from liveedit.methods.serac.network import SeracNetwork, answer_rows, train_network
-from liveedit.methods.trained_method import TrainedMethod
+from liveedit.methods.shared.feed_forward.passes import Passes, answering
+from liveedit.methods.shared.memory.keys import cosines
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.trained_method import TrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

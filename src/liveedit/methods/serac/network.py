@@ -10,13 +10,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from liveedit.backbones.base import Backbone
-from liveedit.methods.example_features import ExampleFeatures, example_features
-from liveedit.methods.examples import Example
-from liveedit.methods.kept_steps import KeptSteps
-from liveedit.methods.scope_network import ScopeNetwork, scope_loss
 from liveedit.methods.serac.config import SeracTraining
 from liveedit.methods.serac.counterfactual import Counterfactual, Pointed, Read, pointing_loss
-from liveedit.methods.training_steps import drawn, train_steps
+from liveedit.methods.shared.training.example_features import ExampleFeatures, example_features
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.scope_network import ScopeNetwork, scope_loss
+from liveedit.methods.shared.training.training_steps import drawn, train_steps
 
 _SHARE = 2  # of the targets every second one is made up of tokens drawn at random
 Tokens: TypeAlias = Sequence[int]

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from liveedit.methods.feed_forward import UpperPass
-from liveedit.methods.passes import answering
+from liveedit.methods.shared.feed_forward.network import UpperPass
+from liveedit.methods.shared.feed_forward.passes import answering
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.neurons import Neurons, adding
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from liveedit.correction import Correction
-from liveedit.methods.feed_forward import FeedForward
+from liveedit.methods.shared.feed_forward.network import FeedForward
 
 ABOUT_A_PICTURE = (
     "Describe the picture in one sentence.",

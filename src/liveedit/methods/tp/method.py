@@ -18,16 +18,16 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
-from liveedit.methods.feed_forward import FeedForward, UpperPass
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.route import Route
-from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
+from liveedit.methods.shared.feed_forward.network import FeedForward, UpperPass
+from liveedit.methods.shared.feed_forward.prefill_choice import changed_as_chosen, keys_alone
+from liveedit.methods.shared.same_words import BITS, WORDS, keys_of_words, same_words
+from liveedit.methods.shared.untrained import UntrainedMethod
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.fitting import fit_neurons
 from liveedit.methods.tp.memory import memory_of
 from liveedit.methods.tp.neurons import Neurons, adding
-from liveedit.methods.untrained import UntrainedMethod
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from liveedit.methods.feed_forward import FeedForwardChange
+from liveedit.methods.shared.feed_forward.network import FeedForwardChange
 
 
 @dataclass(frozen=True, kw_only=True)

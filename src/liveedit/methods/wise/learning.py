@@ -13,8 +13,8 @@ from torch import Tensor
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.query import Query
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import Dense
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Dense
 from liveedit.methods.wise.config import WiseConfig
 from liveedit.methods.wise.memory import activation
 

@@ -20,9 +20,9 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.methods.base import TellRoute
 from liveedit.methods.route import Route
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import Changes, Values
-from liveedit.methods.weight_method import Learned, WeightMethod
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Changes, Values
+from liveedit.methods.shared.weights.weight_method import Learned, WeightMethod
 from liveedit.methods.wise.config import WiseConfig
 from liveedit.methods.wise.learning import (
     UNRELATED,

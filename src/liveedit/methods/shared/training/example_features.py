@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
-from liveedit.methods.examples import Asked, Example
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.examples import Asked, Example
 
 EDIT, CONCERNED, UNCONCERNED = range(3)
 _TOGETHER = 64

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from liveedit.backbones.base import Backbone
-from liveedit.methods.examples import Asked
+from liveedit.methods.shared.training.examples import Asked
 
 _TOGETHER = 8  # questions that it is asked at a time
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from liveedit.errors import CannotCalibrate
-from liveedit.methods.kept_steps import EVERY, KeptSteps
+from liveedit.methods.shared.training.kept_steps import EVERY, KeptSteps
 
 
 def train_steps(

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from liveedit.backbones.query import Query, Questions
 from liveedit.backbones.spans import Spans
-from liveedit.methods.feed_forward import FeedForward, FeedForwardChange
-from liveedit.methods.passes import Passes, at_last
-from liveedit.methods.undamaged import with_undamaged
+from liveedit.methods.shared.feed_forward.network import FeedForward, FeedForwardChange
+from liveedit.methods.shared.feed_forward.passes import Passes, at_last
+from liveedit.methods.shared.undamaged import with_undamaged
 from liveedit.store.pool import Pool
 
 C = TypeVar("C")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from liveedit.methods import training_steps
-from liveedit.methods.kept_steps import KeptSteps, kept_beside
-from liveedit.methods.training_steps import train_steps
+from liveedit.methods.shared.training import training_steps
+from liveedit.methods.shared.training.kept_steps import KeptSteps, kept_beside
+from liveedit.methods.shared.training.training_steps import train_steps
 from tests.methods.samples import examples
 
 

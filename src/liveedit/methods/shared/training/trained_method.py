@@ -12,15 +12,15 @@ from torch import nn
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.methods.base import Method
-from liveedit.methods.examples import Example
-from liveedit.methods.kept_steps import KeptSteps, kept_beside
-from liveedit.methods.trained import (
+from liveedit.methods.shared.training.checkpoints import (
     digest_of,
     load_weights,
     nothing_trained,
     save_trained,
     trained_settings,
 )
+from liveedit.methods.shared.training.examples import Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps, kept_beside
 
 N = TypeVar("N", bound=nn.Module)
 C = TypeVar("C", bound=Config)

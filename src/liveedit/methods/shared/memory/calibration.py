@@ -9,11 +9,11 @@ import torch
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Questions
-from liveedit.methods.calibrated import Calibrated
-from liveedit.methods.examples import Example
-from liveedit.methods.picture_and_question import cosines, keys_of
-from liveedit.methods.sentence_encoder import encode_questions
-from liveedit.methods.thresholds import Compared, best_thresholds
+from liveedit.methods.shared.memory.calibrated import Calibrated
+from liveedit.methods.shared.memory.keys import cosines, keys_of
+from liveedit.methods.shared.memory.thresholds import Compared, best_thresholds
+from liveedit.methods.shared.sentence_encoder import encode_questions
+from liveedit.methods.shared.training.examples import Example
 
 
 def calibrate(backbone: Backbone, examples: Sequence[Example]) -> Calibrated:

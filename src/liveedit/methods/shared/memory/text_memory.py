@@ -22,14 +22,19 @@ from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.base import Abilities, Method, TellRoute
-from liveedit.methods.calibrated import CONFIG_FILE, Calibrated, load_calibrated, save_calibrated
 from liveedit.methods.conflicts import Likeness, settled
-from liveedit.methods.memory_config import MemoryConfig
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
-from liveedit.methods.picture_and_question import cosines, keys_of
 from liveedit.methods.route import Route
-from liveedit.methods.sentence_encoder import SENTENCE_WIDTH
-from liveedit.methods.thresholds import found
+from liveedit.methods.shared.memory.calibrated import (
+    CONFIG_FILE,
+    Calibrated,
+    load_calibrated,
+    save_calibrated,
+)
+from liveedit.methods.shared.memory.keys import cosines, keys_of
+from liveedit.methods.shared.memory.memory_config import MemoryConfig
+from liveedit.methods.shared.memory.thresholds import found
+from liveedit.methods.shared.sentence_encoder import SENTENCE_WIDTH
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout

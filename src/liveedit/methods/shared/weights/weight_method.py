@@ -27,10 +27,10 @@ from liveedit.methods.base import Abilities, TellRoute
 from liveedit.methods.conflicts import settled
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
-from liveedit.methods.same_words import BITS, WORDS, keys_of_words, same_words
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.untrained import UntrainedMethod
-from liveedit.methods.weight_change import Changes, SumCache, Values, in_rows
+from liveedit.methods.shared.same_words import BITS, WORDS, keys_of_words, same_words
+from liveedit.methods.shared.untrained import UntrainedMethod
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Changes, SumCache, Values, in_rows
 from liveedit.store.base import Store
 from liveedit.store.edit import Edit
 from liveedit.store.layout import Layout, Shapes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from liveedit.methods.weight_change import Changes, LowRank, SummedRanks, Values
+from liveedit.methods.shared.weights.weight_change import Changes, LowRank, SummedRanks, Values
 from liveedit.store.layout import Shapes
 
 _READS, _WRITES = "reads", "writes"

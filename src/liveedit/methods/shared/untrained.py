@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
 from liveedit.methods.base import Method
-from liveedit.methods.saved_settings import read_settings, write_settings
+from liveedit.methods.shared.saved_settings import read_settings, write_settings
 
 C = TypeVar("C", bound=Config)
 M = TypeVar("M", bound="UntrainedMethod")

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from liveedit.methods.example_features import EDIT, UNCONCERNED, ExampleFeatures
-from liveedit.methods.sentence_encoder import SENTENCE_WIDTH
+from liveedit.methods.shared.sentence_encoder import SENTENCE_WIDTH
+from liveedit.methods.shared.training.example_features import EDIT, UNCONCERNED, ExampleFeatures
 from liveedit.store.tensors import Keys
 
 _SLOPE, _THRESHOLD = 12.0, 0.5  # that training starts with

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from liveedit.backbones.linears import linear_path
 from liveedit.correction import Correction
-from liveedit.methods.target_pass import TargetPass
-from liveedit.methods.weight_change import Changes, Dense, Values
-from liveedit.methods.weight_method import Learned, WeightConfig, WeightMethod
+from liveedit.methods.shared.weights.target_pass import TargetPass
+from liveedit.methods.shared.weights.weight_change import Changes, Dense, Values
+from liveedit.methods.shared.weights.weight_method import Learned, WeightConfig, WeightMethod
 from liveedit.store.layout import Shapes
 
 

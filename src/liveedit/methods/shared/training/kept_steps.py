@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
-from liveedit.methods.examples import Example
+from liveedit.methods.shared.training.examples import Example
 from liveedit.saving.files import whole
 
 EVERY = 100  # steps after which the state is written

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Questions
-from liveedit.methods.sentence_encoder import encode_questions
+from liveedit.methods.shared.sentence_encoder import encode_questions
 from liveedit.store.tensors import Keys
 
 

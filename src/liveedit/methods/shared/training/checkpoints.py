@@ -15,7 +15,7 @@ from torch import nn
 
 from liveedit.config import Config
 from liveedit.errors import BadCheckpoint
-from liveedit.methods.calibrated import CONFIG_FILE, unreadable
+from liveedit.methods.shared.memory.calibrated import CONFIG_FILE, unreadable
 from liveedit.saving.files import whole, write_whole
 from liveedit.saving.fingerprint import check_fingerprint
 

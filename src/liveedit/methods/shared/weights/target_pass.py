@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from liveedit.backbones.base import Backbone
 from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.query import Query
-from liveedit.methods.weight_change import Changes, in_rows
+from liveedit.methods.shared.weights.weight_change import Changes, in_rows
 
 
 class TargetPass:

@@ -1,0 +1,1 @@
+"""Methods that change what leaves one feed-forward network."""

@@ -1,0 +1,1 @@
+"""Methods that keep corrections by keys of picture and question."""

@@ -1,0 +1,1 @@
+"""Methods of which something is trained beforehand."""
