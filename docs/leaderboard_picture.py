@@ -45,6 +45,6 @@ def picture_of(
         axes.set_xlabel("seconds an edit")
         axes.set_ylabel("mean exact match, %")
         lines = {"arrowstyle": "-", "color": SOFT, "lw": 0.8}
-        adjust_text(texts, ax=axes, objects=dots, expand=(1.2, 1.4), arrowprops=lines)
+        adjust_text(texts, ax=axes, objects=dots, expand=(1.2, 1.7), arrowprops=lines)
         told = "; ".join(f"{label}: {quality:.1f}% at {s:.3g} s" for label, quality, s, _ in known)
         return svg_of(figure, f"Quality over cost. {told}")
