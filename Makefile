@@ -17,7 +17,7 @@ DOCS_STAMP := $(VENV)/.liveedit-docs-installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo serve test pytest test-lowest test-vllm test-wheel lint docs docs-links tutorials pocket clean
+.PHONY: help venv demo serve test pytest test-lowest test-vllm test-wheel lint docs docs-links tutorials results pocket clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -132,6 +132,9 @@ docs-links: $(DOCS_STAMP) ## ask the network whether links to other sites lead s
 
 tutorials: $(STAMP) ## run the tutorials, and write what they print into their pages
 	@$(BIN)/python docs/run_tutorials.py --write $(ARGS)
+
+results: $(STAMP) ## write the tables of results/*/README.md from the summaries beside them
+	@$(BIN)/python docs/results_tables.py $(ARGS)
 
 pocket: $(STAMP) ## train the pocket VLM's shipped weights again (docs/pocket.md)
 	@$(BIN)/liveedit pocket train $(ARGS)

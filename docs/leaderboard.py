@@ -1,21 +1,15 @@
-"""The leaderboard: tables and a picture from results/*/*/summary.json, made as the site is built.
-
-A row is a folder: ``summary.json`` of ``liveedit bench run``, and beside it, if there are any,
-``cost.json`` of ``liveedit bench cost`` and ``row.json``, which says what a row is called,
-where its method comes from and what it ran on. No figure is copied by hand.
-"""
+"""The leaderboard: tables and a picture of results/*/*/summary.json, made with the site."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from leaderboard_curves import curves_of
 from leaderboard_picture import picture_of
+from leaderboard_rows import Row, rows_of
 
 from liveedit.benchmark.metrics import OBJECTIVE
 from liveedit.benchmark.published.paper import FIVE, published
@@ -29,78 +23,6 @@ _FURTHER = ("t_loc", "ni")  # not in the mean
 _COSTS = ("s / edit", "kB / edit", "prefill", "decode", "revoke, s")
 Cell: TypeAlias = tuple[str, float | None, str]  # shown, sorted by, and what is said of it
 _MEASURES = {"exact_match": "Exact match", "accuracy": "Teacher-forced token accuracy"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A run with N edits in force.
-
-    Args:
-        folder: Where it lies, under results/.
-        name: What it is called.
-        link: A page about its method.
-        note: What to know of it.
-        edits: N.
-        summary: Its ``summary.json``.
-        figures: By metric.
-        cost: Its ``cost.json``, and what the run itself says of edits.
-    """
-
-    folder: str
-    name: str
-    link: str | None
-    note: str
-    edits: int
-    summary: dict[str, Any]
-    figures: dict[str, dict[str, Any]]
-    cost: dict[str, Any] = field(default_factory=dict)
-
-    def mean(self, measure: str) -> float | None:
-        """Of the metrics that settings are chosen by; None if one is missing."""
-        found = [self.figures.get(metric, {}).get(measure) for metric in OBJECTIVE]
-        known = [one for one in found if one is not None]
-        return sum(known) / len(known) if len(known) == len(found) else None
-
-
-def rows_of(results: Path) -> list[Row]:
-    """All rows, the best of each dataset and N first."""
-    found = [
-        row for path in sorted(results.glob("*/*/summary.json")) for row in _rows(path, results)
-    ]
-    return sorted(found, key=lambda row: (row.edits, -(row.mean("exact_match") or 0.0)))
-
-
-def _rows(path: Path, results: Path) -> Iterator[Row]:
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    cost = _beside(path, "cost.json")
-    about = _beside(path, "row.json")
-    method, folder = summary["method"], path.parent.name
-    name = method if folder == method else f"{method} ({folder})"
-    for edits, run in summary["runs"].items():
-        of_run = {key: run[key] for key in ("seconds_per_edit", "bytes_per_edit") if key in run}
-        yield Row(
-            folder=str(path.parent.relative_to(results)),
-            name=about.get("name", name),
-            link=about.get("link", _page_of(method)),
-            note=about.get("note", ""),
-            edits=int(edits),
-            summary=summary,
-            figures=run["metrics"],
-            cost=of_run | cost,
-        )
-
-
-def _beside(path: Path, name: str) -> dict[str, Any]:
-    there = path.with_name(name)
-    return json.loads(there.read_text(encoding="utf-8")) if there.is_file() else {}
-
-
-def _page_of(method: str) -> str | None:
-    """The page about a method, from the leaderboard's own."""
-    here = Path(__file__).resolve().parent
-    if (here / "methods" / f"{method}.md").is_file():
-        return f"methods/{method}.html"
-    return {"liveedit": "method.html", "retrieval": "choose-a-method.html"}.get(method)
 
 
 def leaderboard(results: Path) -> str:
@@ -170,7 +92,7 @@ def _line(row: Row, measure: str, *, costs: bool) -> list[Cell]:
     )  # fmt: skip
     return [
         (named, None, about),
-        _number(row.figures.get("rel", {}).get("n"), 0),
+        _number(row.asked, 0),
         _number(row.mean(measure), 1),
         *(_quality(row, metric, measure) for metric in OBJECTIVE),
         *(_costs(row.cost) if costs else ()),

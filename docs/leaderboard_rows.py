@@ -1,0 +1,94 @@
+"""Rows of the leaderboard and of results/*/README.md: what the summaries under results/ say.
+
+A row is a folder: ``summary.json`` of ``liveedit bench run``, and beside it, if there are any,
+``cost.json`` of ``liveedit bench cost`` and ``row.json``, which says what a row is called,
+where its method comes from and what it ran on. No figure is copied by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from liveedit.benchmark.metrics import OBJECTIVE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A run with N edits in force.
+
+    Args:
+        folder: Where it lies, under results/.
+        name: What it is called.
+        link: A page about its method.
+        note: What to know of it.
+        edits: N.
+        summary: Its ``summary.json``.
+        figures: By metric.
+        cost: Its ``cost.json``, and what the run itself says of edits.
+    """
+
+    folder: str
+    name: str
+    link: str | None
+    note: str
+    edits: int
+    summary: dict[str, Any]
+    figures: dict[str, dict[str, Any]]
+    cost: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> int | None:
+        """How many corrections were asked about."""
+        number: int | None = self.figures.get("rel", {}).get("n")
+        return number
+
+    def mean(self, measure: str) -> float | None:
+        """Of the metrics that settings are chosen by; None if one is missing."""
+        found = [self.figures.get(metric, {}).get(measure) for metric in OBJECTIVE]
+        known = [one for one in found if one is not None]
+        return sum(known) / len(known) if len(known) == len(found) else None
+
+
+def rows_of(results: Path) -> list[Row]:
+    """All rows, the best of each dataset and N first."""
+    found = [
+        row for path in sorted(results.glob("*/*/summary.json")) for row in _rows(path, results)
+    ]
+    return sorted(found, key=lambda row: (row.edits, -(row.mean("exact_match") or 0.0)))
+
+
+def _rows(path: Path, results: Path) -> Iterator[Row]:
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    cost = _beside(path, "cost.json")
+    about = _beside(path, "row.json")
+    method, folder = summary["method"], path.parent.name
+    name = method if folder == method else f"{method} ({folder})"
+    for edits, run in summary["runs"].items():
+        of_run = {key: run[key] for key in ("seconds_per_edit", "bytes_per_edit") if key in run}
+        yield Row(
+            folder=str(path.parent.relative_to(results)),
+            name=about.get("name", name),
+            link=about.get("link", _page_of(method)),
+            note=about.get("note", ""),
+            edits=int(edits),
+            summary=summary,
+            figures=run["metrics"],
+            cost=of_run | cost,
+        )
+
+
+def _beside(path: Path, name: str) -> dict[str, Any]:
+    there = path.with_name(name)
+    return json.loads(there.read_text(encoding="utf-8")) if there.is_file() else {}
+
+
+def _page_of(method: str) -> str | None:
+    """The page about a method, from the leaderboard's own."""
+    here = Path(__file__).resolve().parent
+    if (here / "methods" / f"{method}.md").is_file():
+        return f"methods/{method}.html"
+    return {"liveedit": "method.html", "retrieval": "choose-a-method.html"}.get(method)

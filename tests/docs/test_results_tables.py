@@ -1,0 +1,83 @@
+"""Tables in results/*/README.md are made of the summaries beside them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from tests.docs.test_leaderboard import DOCS, put, summary
+
+PAGE = "# Results\n\n<!-- methods: edits {} -->\nold\n<!-- end of methods -->\n\nSaid of it.\n"
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    for name in ("results_tables", "leaderboard_rows"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("results_tables")
+
+
+def lines(page: str) -> list[str]:
+    return [line for line in page.splitlines() if line.startswith("| ") and "95%" not in line]
+
+
+def test_the_best_is_first_and_what_was_asked_about_others_is_left_out(tables, tmp_path) -> None:
+    put(tmp_path, "emoji-edit/wise", summary(60.25, 80.0))
+    put(tmp_path, "emoji-edit/grace", summary(70.0, 80.0, method="grace"))
+    put(tmp_path, "emoji-edit/more", summary(90.0, 80.0, edits=1000))
+    put(tmp_path, "emoji-edit/forced", summary(None, 80.0))
+    asked_less = summary(80.0, 80.0)
+    for figures in asked_less["runs"]["100"]["metrics"].values():
+        figures["n"] = 100
+    put(tmp_path, "emoji-edit/some", asked_less)
+    page = tables.filled(PAGE.format("100, asked 300"), tables.rows_of(tmp_path))
+    assert lines(page) == [
+        "| | mean | Rel | T-Gen | M-Gen | T-Loc | M-Loc | RI | CI |",
+        "| [`grace`](../../docs/methods/grace.md) | 70.0 |" + " 70.0 |" * 7,
+        "| [`wise`](../../docs/methods/wise.md) | 60.2 |" + " 60.2 |" * 7,
+    ]
+    assert page.endswith("<!-- end of methods -->\n\nSaid of it.\n")
+    assert "old" not in page
+    assert tables.filled(page, tables.rows_of(tmp_path)) == page
+
+
+def test_rows_with_other_numbers_of_edits_stand_together(tables, tmp_path) -> None:
+    for folder, exact in (("wise", (50.0, 90.0)), ("grace", (80.0, 70.0))):
+        run = summary(exact[0], 80.0, edits=1, method=folder)
+        run["runs"] |= summary(exact[1], 80.0, edits=10)["runs"]
+        put(tmp_path, f"emoji-edit/{folder}", run, row={"link": "https://example.org"})
+    page = tables.filled(PAGE.format("1 10, asked 300"), tables.rows_of(tmp_path))
+    assert [line.split(" |")[0] for line in lines(page)[1:]] == [
+        f"| [`{name}`](https://example.org), N = {edits}"
+        for name, edits in (("wise", 1), ("wise", 10), ("grace", 1), ("grace", 10))
+    ]
+
+
+def test_intervals_stand_below(tables, tmp_path) -> None:
+    run = summary(60.0, 70.0)
+    run["runs"]["100"]["metrics"]["rel"] = {
+        **run["runs"]["100"]["metrics"]["rel"], "exact_interval": [55.55, 64.5]
+    }  # fmt: skip
+    put(tmp_path, "emoji-edit/wise", run)
+    page = tables.filled(PAGE.format("100, asked 300"), tables.rows_of(tmp_path))
+    assert "| &nbsp;&nbsp;95% | | 55.5–64.5 |  |  |  |  |  |  |" in page
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [(PAGE.format("7, asked 300"), "no run"), (PAGE.format("many"), "not of the form")],
+)
+def test_a_table_that_cannot_be_made_is_told(tables, tmp_path, page, said) -> None:
+    put(tmp_path, "emoji-edit/wise", summary(60.0, 70.0))
+    with pytest.raises(ValueError, match=said):
+        tables.filled(page, tables.rows_of(tmp_path))
+
+
+def test_the_committed_tables_are_what_the_committed_summaries_say(
+    tables, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["results_tables.py", "--check"])
+    assert tables.main() == 0, capsys.readouterr().out
