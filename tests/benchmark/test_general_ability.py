@@ -31,6 +31,9 @@ def test_skills_before_and_after(make_model, suite, pictured) -> None:
     }
     found = measure_general(model, suite, skills, edits=4)
     assert (found["edits"], found["texts"]) == (4, 1)
+    assert (found["method"], found["dataset"]) == ("liveedit", "emoji-edit")
+    assert found["dtype"] == model.backbone.precision
+    assert found["editing"] == model.method.describe()["editing"]
     assert len(model.edits) >= 1, "the edits are in force afterwards"
     assert found["before"].keys() == found["after"].keys() == {"pictures"}
     assert found["before"]["pictures"]["right"] == 3

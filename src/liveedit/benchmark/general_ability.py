@@ -52,7 +52,8 @@ def measure_general(
         tasks: What else is measured before and after, such as tasks of lmms-eval.
 
     Returns:
-        ``edits`` and ``texts`` in force; ``before`` and ``after``: for each skill with right
+        What was asked: ``method``, its settings, ``backbone``, ``dtype``; ``edits`` of ``dataset``
+        and ``texts`` in force; ``before`` and ``after``: for each skill with right
         answers ``right``, ``n``, ``percent`` and ``interval`` (bootstrap, 95%); ``unchanged``: for
         each skill the same of answers that are word for word those of the unedited model;
         ``tasks_before`` and ``tasks_after``: what ``tasks`` gives.
@@ -79,6 +80,11 @@ def measure_general(
         }
 
     return {
+        "method": model.method.name,
+        "backbone": model.backbone.name,
+        "dataset": suite.name,
+        **model.method.describe(),
+        "dtype": model.backbone.precision,
         "edits": len(group.edited),
         "texts": len(chosen) - len(group.edited),
         "before": rightly(before),

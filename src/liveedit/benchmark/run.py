@@ -15,12 +15,12 @@ from liveedit.benchmark.metrics import HOP_VIEW_OF, METRICS, VIEW_OF, summarise
 from liveedit.benchmark.probes import Probes, read_probes
 from liveedit.benchmark.protocol import Protocol
 from liveedit.benchmark.retention import retention_groups, summarise_retention
+from liveedit.benchmark.same_run import refuse_another
 from liveedit.benchmark.suite import Suite
 from liveedit.data.cached_states import weights_digest
 from liveedit.data.views import Case, digest
 from liveedit.distributed import every_process, processes
 from liveedit.editor import EditedModel
-from liveedit.errors import OtherRun
 from liveedit.saving.cache_folder import cache_folder
 from liveedit.saving.files import write_whole
 
@@ -154,11 +154,7 @@ def _begin(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     path = folder / SETTINGS_FILE
     if path.exists():
         there = json.loads(path.read_text(encoding="utf-8"))
-        if there != settings:
-            differing = sorted(
-                key for key in there.keys() | settings.keys() if there.get(key) != settings.get(key)
-            )
-            raise OtherRun(folder, differing)
+        refuse_another(folder, there, settings, kept=SETTINGS_FILE)
         if (folder / SUMMARY_FILE).exists():
             found: dict[str, Any] = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
             return found

@@ -11,6 +11,7 @@ from liveedit.benchmark.scope.trial import Question, Trial, run_trial
 from liveedit.correction import Correction
 from liveedit.correction.same_picture import same_picture
 from liveedit.data.emoji_edit.scene import render
+from liveedit.errors import OtherRun
 from liveedit.methods.liveedit.config import LiveEditConfig
 
 
@@ -92,5 +93,6 @@ def test_a_run_keeps_each_trial_and_goes_on(make_model, tmp_path, monkeypatch) -
     assert len(lines) == found["long-text"]["questions"]["after 2,000 characters"]["n"] == 2
     monkeypatch.setattr("liveedit.benchmark.scope.suites.run_trial", None)  # is not called again
     assert run_scope(model, tmp_path, "validation", ["long-text"]) == found
-    with pytest.raises(TypeError):
-        run_scope(model, tmp_path, "evaluation", ["long-text"])  # another run
+    with pytest.raises(OtherRun, match=r"other settings \(split\).*scope\.json"):
+        run_scope(model, tmp_path, "evaluation", ["long-text"])
+    assert json.loads((tmp_path / "scope.json").read_text()) == written

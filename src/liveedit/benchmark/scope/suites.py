@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from liveedit.benchmark.same_run import refuse_another
 from liveedit.benchmark.scope.facts import about_one_picture, about_one_subject
 from liveedit.benchmark.scope.languages import in_other_languages
 from liveedit.benchmark.scope.pictures import contradictions, look_alikes, saved_anew
@@ -70,6 +71,9 @@ def run_trials(
 
     Returns:
         What is known of all trials so far, by name.
+
+    Raises:
+        OtherRun: The folder holds trials of something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     about = {
@@ -79,10 +83,13 @@ def run_trials(
         "digest": weights_digest(model.backbone),
         **model.method.learned,
         **model.method.describe(),
+        "dtype": model.backbone.precision,
     }
     path = folder / SCOPE_FILE
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    if known.get("about") != json.loads(json.dumps(about)):
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        refuse_another(folder, known["about"], about, kept=SCOPE_FILE)
+    else:
         known = {"about": about, "trials": {}}
     for name, make in trials.items():
         if name in known["trials"]:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from liveedit import __version__
 from liveedit.benchmark.metrics import OBJECTIVE
 from liveedit.benchmark.run import run_benchmark
+from liveedit.benchmark.same_run import refuse_another
 from liveedit.benchmark.suite import Suite
 from liveedit.benchmark.tuning.space import defaults_of, proposed, require_optuna, size_of
 from liveedit.benchmark.tuning.trial_log import Trial, append_trial, read_trials
@@ -135,14 +136,11 @@ def tune(
 def _begin(folder: Path, told: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / SETTINGS_FILE
-    text = json.dumps(told, indent=2) + "\n"
-    if not path.exists():
-        write_whole(path, text)
-        return
-    there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(text)
-    differing = sorted(key for key in there.keys() | now.keys() if there.get(key) != now.get(key))
-    if differing:
-        raise OtherRun(folder, differing, kept=SETTINGS_FILE)
+    if path.exists():
+        there = json.loads(path.read_text(encoding="utf-8"))
+        refuse_another(folder, there, told, kept=SETTINGS_FILE)
+    else:
+        write_whole(path, json.dumps(told, indent=2) + "\n")
 
 
 def _tried(
