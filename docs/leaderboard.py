@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from leaderboard_curves import curves_of
 from leaderboard_picture import picture_of
 from leaderboard_rows import Row, rows_of
+from leaderboard_scope import scope_of
+from leaderboard_table import Cell, named, number, raw_html, table
 
 from liveedit.benchmark.metrics import OBJECTIVE
 from liveedit.benchmark.published.paper import FIVE, published
@@ -21,7 +23,8 @@ _LEGEND = "The larger a dot, the more is stored of an edit."
 _LEGEND_OF_CURVES = "Methods that were run with several numbers of edits on the same model."
 _FURTHER = ("t_loc", "ni")  # not in the mean
 _COSTS = ("s / edit", "kB / edit", "prefill", "decode", "revoke, s")
-Cell: TypeAlias = tuple[str, float | None, str]  # shown, sorted by, and what is said of it
+_GENERAL = ("easy-VQA", "text, same")
+_PICTURES, _WORDS = "easy-VQA test", "text-only answers"
 _MEASURES = {"exact_match": "Exact match", "accuracy": "Teacher-forced token accuracy"}
 
 
@@ -37,7 +40,7 @@ def leaderboard(results: Path) -> str:
             parts.append(f"### {dataset}, {edits:,} {'edit' if edits == 1 else 'edits'} in force")
             for measure, title in _MEASURES.items():
                 if any(row.mean(measure) is not None for row in some):
-                    parts.append(_html(table_of(some, measure, title)))
+                    parts.append(raw_html(table_of(some, measure, title)))
             dots: dict[str, Row] = {}
             for row in some:  # of rows with one name the best whose cost is known
                 if row.cost.get("seconds_per_edit"):
@@ -52,6 +55,10 @@ def leaderboard(results: Path) -> str:
         if curves:
             parts.append(f"### {dataset}, over the edits in force")
             parts.append(_figure(curves_of(curves, f"{dataset}-curves"), _LEGEND_OF_CURVES))
+        scope = scope_of(results / dataset)
+        if scope:
+            parts.append(f"### {dataset}, asked from more sides")
+            parts.append(scope)
     return "\n\n".join(parts)
 
 
@@ -75,38 +82,33 @@ def _curves(rows: Sequence[Row]) -> dict[str, dict[int, dict[str, float]]]:
 
 
 def table_of(rows: Sequence[Row], measure: str, title: str) -> str:
-    """A table that can be sorted: quality, and what it costs."""
-    costs = measure == "exact_match"  # once is enough
-    quality = [*map(label, OBJECTIVE), *(_COSTS if costs else ()), *map(label, _FURTHER)]
-    columns = ["method", "asked", "mean", *quality]
-    lines = [_line(row, measure, costs=costs) for row in rows]
-    return _table(f"{title}, in per cent", columns, lines)
-
-
-def _line(row: Row, measure: str, *, costs: bool) -> list[Cell]:
-    name = escape(row.name)
-    named = f'<a href="{escape(row.link, quote=True)}">{name}</a>' if row.link else name
-    about = "; ".join(
-        str(part) for part in (row.note, row.folder, row.summary["backbone"], row.summary["dtype"])
-        if part
-    )  # fmt: skip
-    return [
-        (named, None, about),
-        _number(row.asked, 0),
-        _number(row.mean(measure), 1),
-        *(_quality(row, metric, measure) for metric in OBJECTIVE),
-        *(_costs(row.cost) if costs else ()),
-        *(_quality(row, metric, measure) for metric in _FURTHER),
+    """A table that can be sorted: quality, what it costs, and what is left of other skills."""
+    more = measure == "exact_match"  # once is enough
+    general = more and any(row.general for row in rows)
+    lines = [
+        [
+            named(row, row.summary["backbone"], row.summary["dtype"]),
+            number(row.asked, 0),
+            number(row.mean(measure), 1),
+            *(_quality(row, metric, measure) for metric in OBJECTIVE),
+            *(_costs(row.cost) if more else ()),
+            *(_general(row.general) if general else ()),
+            *(_quality(row, metric, measure) for metric in _FURTHER),
+        ]
+        for row in rows
     ]
+    further = (*(_COSTS if more else ()), *(_GENERAL if general else ()), *map(label, _FURTHER))
+    columns = ["method", "asked", "mean", *map(label, OBJECTIVE), *further]
+    return table(f"{title}, in per cent", columns, lines)
 
 
 def _quality(row: Row, metric: str, measure: str) -> Cell:
     figures = row.figures.get(metric)
     if figures is None:
-        return _number(None, 1)
+        return number(None, 1)
     interval = figures.get({"accuracy": "interval", "exact_match": "exact_interval"}[measure])
     said = "95%: {:.1f} to {:.1f}".format(*interval) if interval else ""
-    return _number(figures[measure], 1, said)
+    return number(figures[measure], 1, said)
 
 
 def _costs(cost: dict[str, Any]) -> list[Cell]:
@@ -115,12 +117,29 @@ def _costs(cost: dict[str, Any]) -> list[Cell]:
     later = max(revoke, key=int, default=None)
     size = cost.get("bytes_per_edit")
     return [
-        _number(cost.get("seconds_per_edit"), 3, where),
-        _number(size if size is None else size / 1e3, 1),
-        _number(cost.get("prefill", {}).get("ratio"), 2, where),
-        _number(cost.get("decode", {}).get("ratio"), 2, where),
-        _number(revoke.get(later), 3, f"{later} edits were made after it" if later else ""),
+        number(cost.get("seconds_per_edit"), 3, where),
+        number(size if size is None else size / 1e3, 1),
+        number(cost.get("prefill", {}).get("ratio"), 2, where),
+        number(cost.get("decode", {}).get("ratio"), 2, where),
+        number(revoke.get(later), 3, f"{later} edits were made after it" if later else ""),
     ]
+
+
+def _general(general: dict[str, Any]) -> list[Cell]:
+    before, after = (general.get(when, {}).get(_PICTURES) for when in ("before", "after"))
+    words = general.get("unchanged", {}).get(_WORDS)
+    return [
+        number(
+            after and after["percent"], 1,
+            "" if not after or not before else f"{before['percent']:.1f} before; {_spread(after)}",
+        ),
+        number(words and words["percent"], 1, _spread(words) if words else ""),
+    ]  # fmt: skip
+
+
+def _spread(figure: dict[str, Any]) -> str:
+    low, high = figure["interval"]
+    return f"95%: {low:.1f} to {high:.1f}; {figure['n']} questions"
 
 
 def quoted() -> str:
@@ -130,49 +149,13 @@ def quoted() -> str:
         if row.table != 1:
             continue
         names = [(escape(text), None, "") for text in (row.method, row.dataset, row.backbone)]
-        numbers = [_number(row.metrics[metric], 2) for metric in FIVE]
-        lines.append([*names, _number(row.edits, 0), *numbers, _number(row.average, 2)])
+        numbers = [number(row.metrics[metric], 2) for metric in FIVE]
+        lines.append([*names, number(row.edits, 0), *numbers, number(row.average, 2)])
     columns = ["method", "dataset", "backbone", "N", *map(label, FIVE), "average"]
-    return _html(_table("Quoted, not measured here", columns, lines, kind="quoted"))
-
-
-def _number(value: float | None, digits: int, said: str = "") -> Cell:
-    return ("", None, "") if value is None else (f"{value:,.{digits}f}", value, said)
-
-
-def _table(
-    caption: str,
-    columns: Sequence[str],
-    lines: Sequence[Sequence[Cell]],
-    kind: str = "",
-) -> str:
-    head = "".join(
-        f'<th scope="col"><button type="button">{escape(column)}</button></th>'
-        for column in columns
-    )
-    body = []
-    for line in lines:
-        cells = []
-        for at, (shown, by, said) in enumerate(line):
-            tag = "th" if at == 0 else "td"
-            scope = ' scope="row"' if at == 0 else ""
-            sorts = "" if by is None else f' data-value="{by}"'
-            title = f' title="{escape(said, quote=True)}"' if said else ""
-            cells.append(f"<{tag}{scope}{sorts}{title}>{shown}</{tag}>")
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    named = f'aria-label="{escape(caption)}"'
-    return (
-        f'<div class="leaderboard {kind}" role="region" tabindex="0" {named}>'
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
+    return raw_html(table("Quoted, not measured here", columns, lines, kind="quoted"))
 
 
 def _figure(picture: str, legend: str) -> str:
-    return _html(
+    return raw_html(
         f'<figure class="cost-picture">{picture}<figcaption>{legend}</figcaption></figure>'
     )
-
-
-def _html(text: str) -> str:
-    return f"```{{raw}} html\n{text}\n```"

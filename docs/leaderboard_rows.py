@@ -1,7 +1,8 @@
 """Rows of the leaderboard and of results/*/README.md: what the summaries under results/ say.
 
 A row is a folder: ``summary.json`` of ``liveedit bench run``, and beside it, if there are any,
-``cost.json`` of ``liveedit bench cost`` and ``row.json``, which says what a row is called,
+``cost.json`` of ``liveedit bench cost``, ``general.json`` of ``liveedit bench general``,
+``scope.json`` of ``liveedit bench run --suite``, and ``row.json``, which says what a row is called,
 where its method comes from and what it ran on. No figure is copied by hand.
 """
 
@@ -17,28 +18,39 @@ from liveedit.benchmark.metrics import OBJECTIVE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A run with N edits in force.
+class Named:
+    """What a row says of itself.
 
     Args:
         folder: Where it lies, under results/.
         name: What it is called.
         link: A page about its method.
         note: What to know of it.
-        edits: N.
-        summary: Its ``summary.json``.
-        figures: By metric.
-        cost: Its ``cost.json``, and what the run itself says of edits.
     """
 
     folder: str
     name: str
     link: str | None
     note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Named):
+    """A run with N edits in force.
+
+    Args:
+        edits: N.
+        summary: Its ``summary.json``.
+        figures: By metric.
+        cost: Its ``cost.json``, and what the run itself says of edits.
+        general: Its ``general.json``, if that is of as many edits.
+    """
+
     edits: int
     summary: dict[str, Any]
     figures: dict[str, dict[str, Any]]
     cost: dict[str, Any] = field(default_factory=dict)
+    general: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asked(self) -> int | None:
@@ -63,22 +75,35 @@ def rows_of(results: Path) -> list[Row]:
 
 def _rows(path: Path, results: Path) -> Iterator[Row]:
     summary = json.loads(path.read_text(encoding="utf-8"))
-    cost = _beside(path, "cost.json")
-    about = _beside(path, "row.json")
-    method, folder = summary["method"], path.parent.name
-    name = method if folder == method else f"{method} ({folder})"
+    cost, general = _beside(path, "cost.json"), _beside(path, "general.json")
+    named = named_by(path, results, summary["method"])
     for edits, run in summary["runs"].items():
         of_run = {key: run[key] for key in ("seconds_per_edit", "bytes_per_edit") if key in run}
         yield Row(
-            folder=str(path.parent.relative_to(results)),
-            name=about.get("name", name),
-            link=about.get("link", _page_of(method)),
-            note=about.get("note", ""),
+            **named,
             edits=int(edits),
             summary=summary,
             figures=run["metrics"],
             cost=of_run | cost,
+            general=general if general.get("edits") == int(edits) else {},
         )
+
+
+def named_by(path: Path, results: Path, method: str) -> dict[str, Any]:
+    """The arguments of :class:`Named`, for a file in a row's folder.
+
+    Args:
+        path: The file.
+        results: The folder of all datasets.
+        method: That it is of.
+    """
+    about, folder = _beside(path, "row.json"), path.parent.name
+    return {
+        "folder": str(path.parent.relative_to(results)),
+        "name": about.get("name", method if folder == method else f"{method} ({folder})"),
+        "link": about.get("link", _page_of(method)),
+        "note": about.get("note", ""),
+    }
 
 
 def _beside(path: Path, name: str) -> dict[str, Any]:

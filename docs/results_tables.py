@@ -8,6 +8,11 @@ force, in which so many corrections were asked about.
 
     <!-- methods: edits 1 10, asked 100 -->
     <!-- end of methods -->
+
+And what was asked from more sides, of all methods whose ``scope.json`` is there:
+
+    <!-- scope -->
+    <!-- end of scope -->
 """
 
 from __future__ import annotations
@@ -18,7 +23,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard_rows import Row, rows_of
+from leaderboard_rows import Named, Row, rows_of
+from leaderboard_scope import COLUMNS, ScopeRow, scope_rows
 
 from liveedit.benchmark.report.labels import label
 
@@ -29,14 +35,19 @@ _PLACE = re.compile(
     r".*?(?P<end><!-- end of methods -->)",
     re.DOTALL,
 )
+_SCOPE = re.compile(
+    r"(?P<begin><!-- scope -->\n).*?(?P<end><!-- end of scope -->)",
+    re.DOTALL,
+)
 
 
-def filled(page: str, rows: Sequence[Row]) -> str:
+def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> str:
     """A page with its tables made anew.
 
     Args:
         page: Markdown.
         rows: Of the page's dataset.
+        scope: The same of trials of scope.
 
     Raises:
         ValueError: If a table has no row, or begins and does not end.
@@ -55,7 +66,8 @@ def filled(page: str, rows: Sequence[Row]) -> str:
 
     if page.count("<!-- methods:") != len(_PLACE.findall(page)):
         raise ValueError("a table's place is not of the form that this module's docstring shows")
-    return _PLACE.sub(table, page)
+    page = _PLACE.sub(table, page)
+    return _SCOPE.sub(lambda place: place["begin"] + scope_table_of(scope) + place["end"], page)
 
 
 def table_of(rows: Sequence[Row], *, several: bool) -> str:
@@ -84,12 +96,25 @@ def table_of(rows: Sequence[Row], *, several: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def scope_table_of(rows: Sequence[ScopeRow]) -> str:
+    """Right answers and their interval, in per cent, a method each."""
+    columns = [column for column in COLUMNS if any(column in row.asked for row in rows)]
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for row in rows:
+        asked = [row.asked[column][1] if column in row.asked else None for column in columns]
+        said = [f"{of['right']:.1f}" if of else "" for of in asked]
+        spread = ["{:.1f}–{:.1f}".format(*of["interval"]) if of else "" for of in asked]
+        lines.append(f"| {_linked(row)} | " + " | ".join(said) + " |")
+        lines.append("| &nbsp;&nbsp;95% | " + " | ".join(spread) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def _mean(row: Row) -> float:
     """Of exact match over the objective's metrics."""
     return row.mean("exact_match") or 0.0
 
 
-def _linked(row: Row) -> str:
+def _linked(row: Named) -> str:
     """The name, and the page about the method as seen from results/DATASET/README.md."""
     if row.link is None:
         return f"`{row.name}`"
@@ -107,7 +132,8 @@ def main() -> int:
     old = []
     for path in sorted(RESULTS.glob("*/README.md")):
         page = path.read_text(encoding="utf-8")
-        new = filled(page, [row for row in rows if row.folder.startswith(f"{path.parent.name}/")])
+        own = [row for row in rows if row.folder.startswith(f"{path.parent.name}/")]
+        new = filled(page, own, scope_rows(path.parent))
         if new != page:
             old.append(path)
             if not check:

@@ -18,7 +18,7 @@ METRICS = ("rel", "t_gen", "m_gen", "m_loc", "ri", "ci", "t_loc", "ni")
 @pytest.fixture
 def board(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
-    for name in ("leaderboard", "leaderboard_picture", "leaderboard_curves", "svg"):
+    for name in [name for name in sys.modules if name == "svg" or name.startswith("leaderboard")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("leaderboard")
 
@@ -148,6 +148,51 @@ def test_the_interval_of_exact_match_is_told_where_it_is_known(board, tmp_path) 
     assert {"95%: 55.5 to 64.5", "95%: 69.0 to 71.0"} <= set(
         _Tables(board.leaderboard(tmp_path)).titles
     )
+
+
+def test_general_ability_stands_beside_as_many_edits(board, tmp_path) -> None:
+    skill = {"right": 9, "n": 10, "percent": 90.0, "interval": [70.0, 100.0]}
+    general = {
+        "edits": 100, "before": {"easy-VQA test": skill | {"percent": 95.0}},
+        "after": {"easy-VQA test": skill},
+        "unchanged": {"easy-VQA test": skill, "text-only answers": skill | {"percent": 81.0}},
+    }  # fmt: skip
+    run = summary(60.0, 70.0)
+    run["runs"] |= summary(50.0, 60.0, edits=1)["runs"]
+    put(tmp_path, "emoji-edit/wise", run, general=general)
+    tables = _Tables(board.leaderboard(tmp_path))
+    heads = [row for row in tables.rows if row[0] == "method"]
+    assert ["easy-VQA" in head for head in heads] == [False, False, True, False], "N = 1, N = 100"
+    (exact,) = (row for row in tables.rows if len(row) == len(heads[2]) and row[0] == "wise")
+    assert exact[14:16] == ["90.0", "81.0"]
+    assert "95.0 before; 95%: 70.0 to 100.0; 10 questions" in tables.titles
+
+
+def test_scope_is_told_of_every_method_that_was_asked(board, tmp_path) -> None:
+    def asked(right: float) -> dict:
+        return {"right": right, "interval": [right - 5, right + 5], "n": 20}
+
+    put(tmp_path, "emoji-edit/wise", summary(60.0, 70.0))
+    about = {"method": "wise", "backbone": "pocket"}
+    ways = {"as it was": asked(90.0), "JPEG 15": asked(70.0), "half": asked(80.0)}
+    trials = {"saved-anew": {"questions": ways}, "languages": {"questions": {"x": asked(1.0)}}}
+    (tmp_path / "emoji-edit/wise/scope.json").write_text(
+        json.dumps({"about": about, "trials": trials})
+    )
+    more = {**trials, "free-wordings": {"questions": {"free wording": asked(50.0)}}}
+    put(tmp_path, "emoji-edit/grace", summary(60.0, 70.0, method="grace"))
+    (tmp_path / "emoji-edit/grace/scope.json").write_text(
+        json.dumps({"about": about | {"method": "grace"}, "trials": more})
+    )
+    text = board.leaderboard(tmp_path)
+    assert "### emoji-edit, asked from more sides" in text
+    tables = _Tables(text)
+    assert tables.rows[-3:] == [
+        ["method", "saved anew, worst", "free wordings"],
+        ["grace", "70.0", "50.0"],
+        ["wise", "70.0", ""],
+    ]
+    assert "JPEG 15; 95%: 65.0 to 75.0; 20 questions" in tables.titles
 
 
 def test_quoted_figures_are_the_papers(board) -> None:

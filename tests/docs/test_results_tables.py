@@ -15,7 +15,7 @@ PAGE = "# Results\n\n<!-- methods: edits {} -->\nold\n<!-- end of methods -->\n\
 @pytest.fixture
 def tables(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
-    for name in ("results_tables", "leaderboard_rows"):
+    for name in [one for one in sys.modules if one.startswith(("results_tables", "leaderboard"))]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("results_tables")
 
@@ -64,6 +64,24 @@ def test_intervals_stand_below(tables, tmp_path) -> None:
     put(tmp_path, "emoji-edit/wise", run)
     page = tables.filled(PAGE.format("100, asked 300"), tables.rows_of(tmp_path))
     assert "| &nbsp;&nbsp;95% | | 55.5–64.5 |  |  |  |  |  |  |" in page
+
+
+def test_what_was_asked_from_more_sides(tables, tmp_path) -> None:
+    asked = {"right": 78.44, "interval": [74.05, 82.81], "n": 320}
+    scope = {
+        "about": {"method": "serac"},
+        "trials": {"free-wordings": {"questions": {"free wording": asked}}},
+    }
+    put(tmp_path, "emoji-edit/serac", summary(60.0, 70.0), scope=scope)
+    scope_rows = importlib.import_module("leaderboard_scope").scope_rows
+    page = "<!-- scope -->\n<!-- end of scope -->\n"
+    assert tables.filled(page, [], scope_rows(tmp_path / "emoji-edit")) == (
+        "<!-- scope -->\n"
+        "| | free wordings |\n|---|---|\n"
+        "| [`serac`](../../docs/methods/serac.md) | 78.4 |\n"
+        "| &nbsp;&nbsp;95% | 74.0–82.8 |\n"
+        "<!-- end of scope -->\n"
+    )
 
 
 @pytest.mark.parametrize(
