@@ -126,7 +126,7 @@ def test_a_text_only_correction(client, model) -> None:
         ({"images": ["http://example.org/a.png"]}, 400, "data URL"),
         ({"images": ["data:image/png;base64,AAAA"]}, 400, ""),
         ({"images": ["data:image/png;base64,AAAA"] * 9}, 400, "more than 8 pictures"),
-        ({"colour": "red"}, 400, "colour"),
+        ({"colour": "red"}, 400, "colour: there is no such field; give prompt, images, messages"),
         ({"target": "x " * 3000}, 400, "tokens"),
         ({"supersede": "some"}, 400, "supersede"),
     ],

@@ -25,6 +25,7 @@ from liveedit.errors import (
     UnknownEdit,
     UnknownRevision,
 )
+from liveedit.serve.schema import NO_SUCH_FIELD
 
 _STATUS: tuple[tuple[type[LiveEditError], int], ...] = (
     (UnknownEdit, 404),
@@ -115,7 +116,8 @@ async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that is not of the schema: its first problem."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    unknown = [first["ctx"]["field"]] if first["type"] == NO_SUCH_FIELD else []
+    where = ".".join(str(part) for part in (*first["loc"], *unknown) if part != "body")
     return JSONResponse(_body(400, f"{where or 'body'}: {first['msg']}", "invalid", where), 400)
 
 

@@ -5,18 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from liveedit.methods.outcome import Supersede
 
 _Text = Annotated[str, Field(max_length=200_000)]
 _Stop = Annotated[str, Field(min_length=1, max_length=200)]
 _IMAGE = "data:image/"
+NO_SUCH_FIELD = "no_such_field"
 Fetch: TypeAlias = Callable[[str], bytes]
 
 
 class _Strict(BaseModel):
+    """What is no field is refused, and those that are fields are named."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: object) -> object:
+        for name in given if isinstance(given, dict) else ():
+            if name not in cls.model_fields:
+                fields = ", ".join(cls.model_fields)
+                raise PydanticCustomError(
+                    NO_SUCH_FIELD,
+                    "there is no such field; give {fields}",
+                    {"field": name, "fields": fields},
+                )
+        return given
 
 
 class ImageUrl(BaseModel):
