@@ -45,6 +45,20 @@ def test_revoke_makes_later_edits_again(run, tiny_folder) -> None:
     assert "correct the answer anew" in refused
 
 
+def test_several_are_taken_back_at_once_or_none(run, tiny_folder) -> None:
+    first, second, third = (
+        add(run, tiny_folder, at % 2, target)["id"]
+        for at, target in enumerate(("a violet", "a mug", "tea"))  # tea in place of the violet
+    )
+    loading = ("--model", str(tiny_folder), "--json")
+    assert "nothing" in run("edit", "revoke", second, "nothing", *loading, status=2)
+    assert [one["target"] for one in run("edit", "list", "--json")] == ["a mug", "tea"]
+    told = run("edit", "revoke", second, third, *loading)
+    assert told == {"revision": 5, "revoked": [second, third]}
+    (left,) = run("edit", "list", "--json")
+    assert (left["target"], left["supersedes"]) == ("a violet", [first])
+
+
 def test_edits_that_happen_not_to_build_on_each_other_come_back(run, tiny_folder) -> None:
     first, second = (
         add(run, tiny_folder, at, target, "lemoe")

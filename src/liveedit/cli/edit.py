@@ -212,8 +212,7 @@ def revoke(
         edited = load(
             model, editor, store, method=method, settings=settings, device=device, dtype=dtype
         )
-        for one in edits:
-            edited.revoke(one, author=author, reason=reason)
+        edited.revoke_many(edits, author=author, reason=reason, progress=True)
         revision = edited.store.revision
     else:
         revision = log.revoke(edits, author=author, reason=reason)

@@ -182,7 +182,28 @@ class EditedModel(Lifetime):
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
+        return self.revoke_many([edit_id], author=author, reason=reason)[0]
+
+    def revoke_many(
+        self,
+        edit_ids: Sequence[str],
+        *,
+        author: str = "",
+        reason: str = "",
+        progress: bool = False,
+    ) -> list[Edit]:
+        """Take edits back together, all of them or none; see :meth:`revoke`.
+
+        Where edits build on each other, later ones are made again once, not once for each.
+
+        Args:
+            edit_ids: Their names.
+            author: Who takes them back.
+            reason: Why.
+            progress: Show a progress bar, if edits are made again.
+        """
         self._refuse_past()
+        names = list(dict.fromkeys(edit_ids))
         if self.method.abilities.revoke == "never":
             raise MethodCannot(
                 self.method.name,
@@ -191,8 +212,11 @@ class EditedModel(Lifetime):
             )
         if self.method.abilities.revoke == "replay":
             self._check_model()
-            return revoke_by_replay(self.method, self.store, edit_id, author=author, reason=reason)
-        return self.store.revoke(edit_id, author=author, reason=reason)
+            return revoke_by_replay(
+                self.method, self.store, names,
+                author=author, reason=reason, progress=progress,
+            )  # fmt: skip
+        return self.store.revoke_many(names, author=author, reason=reason)
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back; what the edit supersedes is out of force again.

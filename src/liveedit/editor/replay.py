@@ -1,4 +1,4 @@
-"""Taking back an edit of a method whose edits build on each other: later ones are made again.
+"""Taking back edits of a method whose edits build on each other: later ones are made again.
 
 What is made again takes the place of what it was made from: it supersedes it, and keeps its
 question, answer, author, reason and time under a new name. Whoever names the old edit means it.
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 from uuid import uuid4
 
 import torch
@@ -29,48 +30,48 @@ from liveedit.store.tensors import Keys
 _log = logging.getLogger(__name__)
 
 
+class _Plan(NamedTuple):
+    """What taking edits of a namespace back means."""
+
+    gone: list[Edit]  # the edits, and all they were made again as
+    before: list[Edit]  # what stays as it is, oldest first
+    again: list[Edit]  # what is made again, on top of that
+
+
 def revoke_by_replay(
     method: Method,
     store: Store,
-    edit_id: str,
+    edit_ids: Sequence[str],
     *,
     author: str = "",
     reason: str = "",
     progress: bool = False,
-) -> Edit:
-    """Take an edit back, and make those that were made after it again without it.
+) -> list[Edit]:
+    """Take edits back, and make those that were made after them again without them.
 
-    Only edits of the same namespace that are in force are made again. Either all of it is written,
-    or nothing.
+    Only edits of the same namespaces that are in force are made again, each once. Either all of it
+    is written, or nothing.
 
     Args:
         method: Makes edits.
         store: Where they are.
-        edit_id: Name of the edit, or of one that it was made again from.
-        author: Who takes it back.
+        edit_ids: Names of the edits, or of some that they were made again from; each once.
+        author: Who takes them back.
         reason: Why.
         progress: Show a progress bar.
 
     Raises:
-        UnknownEdit: There is none of that name, or it is revoked already.
+        UnknownEdit: There is none of one of the names, or it is revoked already.
         MethodCannot: The picture of a later edit is not kept.
         StoreError: The store cannot be written, or was meanwhile; nothing of it was.
     """
     revision = store.revision
-    asked = store.get(edit_id)
-    known = _not_revoked(store, asked)
-    versions = [one for one in known if _same(one, asked)]
-    rest = [one for one in known if one not in versions]
-    gone = {name for one in rest for name in one.supersedes}
-    left = sorted((one for one in rest if one.id not in gone), key=lambda one: store.row(one.id))
-    now = {one.id for one in store.edits}
-    changed = [max(store.row(one.id) for one in versions)]
-    changed += [store.row(one.id) for one in left if one.id not in now]
-    before = [one for one in left if store.row(one.id) < min(changed)]
-    again = left[len(before) :]
-    new = _made_again(method, store, before, again, progress=progress)
+    asked = [store.get(name) for name in edit_ids]
+    spaces = dict.fromkeys(one.namespace for one in asked)
+    plans = [_plan(store, [one for one in asked if one.namespace == space]) for space in spaces]
+    new = _made_again(method, store, plans, progress=progress)
     store.replace(
-        [one.id for one in versions],
+        [one.id for plan in plans for one in plan.gone],
         [one.edit for one in new.outcomes],
         new.keys,
         new.values,
@@ -82,28 +83,48 @@ def revoke_by_replay(
     if lost:
         _log.warning(
             "%d of the %d edits that were made again are not reached any more, %r first; see them "
-            "with: liveedit edit verify", len(lost), len(again), lost[0],
+            "with: liveedit edit verify", len(lost), len(new.outcomes), lost[0],
         )  # fmt: skip
     return asked
 
 
+def _plan(store: Store, asked: Sequence[Edit]) -> _Plan:
+    """What becomes of a namespace without some of its edits."""
+    known = _not_revoked(store, asked)
+    versions = [[one for one in known if _same(one, wanted)] for wanted in asked]
+    gone = {one.id: one for some in versions for one in some}
+    rest = [one for one in known if one.id not in gone]
+    superseded = {name for one in rest for name in one.supersedes}
+    left = [one for one in rest if one.id not in superseded]
+    left.sort(key=lambda one: store.row(one.id))
+    now = {one.id for one in store.edits}
+    # of an edit the version that is in force is its newest
+    changed = [max(store.row(one.id) for one in some) for some in versions]
+    changed += [store.row(one.id) for one in left if one.id not in now]
+    before = [one for one in left if store.row(one.id) < min(changed)]
+    return _Plan(list(gone.values()), before, left[len(before) :])
+
+
 def _made_again(
-    method: Method, store: Store, before: Sequence[Edit], again: Sequence[Edit], *, progress: bool
+    method: Method, store: Store, plans: Sequence[_Plan], *, progress: bool
 ) -> NewEdits:
-    """Edits in place of others, on top of those before them, in a store that is thrown away."""
-    scratch = MemoryStore(method.layout, pictures=PictureRules(keep=Keep.off))
+    """Edits in place of others, on top of those before them, in stores that are thrown away."""
     pool = store.pool([])
-    rows = torch.tensor([store.row(one.id) for one in before], dtype=torch.int64)
-    scratch.add(before, pool.keys[rows].whole, pool.take(rows))
-    stated = [_stated(method, store, one) for one in again]
+    stated = [[_stated(method, store, one) for one in plan.again] for plan in plans]
     made = []
-    bar = tqdm(again, desc="replaying", unit="edit", disable=not progress)
-    for old, correction in zip(bar, stated, strict=True):
-        edit = replace(old, id=uuid4().hex[:16], supersedes=(old.id, *old.supersedes))
-        one = method.edit([edit], [correction], scratch, "never")
-        scratch.add([edit], one.keys, one.values)
-        made.append(one)
-    none = pool.keys[rows[:0]].whole
+    count = sum(len(plan.again) for plan in plans)
+    with tqdm(total=count, desc="replaying", unit="edit", disable=not (progress and count)) as bar:
+        for plan, corrections in zip(plans, stated, strict=True):
+            scratch = MemoryStore(method.layout, pictures=PictureRules(keep=Keep.off))
+            rows = torch.tensor([store.row(one.id) for one in plan.before], dtype=torch.int64)
+            scratch.add(plan.before, pool.keys[rows].whole, pool.take(rows))
+            for old, correction in zip(plan.again, corrections, strict=True):
+                edit = replace(old, id=uuid4().hex[:16], supersedes=(old.id, *old.supersedes))
+                one = method.edit([edit], [correction], scratch, "never")
+                scratch.add([edit], one.keys, one.values)
+                made.append(one)
+                bar.update()
+    none = pool.keys[torch.zeros(0, dtype=torch.int64)].whole
     return NewEdits(
         outcomes=[outcome for one in made for outcome in one.outcomes],
         keys=Keys.join([none, *(one.keys for one in made)]),
@@ -128,10 +149,10 @@ def _stated(method: Method, store: Store, edit: Edit) -> Correction:
     return again.correction
 
 
-def _not_revoked(store: Store, asked: Edit) -> list[Edit]:
-    """An edit, those of its namespace that are in force, and those that these supersede."""
-    in_force = [one for one in store.edits if one.namespace == asked.namespace]
-    found = {asked.id: asked} | {one.id: one for one in in_force}
+def _not_revoked(store: Store, asked: Sequence[Edit]) -> list[Edit]:
+    """Edits, those of their namespace that are in force, and those that these supersede."""
+    in_force = [one for one in store.edits if one.namespace == asked[0].namespace]
+    found = {one.id: one for one in (*asked, *in_force)}
     for name in [name for one in in_force for name in one.supersedes]:
         with suppress(UnknownEdit):  # of a store that this one was carried over from
             found |= store.some([name])

@@ -73,7 +73,23 @@ class Store(Protocol):
         """Take up edits."""
 
     def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Put an edit out of force."""
+        """Put an edit out of force; see :meth:`revoke_many`."""
+        return self.revoke_many([edit_id], author=author, reason=reason)[0]
+
+    def revoke_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Put edits out of force; those that they alone superseded are in force again.
+
+        Args:
+            edit_ids: Their names.
+            author: Who takes them back; only lasting stores keep that.
+            reason: Why.
+
+        Raises:
+            UnknownEdit: There is none of one of the names, or it is revoked already; nothing was
+                changed.
+        """
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back."""

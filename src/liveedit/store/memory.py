@@ -134,22 +134,16 @@ class MemoryStore(Store):
             if pictures:
                 keep_pictures(self._pictures, edits, pictures, self._rules)
 
-    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Put an edit out of force; those that it alone superseded are in force again.
-
-        Args:
-            edit_id: Its name.
-            author: Who takes it back; only lasting stores keep that.
-            reason: Why.
-
-        Raises:
-            UnknownEdit: There is none of that name, or it is revoked already.
-        """
+    def revoke_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Put edits out of force, as one revision; see `Store.revoke_many`."""
         with self._lock:
-            edit = self.get(edit_id)
-            self._rows.revoke(edit_id, self.revision + 1)
+            edits = [self.get(edit_id) for edit_id in edit_ids]
+            for edit in edits:
+                self._rows.revoke(edit.id, self.revision + 1)
             self._rows.publish(self.revision + 1)
-        return edit
+        return edits
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back: the edit is in force again, and what it supersedes is not.

@@ -202,20 +202,14 @@ class SqlStore(Store):
                 },
             )
 
-    def revoke(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Put an edit out of force; those that it alone superseded are in force again.
-
-        Args:
-            edit_id: Its name.
-            author: Who takes it back.
-            reason: Why.
-
-        Raises:
-            UnknownEdit: There is none of that name, or it is revoked already.
-        """
-        self.log.revoke([edit_id], author=author, reason=reason)
+    def revoke_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Put edits out of force, as one revision; see `Store.revoke_many`."""
+        self.log.revoke(edit_ids, author=author, reason=reason)
         self._refresh()
-        return self.log.stored([edit_id], keys=False)[0].edit
+        found = {row.edit.id: row.edit for row in self.log.stored(edit_ids, keys=False)}
+        return [found[edit_id] for edit_id in edit_ids]
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
         """Take a revocation back: the edit is in force again, and what it supersedes is not.

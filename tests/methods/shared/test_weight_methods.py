@@ -130,6 +130,36 @@ def test_revoking_makes_the_later_ones_again_without_it(model, method, pictures)
     assert [edit.namespace for edit in model.edits] == ["apart"]
 
 
+def test_several_are_taken_back_together_and_later_ones_made_again_once(
+    model, method, pictures
+) -> None:
+    made = [
+        model.edit(pictures[at % 3], question, target, keep=True)
+        for at, (question, target) in enumerate(
+            ((ASKED, "a lynx"), (ASKED, "a cat"), (OTHER, "a hen"), (OTHER, "a dog"))
+        )
+    ]
+    with model.namespace("apart"):
+        gone = model.edit(pictures[2], ASKED, "a fox", keep=True)
+        model.edit(pictures[1], ASKED, "an owl", keep=True)
+    with pytest.raises(UnknownEdit):
+        model.revoke_many([made[0].id, "no-such-edit"])
+    assert len(model.edits) == 6, "all or none"
+    revision = model.store.revision
+    taken = model.revoke_many([made[2].id, made[0].id, gone.id, made[0].id])
+    assert [edit.id for edit in taken] == [made[2].id, made[0].id, gone.id]
+    assert model.store.revision <= revision + 2, "one write, not one for each"
+    alone = EditedModel(method)
+    alone.edit(pictures[1], ASKED, "a cat", keep=True)
+    alone.edit(pictures[0], OTHER, "a dog", keep=True)
+    with alone.namespace("apart"):
+        alone.edit(pictures[1], ASKED, "an owl", keep=True)
+    assert sorted(edit.target for edit in model.edits) == ["a cat", "a dog", "an owl"]
+    assert torch.equal(logits_of(model, pictures[1]), logits_of(alone, pictures[1]))
+    with model.namespace("apart"), alone.namespace("apart"):
+        assert torch.equal(logits_of(model, pictures[1]), logits_of(alone, pictures[1]))
+
+
 def test_what_an_edit_had_superseded_comes_back(model, method, pictures) -> None:
     model.edit(pictures[0], ASKED, "a lynx", keep=True)
     newer = model.edit(pictures[0], "what animal is this", "a cat", keep=True)
