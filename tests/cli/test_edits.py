@@ -17,8 +17,8 @@ VERBS = [
     ["ask"], ["edit"], ["edit", "add"], ["edit", "import"], ["edit", "list"], ["edit", "show"],
     ["edit", "search"], ["edit", "revoke"], ["edit", "restore"], ["edit", "export"], ["store"],
     ["store", "check"], ["store", "compact"], ["store", "migrate"], ["store", "info"],
-    ["store", "log"], ["store", "diff"], ["store", "pictures"], ["edit", "verify"],
-    ["edit", "rebase"],
+    ["store", "log"], ["store", "diff"], ["store", "pictures"], ["store", "settings"],
+    ["edit", "verify"], ["edit", "rebase"],
 ]  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_another_editors_store_is_refused(run: Run, tiny_folder, tmp_path, edito
 def test_looking_after_a_store(run: Run, folder: Path) -> None:
     assert "does not exist" in run("store", "info", status=2)
     made = add(run, 0, "What is this?", "a violet")
-    assert run("store", "migrate") == {"schema": "0005"}
+    assert run("store", "migrate") == {"schema": "0006"}
     assert run("store", "compact")["bytes"] > 0
     assert run("store", "check") == {
         "edits": 1, "revisions": 1, "pictures": 1, "problems": [], "clean": True,

@@ -48,6 +48,19 @@ def test_corrections_are_carried_over_and_the_old_store_stays(
     assert "3 made, 0 right without an edit, 0 not reached" in told
 
 
+def test_the_settings_of_the_old_store_are_taken_over(run: Run, folder: Path) -> None:
+    chosen = {"method": "liveedit", "settings": {"refine_steps": 120}}
+    Path("chosen.json").write_text(json.dumps(chosen))
+    add(run, 0, ASKED, "a violet", "--settings", "chosen.json")
+    run("edit", "rebase", "--to", "new.db")
+    kept = run("store", "settings", "--store", "new.db")["settings"]
+    assert kept["refine_steps"] == 120
+    Path("others.json").write_text(json.dumps(chosen | {"settings": {"refine_steps": 30}}))
+    run("edit", "rebase", "--to", "newer.db", "--settings", "others.json")
+    kept = run("store", "settings", "--store", "newer.db")["settings"]
+    assert kept["refine_steps"] == 30
+
+
 def test_what_a_rebase_refuses_is_one_sentence_and_nothing_is_written(
     run: Run, corrected: list[str], folder: Path
 ) -> None:

@@ -48,7 +48,7 @@ def made_at(location: str, version: str) -> None:
                 )
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004", "0005"])
 def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: str) -> None:
     made_at(location, version)
     with pytest.raises(StoreTooOld, match="liveedit store migrate"):

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from liveedit.config import Config
     from liveedit.editor import EditedModel
     from liveedit.store.picture_rules import Keep
     from liveedit.store.records import Entry
@@ -98,11 +99,12 @@ def load(
     *,
     method: str = "liveedit",
     settings: Path | None = None,
+    config: Config | None = None,
     device: str = "cpu",
     dtype: Dtype = Dtype.auto,
     pictures: Keep | None = None,
 ) -> EditedModel:
-    """The model that a verb works on.
+    """The model that a verb works on; ``settings`` of a file go before ``config``.
 
     What its store has to warn of goes to the terminal; what it keeps of pictures may be changed.
     """
@@ -112,7 +114,8 @@ def load(
     from liveedit.methods.registry import method_class
     from liveedit.store.sql import SqlStore
 
-    config = None if settings is None else read_chosen(settings, method_class(method))
+    if settings is not None:
+        config = read_chosen(settings, method_class(method))
     edited = EditedModel.from_pretrained(
         model, method=method, editor=editor, store=store, config=config, **placed(device, dtype)
     )

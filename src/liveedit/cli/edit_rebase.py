@@ -42,18 +42,24 @@ def rebase(
 ) -> None:
     """Make the corrections of a store anew, in another store, for another model or editor.
 
-    The old store is only read. Started again with the same two stores it goes on where it was.
-    Exit status 4 if something is not reached; it is listed, with the reason.
+    The old store is only read; of the same method its settings are taken over. Started again with
+    the same two stores it goes on where it was. Exit status 4 if something is not reached; it is
+    listed, with the reason.
     """
+    from liveedit.editor.pretrained import stored_config
     from liveedit.editor.rebase import corrections_of
     from liveedit.editor.rebase import rebase as carry_over
+    from liveedit.methods.registry import method_class
     from liveedit.store.carried import refuse_target
     from liveedit.store.log import EditLog
 
     old = EditLog(store)
     refuse_target(old, to)
     corrections_of(old)
-    edited = load(model, editor, to, method=method, settings=settings, device=device, dtype=dtype)
+    edited = load(
+        model, editor, to, method=method, settings=settings,
+        config=stored_config(store, method_class(method)), device=device, dtype=dtype,
+    )  # fmt: skip
     report = carry_over(old, edited, batch=batch, progress=True)
     if as_json:
         print(json.dumps(_json(report), ensure_ascii=False))

@@ -11,9 +11,11 @@ import typer
 
 from liveedit.cli.common import AS_OF, JSON, STORE
 from liveedit.cli.store_pictures import facts, pictures
+from liveedit.cli.store_settings import settings
 
 app = typer.Typer(help="Check, compact, migrate and look at a store.", no_args_is_help=True)
 app.command()(pictures)
+app.command()(settings)
 
 
 @app.command()
@@ -76,6 +78,8 @@ def info(store: str = STORE, as_of: int | None = AS_OF, as_json: bool = JSON) ->
             "bytes": log.database.size(),
             "pictures": facts(log),
             **({} if source is None else {"rebased_from": source["location"]}),
+            "method": log.identity.method,
+            "settings": dict(log.identity.settings),
             "fingerprint": log.identity.fingerprint,
         },
         as_json,

@@ -16,6 +16,7 @@ from liveedit.editor.pretrained import (
     save_edited,
     saved_config,
     saved_source,
+    stored_config,
 )
 from liveedit.editor.scopes import Scopes
 from liveedit.methods.base import Method
@@ -61,8 +62,8 @@ class Lifetime(Scopes):
                 edits if there are any. By default what the method ships for the backbone.
             store: Where edits are kept, or the file or URL of a store, which is made if it is not
                 there; in memory by default. A store of its own does not take up saved edits.
-            config: How corrections are made, of the method's own class; by default as it was saved,
-                else the method's defaults.
+            config: How corrections are made, of the method's own class; by default as the store
+                keeps it, else as it was saved, else the method's defaults.
             loading: For :func:`liveedit.backbones.registry.load_backbone`: device, device_map,
                 dtype, quantization_config, revision, edit_layer (by default that of the editor).
 
@@ -144,7 +145,12 @@ class Lifetime(Scopes):
         config: Config | None,
         store: Store | str | Path | None,
     ) -> T:
-        """With the settings and edits that lie in an editor's folder, unless others are given."""
+        """With the settings of the store, and settings and edits of an editor's folder.
+
+        What is given goes before all of them.
+        """
+        if config is None:
+            config = stored_config(store, method)
         if folder is not None and config is None:
             config = saved_config(folder, method)
         edited = cls(method.load(backbone, folder, config), store)

@@ -11,12 +11,14 @@ from pydantic import ValidationError
 from liveedit.backbones.at_layer import at_layer
 from liveedit.backbones.base import Backbone
 from liveedit.config import Config
-from liveedit.errors import BadCheckpoint
+from liveedit.errors import BadCheckpoint, BadSettings
 from liveedit.methods.base import Method
 from liveedit.saving.files import write_whole
 from liveedit.saving.fingerprint import weights_revision
 from liveedit.store.base import Store
+from liveedit.store.kept_settings import identity_at
 from liveedit.store.saved_edits import save_edits
+from liveedit.store.sql import SqlStore
 
 SOURCE_FILE = "source.json"
 _CONFIG_FILE = "config.json"  # of an editor
@@ -94,6 +96,28 @@ def saved_source(folder: Path) -> dict[str, Any] | None:
         raise BadCheckpoint(f"{path} cannot be read ({error}); save the model again") from error
 
 
+def stored_config(store: Store | str | Path | None, method: type[Method]) -> Config | None:
+    """The settings that a store keeps; None if it keeps none of this method.
+
+    Raises:
+        BadSettings: They are not what the method takes.
+        StoreUnreachable: The store's database does not answer.
+    """
+    if isinstance(store, str | Path):
+        identity = identity_at(store)
+    else:
+        identity = store.log.identity if isinstance(store, SqlStore) else None
+    if identity is None or identity.method != method.name or not identity.settings:
+        return None
+    try:
+        return method.config_class.model_validate(dict(identity.settings))
+    except ValidationError as error:
+        raise BadSettings(
+            f"the store keeps settings that {method.name} does not take ({_first(error)}); give "
+            "others (--settings, config=...), or have it keep others with: liveedit store settings"
+        ) from error
+
+
 def saved_config(folder: Path, method: type[Method]) -> Config | None:
     """The settings of a saved edited model; None if the folder holds none of this method.
 
@@ -106,8 +130,13 @@ def saved_config(folder: Path, method: type[Method]) -> Config | None:
     try:
         return method.config_class.model_validate(source["settings"])
     except ValidationError as error:
-        problem = error.errors()[0]
         raise BadCheckpoint(
             f"{folder / SOURCE_FILE} holds settings that {method.name} does not take "
-            f"({'.'.join(map(str, problem['loc']))}: {problem['msg']}); give others, as `config`"
+            f"({_first(error)}); give others, as `config`"
         ) from error
+
+
+def _first(error: ValidationError) -> str:
+    """Where the first problem is, and what."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

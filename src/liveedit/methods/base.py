@@ -145,7 +145,12 @@ class Method(ABC):
         made_with = {**self.backbone.fingerprint(), **self.learned}
         if made_with["weights"] is not None:
             del made_with["backbone"]
-        return Identity(fingerprint=made_with, method=self.name, layout=self.layout)
+        return Identity(
+            fingerprint=made_with,
+            method=self.name,
+            layout=self.layout,
+            settings=self.config.model_dump(mode="json", exclude_defaults=True),
+        )
 
     def describe(self) -> dict[str, Any]:
         """Its settings, for reports; JSON."""

@@ -113,6 +113,7 @@ def export_edits(
         "fingerprint": identity.fingerprint,
         "method": identity.method,
         "layout": identity.layout.as_json(),
+        "settings": dict(identity.settings),
         "revision": as_of,
         "edits": len(written),
         "checksums": sums,
@@ -136,7 +137,12 @@ def identity_of_export(folder: Path) -> Identity:
         method, layout = manifest["method"], Layout.from_json(manifest["layout"])
     if manifest["format"] < 3:
         layout = any_rank(method, layout)
-    return Identity(fingerprint=manifest["fingerprint"], method=method, layout=layout)
+    return Identity(
+        fingerprint=manifest["fingerprint"],
+        method=method,
+        layout=layout,
+        settings=manifest.get("settings", {}),
+    )
 
 
 def import_edits(

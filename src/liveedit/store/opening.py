@@ -18,7 +18,7 @@ from liveedit.store.records import Identity
 
 _log = logging.getLogger(__name__)
 _LEGACY = ("0001", "0002")  # schemas that do not name the method
-_READABLE = ("0002", "0003", "0004")  # old schemas that are read where they cannot be migrated
+_READABLE = ("0002", "0003", "0004", "0005")  # old ones, read where they cannot be changed
 
 
 def open_store(
@@ -84,6 +84,7 @@ def _create(database: Database, identity: Identity, pictures: PictureRules) -> N
                 "layout": json.dumps(identity.layout.as_json()),
                 "pictures": json.dumps(pictures.as_json()),
                 "source": "",
+                "settings": json.dumps(dict(identity.settings)),
             },
         )
         crash_points.reached("identity")
@@ -117,7 +118,12 @@ def _identity(database: Database) -> Identity:
         layout, method = legacy_layout(**sizes), METHOD
     if version in (*_LEGACY, "0003"):
         layout = any_rank(method, layout)
-    return Identity(fingerprint=json.loads(row["fingerprint"]), method=method, layout=layout)
+    return Identity(
+        fingerprint=json.loads(row["fingerprint"]),
+        method=method,
+        layout=layout,
+        settings=json.loads(row.get("settings", "{}")),
+    )
 
 
 def _schema_of(connection: sa.Connection) -> str | None:

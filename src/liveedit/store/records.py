@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -24,11 +24,13 @@ class Identity:
         fingerprint: Of the backbone and of what the method has learned.
         method: Name of the editing method.
         layout: Tensors of an edit.
+        settings: Of the method, those that are not its defaults; two identities may differ in them.
     """
 
     fingerprint: dict[str, object]
     method: str
     layout: Layout
+    settings: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @property
     def digest(self) -> str:

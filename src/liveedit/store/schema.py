@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = "0005"  # the newest migration
+VERSION = "0006"  # the newest migration
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -21,6 +21,7 @@ stores = sa.Table(
     sa.Column("layout", sa.Text, nullable=False),  # JSON
     sa.Column("pictures", sa.Text, nullable=False),  # JSON: what is kept of them
     sa.Column("source", sa.Text, nullable=False),  # the store whose corrections were carried over
+    sa.Column("settings", sa.Text, nullable=False),  # JSON: the method's, but for its defaults
 )
 revisions = sa.Table(
     "revisions",
