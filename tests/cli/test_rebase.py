@@ -54,11 +54,11 @@ def test_the_settings_of_the_old_store_are_taken_over(run: Run, folder: Path) ->
     add(run, 0, ASKED, "a violet", "--settings", "chosen.json")
     run("edit", "rebase", "--to", "new.db")
     kept = run("store", "settings", "--store", "new.db")["settings"]
-    assert kept["refine_steps"] == 120
+    assert kept == {"refine_steps": 120}
     Path("others.json").write_text(json.dumps(chosen | {"settings": {"refine_steps": 30}}))
     run("edit", "rebase", "--to", "newer.db", "--settings", "others.json")
     kept = run("store", "settings", "--store", "newer.db")["settings"]
-    assert kept["refine_steps"] == 30
+    assert kept == {"refine_steps": 30}
 
 
 def test_what_a_rebase_refuses_is_one_sentence_and_nothing_is_written(

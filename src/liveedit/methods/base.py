@@ -149,11 +149,16 @@ class Method(ABC):
             fingerprint=made_with,
             method=self.name,
             layout=self.layout,
-            settings=self.config.model_dump(mode="json", exclude_defaults=True),
+            settings=self.settings,
         )
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """What was chosen otherwise than by default, JSON; a store keeps it."""
+        return self.config.model_dump(mode="json", exclude_defaults=True)
+
     def describe(self) -> dict[str, Any]:
-        """Its settings, for reports; JSON."""
+        """All its settings, for reports; JSON."""
         return {"config": self.config.model_dump()}
 
     @abstractmethod

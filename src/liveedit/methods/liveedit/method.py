@@ -76,6 +76,9 @@ class ExpertChange:
         return self.routed.add_to(states, self.scale, answer_share(spans, self.context))
 
 
+_OF_THE_EDITOR = ("same_question", "sentence_encoder")  # its own, unless they are given
+
+
 class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
     """LiveEdit with a trained editor.
 
@@ -95,7 +98,7 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         config = config or LiveEditConfig()
         chosen = {
             name: getattr(network.config, name)
-            for name in ("same_question", "sentence_encoder")
+            for name in _OF_THE_EDITOR
             if getattr(config, name) is None
         }
         config = config.model_copy(update=chosen)
@@ -103,6 +106,15 @@ class LiveEdit(StateMethod[RoutingFeatures, ExpertChange]):
         self.network = network.to(backbone.edit_device).eval()
         if config.sentence_encoder:
             require_sentence_encoder()
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What was chosen otherwise than by default or by the editor."""
+        return {
+            name: value
+            for name, value in super().settings.items()
+            if name not in _OF_THE_EDITOR or value != getattr(self.network.config, name)
+        }
 
     @classmethod
     def load(
