@@ -65,6 +65,17 @@ def test_what_a_store_was_made_with_holds_until_others_are_given(
     assert opened(tiny_folder).method.config == GraceConfig(radius=4.0, steps=3)
 
 
+def test_the_method_need_not_be_named(run: Run, settings: str, tiny_folder: Path) -> None:
+    made = run(*ADD, "--settings", settings)  # the method is the one that they are of
+    assert run("store", "info")["method"] == "grace"
+    model = EditedModel.from_pretrained(tiny_folder, store="edits.db", dtype=torch.float32)
+    assert (model.method.name, model.method.config.radius) == ("grace", 4.0)
+    assert [edit.id for edit in model.edits] == [made["id"]]
+    run(*ADD, "--method", "ft-l", status=2)
+    run(*ADD)
+    assert len(run("edit", "list", "--all")) == 2
+
+
 def test_an_export_takes_them_along(run: Run, settings: str, tiny_folder: Path) -> None:
     run(*ADD, "--method", "grace", "--settings", settings)
     run("edit", "export", "--out", "out")

@@ -27,6 +27,11 @@ EDITOR = typer.Option(
     None, "--editor", help="Folder that `liveedit train` wrote; the shipped one for 'pocket'."
 )
 METHOD = typer.Option("liveedit", "--method", help="Editing method: see `liveedit methods`.")
+OF_STORE = typer.Option(
+    None,
+    "--method",
+    help="Editing method: see `liveedit methods`; by default the store's, of a new one liveedit.",
+)
 SETTINGS = typer.Option(
     None, "--settings", help="The method's settings: what `liveedit bench tune` wrote, chosen.json."
 )
@@ -97,24 +102,29 @@ def load(
     editor: Path | None,
     store: str | None = None,
     *,
-    method: str = "liveedit",
+    method: str | None = None,
     settings: Path | None = None,
     config: Config | None = None,
     device: str = "cpu",
     dtype: Dtype = Dtype.auto,
     pictures: Keep | None = None,
 ) -> EditedModel:
-    """The model that a verb works on; ``settings`` of a file go before ``config``.
+    """The model that a verb works on.
 
-    What its store has to warn of goes to the terminal; what it keeps of pictures may be changed.
+    Its method is by default that of the store, of the settings, or of what was saved. Settings of
+    a file go before ``config``. What its store has to warn of goes to the terminal; what it keeps
+    of pictures may be changed.
     """
     quieten()
     from liveedit.editor import EditedModel
-    from liveedit.methods.chosen_settings import read_chosen
+    from liveedit.editor.pretrained import stored_identity
+    from liveedit.methods.chosen_settings import method_in, read_chosen
     from liveedit.methods.registry import method_class
     from liveedit.store.sql import SqlStore
 
     if settings is not None:
+        stored = None if store is None else stored_identity(store)
+        method = method or (stored.method if stored else method_in(settings))
         config = read_chosen(settings, method_class(method))
     edited = EditedModel.from_pretrained(
         model, method=method, editor=editor, store=store, config=config, **placed(device, dtype)

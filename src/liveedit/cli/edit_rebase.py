@@ -13,8 +13,8 @@ from liveedit.cli.common import (
     DTYPE,
     EDITOR,
     JSON,
-    METHOD,
     MODEL,
+    OF_STORE,
     SETTINGS,
     STORE,
     Dtype,
@@ -32,7 +32,7 @@ def rebase(
     store: str = STORE,
     to: str = typer.Option(..., "--to", help="The new store; it must not be there, or be empty."),
     batch: int = typer.Option(32, min=1, help="Corrections made and written together."),
-    method: str = METHOD,
+    method: str | None = OF_STORE,
     model: str = MODEL,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
@@ -42,9 +42,9 @@ def rebase(
 ) -> None:
     """Make the corrections of a store anew, in another store, for another model or editor.
 
-    The old store is only read; of the same method its settings are taken over. Started again with
-    the same two stores it goes on where it was. Exit status 4 if something is not reached; it is
-    listed, with the reason.
+    The old store is only read; its method and settings are taken over, unless others are given.
+    Started again with the same two stores it goes on where it was. Exit status 4 if something is
+    not reached; it is listed, with the reason.
     """
     from liveedit.editor.pretrained import stored_config
     from liveedit.editor.rebase import corrections_of
@@ -56,9 +56,11 @@ def rebase(
     old = EditLog(store)
     refuse_target(old, to)
     corrections_of(old)
+    method = method or old.identity.method
+    kept = stored_config(old.identity, method_class(method))
     edited = load(
-        model, editor, to, method=method, settings=settings,
-        config=stored_config(store, method_class(method)), device=device, dtype=dtype,
+        model, editor, to,
+        method=method, settings=settings, config=kept, device=device, dtype=dtype,
     )  # fmt: skip
     report = carry_over(old, edited, batch=batch, progress=True)
     if as_json:

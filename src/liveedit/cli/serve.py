@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import DEVICE, DTYPE, EDITOR, METHOD, MODEL, SETTINGS, STORE, Dtype, load
+from liveedit.cli.common import DEVICE, DTYPE, EDITOR, MODEL, OF_STORE, SETTINGS, STORE, Dtype, load
 
 
 class Engine(StrEnum):
@@ -25,7 +25,7 @@ def serve(
     store: str = STORE,
     editor: Path | None = EDITOR,
     settings: Path | None = SETTINGS,
-    method: str = METHOD,
+    method: str | None = OF_STORE,
     device: str = DEVICE,
     dtype: Dtype = DTYPE,
     engine: Engine = typer.Option(

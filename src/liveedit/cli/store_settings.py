@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from liveedit.cli.common import JSON, STORE
+from liveedit.cli.common import JSON, STORE, quieten
 
 
 def settings(
@@ -32,6 +32,7 @@ def settings(
     log = EditLog(store)
     kept = dict(log.identity.settings)
     if keep is not None:
+        quieten()
         from liveedit.methods.chosen_settings import read_chosen
         from liveedit.methods.registry import method_class
 

@@ -17,6 +17,7 @@ from liveedit.editor.pretrained import (
     saved_config,
     saved_source,
     stored_config,
+    stored_identity,
 )
 from liveedit.editor.scopes import Scopes
 from liveedit.methods.base import Method
@@ -56,7 +57,8 @@ class Lifetime(Scopes):
         Args:
             model: ``pocket`` (built on first use), the folder of a transformers model, the id of
                 one on the hub, or what :meth:`save_pretrained` wrote.
-            method: Name of the editing method; that of a saved model, else ``liveedit``.
+            method: Name of the editing method; by default that of a saved model or of the store,
+                else ``liveedit``.
             editor: What was trained or calibrated for the method and this backbone: the folder that
                 ``liveedit train``, ``liveedit calibrate`` or :meth:`save_pretrained` wrote, with
                 edits if there are any. By default what the method ships for the backbone.
@@ -81,12 +83,13 @@ class Lifetime(Scopes):
             loading = {"edit_layer": source["edit_layer"], **loading, "revision": None}
             model, editor = source["model"], editor or saved
             method = method or source["method"]
-        chosen = method_class(method or "liveedit")
+        stored = stored_identity(store)
+        chosen = method_class(method or (stored.method if stored else "liveedit"))
         folder = None if editor is None else Path(editor)
         backbone = load_backbone(model, **loading)
         if folder is not None and loading.get("edit_layer") is None:
             backbone = at_editors_layer(backbone, folder)
-        return cls._loaded(chosen, backbone, folder, config, store)
+        return cls._loaded(chosen, backbone, folder, config or stored_config(stored, chosen), store)
 
     @classmethod
     def wrap(
@@ -94,7 +97,7 @@ class Lifetime(Scopes):
         model: Any,
         processor: Any,
         *,
-        method: str = "liveedit",
+        method: str | None = None,
         editor: str | Path | None = None,
         store: Store | str | Path | None = None,
         config: Config | None = None,
@@ -110,7 +113,7 @@ class Lifetime(Scopes):
             model: A transformers model, or what PEFT, Accelerate or ``torch.compile`` has put
                 around it. Adapters that are in force stay so.
             processor: The model's own, with tokenizer and image processor.
-            method: Name of the editing method.
+            method: Name of the editing method; by default that of the store, else ``liveedit``.
             editor: See :meth:`from_pretrained`.
             store: See :meth:`from_pretrained`.
             config: How corrections are made, of the method's own class; by default as it was saved,
@@ -125,12 +128,14 @@ class Lifetime(Scopes):
             BackboneMismatch: The editor was trained for another backbone or layer.
             UnknownFamily, UnknownMethod, OtherMethod, StoreError: See :meth:`from_pretrained`.
         """
-        chosen = method_class(method)
+        stored = stored_identity(store)
+        chosen = method_class(method or (stored.method if stored else "liveedit"))
         folder = None if editor is None else Path(editor)
         backbone = wrap_backbone(model, processor, edit_layer=edit_layer, name=name)
         if folder is not None and edit_layer is None:
             backbone = at_editors_layer(backbone, folder)
         try:
+            config = config or stored_config(stored, chosen)
             return cls._loaded(chosen, backbone, folder, config, store)
         except BaseException:
             backbone.close()
@@ -145,12 +150,7 @@ class Lifetime(Scopes):
         config: Config | None,
         store: Store | str | Path | None,
     ) -> T:
-        """With the settings of the store, and settings and edits of an editor's folder.
-
-        What is given goes before all of them.
-        """
-        if config is None:
-            config = stored_config(store, method)
+        """With the settings and edits that lie in an editor's folder, unless others are given."""
         if folder is not None and config is None:
             config = saved_config(folder, method)
         edited = cls(method.load(backbone, folder, config), store)

@@ -17,6 +17,7 @@ from liveedit.saving.files import write_whole
 from liveedit.saving.fingerprint import weights_revision
 from liveedit.store.base import Store
 from liveedit.store.kept_settings import identity_at
+from liveedit.store.records import Identity
 from liveedit.store.saved_edits import save_edits
 from liveedit.store.sql import SqlStore
 
@@ -96,17 +97,27 @@ def saved_source(folder: Path) -> dict[str, Any] | None:
         raise BadCheckpoint(f"{path} cannot be read ({error}); save the model again") from error
 
 
-def stored_config(store: Store | str | Path | None, method: type[Method]) -> Config | None:
-    """The settings that a store keeps; None if it keeps none of this method.
+def stored_identity(store: Store | str | Path | None) -> Identity | None:
+    """What the edits of a lasting store were made with; None if there is none yet.
 
     Raises:
-        BadSettings: They are not what the method takes.
         StoreUnreachable: The store's database does not answer.
     """
     if isinstance(store, str | Path):
-        identity = identity_at(store)
-    else:
-        identity = store.log.identity if isinstance(store, SqlStore) else None
+        return identity_at(store)
+    return store.log.identity if isinstance(store, SqlStore) else None
+
+
+def stored_config(identity: Identity | None, method: type[Method]) -> Config | None:
+    """The settings that a store keeps; None if it keeps none of this method.
+
+    Args:
+        identity: Of the store.
+        method: That edits will be made with.
+
+    Raises:
+        BadSettings: They are not what the method takes.
+    """
     if identity is None or identity.method != method.name or not identity.settings:
         return None
     try:

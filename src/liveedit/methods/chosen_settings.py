@@ -53,6 +53,15 @@ def settings_of(kind: type[Method], values: Mapping[str, object]) -> Config:
         ) from error
 
 
+def method_in(path: Path) -> str:
+    """The method that a file of settings is of.
+
+    Raises:
+        BadSettings: It cannot be read, or names none.
+    """
+    return _read(path)[0]
+
+
 def read_chosen(path: Path, kind: type[Method]) -> Config:
     """Read settings from a file.
 
@@ -63,18 +72,23 @@ def read_chosen(path: Path, kind: type[Method]) -> Config:
     Raises:
         BadSettings: It cannot be read, is of another method, or holds what this one does not take.
     """
-    try:
-        chosen = json.loads(path.read_text(encoding="utf-8"))
-        name, values = chosen["method"], dict(chosen["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = str(error).splitlines()[0]
-        raise BadSettings(
-            f"{path} holds no settings ({problem}); make them with `liveedit bench tune`, or write "
-            '{"method": ..., "settings": {...}}'
-        ) from error
+    name, values = _read(path)
     if name != kind.name:
         raise BadSettings(
             f"{path} holds settings of the method {name!r}; give --method {name}, or settings of "
             f"{kind.name!r}"
         )
     return settings_of(kind, values)
+
+
+def _read(path: Path) -> tuple[str, dict[str, object]]:
+    """The method, and its settings."""
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))
+        return str(chosen["method"]), dict(chosen["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = str(error).splitlines()[0]
+        raise BadSettings(
+            f"{path} holds no settings ({problem}); make them with `liveedit bench tune`, or write "
+            '{"method": ..., "settings": {...}}'
+        ) from error
