@@ -140,6 +140,12 @@ def check_store(settings: ServingSettings, network: EditorNetwork, width: int) -
         expected = {name: identity.fingerprint.get(name) for name in found}
         if expected != found:
             raise StoreMismatch(log.location, expected=expected, found=found)
+        if identity.settings.get("sentence_encoder", network.config.sentence_encoder):
+            _log.warning(
+                "%s has questions compared by a sentence encoder, too, which is not done in vLLM: "
+                "questions in quite other words may be answered without their correction; "
+                "`liveedit serve` without vLLM does it", log.location,
+            )  # fmt: skip
     finally:
         log.close()
 

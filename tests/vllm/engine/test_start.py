@@ -168,6 +168,15 @@ def test_stores_that_cannot_be_used_are_refused(made, tmp_path):
         start(made, settings={"store": str(other)})
 
 
+def test_a_store_whose_words_are_compared_is_warned_of(made, tmp_path, caplog):
+    other = tmp_path / "words.db"
+    shutil.copy(made.folder / "edits.db", other)
+    with sqlite3.connect(other) as database:
+        database.execute("UPDATE stores SET settings = '{\"sentence_encoder\": true}'")
+    start(made, settings={"store": str(other)})
+    assert "questions compared by a sentence encoder" in caplog.text
+
+
 def test_settings_that_are_unknown_are_refused(made):
     with pytest.raises(errors.BadConfig, match=r"liveedit\.namespace of vLLM's"):
         start(made, settings={"namespace": "shop"})
