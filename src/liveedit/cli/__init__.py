@@ -28,6 +28,8 @@ from liveedit.cli import (
 from liveedit.cli.remote import Verbs
 from liveedit.errors import ConflictingEdit, LiveEditError, TargetNotReached
 
+_TALKATIVE = ("torchao", "torch.utils._pytree")  # where torchao is, transformers imports it
+
 app = typer.Typer(
     cls=Verbs,
     help="Correct a vision-language model one answer at a time, without touching its weights.",
@@ -64,6 +66,8 @@ def _options(
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Say what is going on."),
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(message)s")
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,9 +65,7 @@ JSON = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
 def quieten() -> None:
-    """Keep libraries' own notices off the terminal; their errors stay."""
-    for name in ("torchao", "torch.utils._pytree"):  # transformers imports torchao where it is
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Keep transformers' own notices off the terminal; its errors stay."""
     from transformers.utils import logging as notices
 
     notices.set_verbosity_error()

@@ -207,7 +207,7 @@ def revoke(
 
     The model is loaded only for methods whose edits build on each other: later ones are made again.
     """
-    log = _log(store)
+    log, edits = _log(store), list(dict.fromkeys(edits))
     if _replays(method := log.identity.method):
         edited = load(
             model, editor, store, method=method, settings=settings, device=device, dtype=dtype
