@@ -9,7 +9,7 @@ from typing import Any
 
 from leaderboard_curves import curves_of
 from leaderboard_picture import picture_of
-from leaderboard_rows import Row, rows_of
+from leaderboard_rows import PICTURES, WORDS, Row, rows_of
 from leaderboard_scope import scope_of
 from leaderboard_table import Cell, named, number, raw_html, table
 
@@ -24,7 +24,6 @@ _LEGEND_OF_CURVES = "Methods that were run with several numbers of edits on the 
 _FURTHER = ("t_loc", "ni")  # not in the mean
 _COSTS = ("s / edit", "kB / edit", "prefill", "decode", "revoke, s")
 _GENERAL = ("easy-VQA", "text, same")
-_PICTURES, _WORDS = "easy-VQA test", "text-only answers"
 _MEASURES = {"exact_match": "Exact match", "accuracy": "Teacher-forced token accuracy"}
 
 
@@ -126,8 +125,8 @@ def _costs(cost: dict[str, Any]) -> list[Cell]:
 
 
 def _general(general: dict[str, Any]) -> list[Cell]:
-    before, after = (general.get(when, {}).get(_PICTURES) for when in ("before", "after"))
-    words = general.get("unchanged", {}).get(_WORDS)
+    before, after = (general.get(when, {}).get(PICTURES) for when in ("before", "after"))
+    words = general.get("unchanged", {}).get(WORDS)
     return [
         number(
             after and after["percent"], 1,

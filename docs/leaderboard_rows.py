@@ -16,6 +16,8 @@ from typing import Any
 
 from liveedit.benchmark.metrics import OBJECTIVE
 
+PICTURES, WORDS = "easy-VQA test", "text-only answers"  # the skills in general.json
+
 
 @dataclass(frozen=True, kw_only=True)
 class Named:

@@ -13,6 +13,11 @@ And what was asked from more sides, of all methods whose ``scope.json`` is there
 
     <!-- scope -->
     <!-- end of scope -->
+
+And what is left of other skills, of all whose ``general.json`` is of so many edits:
+
+    <!-- general: edits 100 -->
+    <!-- end of general -->
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard_rows import Named, Row, rows_of
+from leaderboard_rows import PICTURES, WORDS, Named, Row, rows_of
 from leaderboard_scope import COLUMNS, ScopeRow, scope_rows
 
 from liveedit.benchmark.report.labels import label
@@ -33,6 +38,10 @@ _COLUMNS = ("rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci")
 _PLACE = re.compile(
     r"(?P<begin><!-- methods: edits (?P<edits>\d+(?: \d+)*), asked (?P<asked>\d+) -->\n)"
     r".*?(?P<end><!-- end of methods -->)",
+    re.DOTALL,
+)
+_GENERAL = re.compile(
+    r"(?P<begin><!-- general: edits (?P<edits>\d+) -->\n).*?(?P<end><!-- end of general -->)",
     re.DOTALL,
 )
 _SCOPE = re.compile(
@@ -66,7 +75,12 @@ def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> st
 
     if page.count("<!-- methods:") != len(_PLACE.findall(page)):
         raise ValueError("a table's place is not of the form that this module's docstring shows")
-    page = _PLACE.sub(table, page)
+
+    def general(place: re.Match[str]) -> str:
+        some = [row for row in rows if row.general and row.edits == int(place["edits"])]
+        return place["begin"] + general_table_of(some) + place["end"]
+
+    page = _GENERAL.sub(general, _PLACE.sub(table, page))
     return _SCOPE.sub(lambda place: place["begin"] + scope_table_of(scope) + place["end"], page)
 
 
@@ -104,6 +118,24 @@ def scope_table_of(rows: Sequence[ScopeRow]) -> str:
         asked = [row.asked[column][1] if column in row.asked else None for column in columns]
         said = [f"{of['right']:.1f}" if of else "" for of in asked]
         spread = ["{:.1f}–{:.1f}".format(*of["interval"]) if of else "" for of in asked]
+        lines.append(f"| {_linked(row)} | " + " | ".join(said) + " |")
+        lines.append("| &nbsp;&nbsp;95% | " + " | ".join(spread) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def general_table_of(rows: Sequence[Row]) -> str:
+    """Questions that no correction is about, and their intervals, in per cent."""
+    columns = {
+        "easy-VQA, before": ("before", PICTURES),
+        "easy-VQA, after": ("after", PICTURES),
+        "easy-VQA, the same": ("unchanged", PICTURES),
+        "text, the same": ("unchanged", WORDS),
+    }
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    told = [(row, [row.general[when][skill] for when, skill in columns.values()]) for row in rows]
+    for row, figures in sorted(told, key=lambda one: [-of["percent"] for of in one[1][::-1]]):
+        said = [f"{of['percent']:.1f}" for of in figures]
+        spread = ["{:.1f}–{:.1f}".format(*of["interval"]) for of in figures]
         lines.append(f"| {_linked(row)} | " + " | ".join(said) + " |")
         lines.append("| &nbsp;&nbsp;95% | " + " | ".join(spread) + " |")
     return "\n".join(lines) + "\n"

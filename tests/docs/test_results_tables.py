@@ -84,6 +84,29 @@ def test_what_was_asked_from_more_sides(tables, tmp_path) -> None:
     )
 
 
+def test_general_ability_is_of_as_many_edits(tables, tmp_path) -> None:
+    def general(edits: int, same: float) -> dict:
+        skill = {"percent": 90.0, "interval": [80.0, 100.0]}
+        words = skill | {"percent": same}
+        return {
+            "edits": edits, "before": {"easy-VQA test": skill}, "after": {"easy-VQA test": skill},
+            "unchanged": {"easy-VQA test": skill, "text-only answers": words},
+        }  # fmt: skip
+
+    put(tmp_path, "emoji-edit/wise", summary(60.0, 70.0), general=general(100, 50.0))
+    put(
+        tmp_path,
+        "emoji-edit/grace",
+        summary(60.0, 70.0, method="grace"),
+        general=general(100, 70.0),
+    )
+    put(tmp_path, "emoji-edit/tp", summary(60.0, 70.0, method="tp"), general=general(1000, 99.0))
+    page = "<!-- general: edits 100 -->\n<!-- end of general -->\n"
+    rows = lines(tables.filled(page, tables.rows_of(tmp_path)))
+    assert [row.split(" | ")[-1] for row in rows] == ["text, the same |", "70.0 |", "50.0 |"]
+    assert [row.split("`")[1] for row in rows[1:]] == ["grace", "wise"]
+
+
 @pytest.mark.parametrize(
     ("page", "said"),
     [(PAGE.format("7, asked 300"), "no run"), (PAGE.format("many"), "not of the form")],
