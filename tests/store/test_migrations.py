@@ -10,6 +10,7 @@ from liveedit.errors import StoreTooNew, StoreTooOld, StoreUnusable
 from liveedit.store import crash_points, migrate, schema
 from liveedit.store.check import check_store
 from liveedit.store.database import Database
+from liveedit.store.kept_settings import identity_at
 from liveedit.store.log import EditLog
 
 from .samples import FEATURES, LAYOUT, RANK, WIDTH, add, content, edit_of, in_force, sql_store
@@ -53,6 +54,11 @@ def test_an_older_store_is_migrated_when_it_is_opened(location: str, version: st
     made_at(location, version)
     with pytest.raises(StoreTooOld, match="liveedit store migrate"):
         EditLog(location, migrate=False)
+    known = identity_at(location)
+    assert known is not None
+    assert (known.method, known.settings) == ("liveedit", {})
+    with pytest.raises(StoreTooOld):  # that was but looked at
+        EditLog(location, migrate=False)
     store = sql_store(location)
     assert in_force(store) == ["edit-0", "edit-2"]
     assert store.log.known([edit_of(0).digest], "") == {edit_of(0).digest: "edit-0"}
@@ -85,6 +91,7 @@ def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
     before = content(location)
     with pytest.raises(StoreTooNew, match="'9999'"):
         EditLog(location)
+    assert identity_at(location) is None
     assert content(location) == before
 
 
@@ -114,4 +121,6 @@ def test_a_half_made_file_is_no_store(tmp_path: Path) -> None:
     (tmp_path / "edits.db").touch()
     with pytest.raises(StoreUnusable, match="holds no store"):
         EditLog(tmp_path / "edits.db")
+    assert identity_at(tmp_path / "edits.db") is None
+    assert identity_at(tmp_path / "none.db") is None
     add(sql_store(tmp_path / "edits.db"), 0)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from liveedit.errors import StoreError, StoreUnreachable
 from liveedit.store import schema
+from liveedit.store.database import Database
 from liveedit.store.log import EditLog
+from liveedit.store.opening import read_identity
 from liveedit.store.records import Identity
 
 
@@ -19,19 +22,18 @@ def identity_at(location: str | Path) -> Identity | None:
         location: Path of a SQLite file, or URL of a PostgreSQL database.
 
     Returns:
-        None if there is no store, or one that this release has yet to migrate or to refuse.
+        None if there is no store, or one that this release will refuse.
 
     Raises:
         StoreUnreachable: The database does not answer.
     """
     try:
-        log = EditLog(location, migrate=False)
+        with closing(Database(location)) as database:
+            return read_identity(database)
     except StoreUnreachable:
         raise
     except StoreError:
         return None
-    log.close()
-    return log.identity
 
 
 def keep_settings(log: EditLog, settings: Mapping[str, object]) -> None:

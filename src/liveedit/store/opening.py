@@ -60,6 +60,20 @@ def open_store(
     return _identity(database)
 
 
+def read_identity(database: Database) -> Identity | None:
+    """What the edits in it were made with, whatever release wrote it; nothing is migrated.
+
+    Args:
+        database: Where a store may be.
+
+    Returns:
+        None if there is no store, or one of a later release.
+    """
+    with database.read() as connection:
+        found = _schema_of(connection)
+    return None if found is None or found > schema.VERSION else _identity(database)
+
+
 def _create(database: Database, identity: Identity, pictures: PictureRules) -> None:
     with database.write() as connection:
         if _schema_of(connection) is not None:  # another process was faster
