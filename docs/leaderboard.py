@@ -42,7 +42,7 @@ def leaderboard(results: Path) -> str:
                     parts.append(raw_html(table_of(some, measure, title)))
             dots: dict[str, Row] = {}
             for row in some:  # of rows with one name the best whose cost is known
-                if row.cost.get("seconds_per_edit"):
+                if row.drawn and row.cost.get("seconds_per_edit"):
                     dots.setdefault(row.name, row)
             picture = picture_of(
                 [(name, row.mean("exact_match"), row.cost) for name, row in dots.items()],

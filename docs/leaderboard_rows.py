@@ -28,12 +28,14 @@ class Named:
         name: What it is called.
         link: A page about its method.
         note: What to know of it.
+        drawn: Whether it has a dot in pictures; rows of an ablation crowd around one place.
     """
 
     folder: str
     name: str
     link: str | None
     note: str
+    drawn: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ def named_by(path: Path, results: Path, method: str) -> dict[str, Any]:
         "name": about.get("name", method if folder == method else f"{method} ({folder})"),
         "link": about.get("link", _page_of(method)),
         "note": about.get("note", ""),
+        "drawn": about.get("drawn", True),
     }
 
 

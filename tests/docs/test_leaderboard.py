@@ -102,8 +102,16 @@ def test_the_picture_has_those_whose_cost_is_known(board, tmp_path) -> None:
         if name != "tp":
             run["runs"]["100"] |= {"seconds_per_edit": 0.5 + at, "bytes_per_edit": 1000}
         put(tmp_path, f"emoji-edit/{name}", run)
+    put(
+        tmp_path,
+        "emoji-edit/ablation",
+        json.loads((tmp_path / "emoji-edit/wise/summary.json").read_text()),
+        row={"name": "without margins", "drawn": False},
+    )
     text = board.leaderboard(tmp_path)
     (picture,) = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert "without margins" in text
+    assert "without margins" not in picture
     assert "grace: 51.0% at 1.5 s; wise: 50.0% at 0.5 s" in picture
     assert "tp: 52" not in picture
     assert "var(--color-foreground-primary)" in picture
