@@ -25,8 +25,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from leaderboard_rows import PICTURES, WORDS, Named, Row, rows_of
 from leaderboard_scope import COLUMNS, ScopeRow, scope_rows
@@ -35,19 +37,18 @@ from liveedit.benchmark.report.labels import label
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _COLUMNS = ("rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci")
-_PLACE = re.compile(
-    r"(?P<begin><!-- methods: edits (?P<edits>\d+(?: \d+)*), asked (?P<asked>\d+) -->\n)"
-    r".*?(?P<end><!-- end of methods -->)",
-    re.DOTALL,
-)
-_GENERAL = re.compile(
-    r"(?P<begin><!-- general: edits (?P<edits>\d+) -->\n).*?(?P<end><!-- end of general -->)",
-    re.DOTALL,
-)
-_SCOPE = re.compile(
-    r"(?P<begin><!-- scope -->\n).*?(?P<end><!-- end of scope -->)",
-    re.DOTALL,
-)
+_NUMBERS = r"(?P<edits>\d+(?: \d+)*)"
+_PLACES = {
+    kind: re.compile(
+        rf"(?P<begin><!-- {kind}{wanted} -->\n).*?(?P<end><!-- end of {kind} -->)", re.DOTALL
+    )
+    for kind, wanted in (
+        ("methods", rf": edits {_NUMBERS}, asked (?P<asked>\d+)"),
+        ("general", rf": edits {_NUMBERS}"),
+        ("scope", ""),
+    )
+}
+Figure: TypeAlias = tuple[float, Sequence[float] | None]  # and its interval
 
 
 def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> str:
@@ -59,29 +60,33 @@ def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> st
         scope: The same of trials of scope.
 
     Raises:
-        ValueError: If a table has no row, or begins and does not end.
+        ValueError: If a table has no row, or its place is not of one of the forms above.
     """
 
-    def table(place: re.Match[str]) -> str:
-        edits, asked = map(int, place["edits"].split()), int(place["asked"])
-        wanted = set(edits)
+    def methods(place: re.Match[str]) -> str:
+        wanted, asked = set(map(int, place["edits"].split())), int(place["asked"])
         some = [
             row for row in rows
             if row.edits in wanted and row.asked == asked and row.mean("exact_match") is not None
         ]  # fmt: skip
         if not some:
             raise ValueError(f"no run is what a table is of: {place['begin'].strip()}")
-        return place["begin"] + table_of(some, several=len(wanted) > 1) + place["end"]
-
-    if page.count("<!-- methods:") != len(_PLACE.findall(page)):
-        raise ValueError("a table's place is not of the form that this module's docstring shows")
+        return table_of(some, several=len(wanted) > 1)
 
     def general(place: re.Match[str]) -> str:
-        some = [row for row in rows if row.general and row.edits == int(place["edits"])]
-        return place["begin"] + general_table_of(some) + place["end"]
+        wanted = set(map(int, place["edits"].split()))
+        return general_table_of([row for row in rows if row.general and row.edits in wanted])
 
-    page = _GENERAL.sub(general, _PLACE.sub(table, page))
-    return _SCOPE.sub(lambda place: place["begin"] + scope_table_of(scope) + place["end"], page)
+    tables = {"methods": methods, "general": general, "scope": lambda _: scope_table_of(scope)}
+    for kind, form in _PLACES.items():
+        if len(re.findall(rf"<!-- {kind}\b", page)) != len(form.findall(page)):
+            raise ValueError(f"a place of {kind} is not of the form that this docstring shows")
+        page = form.sub(partial(_remade, tables[kind]), page)
+    return page
+
+
+def _remade(make: Callable[[re.Match[str]], str], place: re.Match[str]) -> str:
+    return place["begin"] + make(place) + place["end"]
 
 
 def table_of(rows: Sequence[Row], *, several: bool) -> str:
@@ -94,33 +99,25 @@ def table_of(rows: Sequence[Row], *, several: bool) -> str:
     best: dict[str, float] = {}
     for row in rows:
         best[row.name] = max(best.get(row.name, 0.0), _mean(row))
-    ordered = sorted(rows, key=lambda row: (-best[row.name], row.name, row.edits, row.folder))
-    lines = ["| | mean | " + " | ".join(map(label, _COLUMNS)) + " |"]
-    lines.append("|---" * (len(_COLUMNS) + 2) + "|")
-    for row in ordered:
+    lines = []
+    for row in sorted(rows, key=lambda row: (-best[row.name], row.name, row.edits, row.folder)):
         edits = f", N = {row.edits:,}" if several else ""
-        figures = [row.figures[metric]["exact_match"] for metric in _COLUMNS]
-        lines.append(
-            f"| {_linked(row)}{edits} | {_mean(row):.1f} | "
-            + " | ".join(f"{figure:.1f}" for figure in figures) + " |"
-        )  # fmt: skip
-        intervals = [row.figures[metric].get("exact_interval") for metric in _COLUMNS]
-        said = ["{:.1f}–{:.1f}".format(*of) if of else "" for of in intervals]
-        lines.append("| &nbsp;&nbsp;95% | | " + " | ".join(said) + " |")
-    return "\n".join(lines) + "\n"
+        found = [row.figures[metric] for metric in _COLUMNS]
+        figures = [(one["exact_match"], one.get("exact_interval")) for one in found]
+        lines.append(((_linked(row) + edits, f"{_mean(row):.1f}"), figures))
+    return _markdown(("", "mean"), [label(metric) for metric in _COLUMNS], lines)
 
 
 def scope_table_of(rows: Sequence[ScopeRow]) -> str:
     """Right answers and their interval, in per cent, a method each."""
     columns = [column for column in COLUMNS if any(column in row.asked for row in rows)]
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for row in rows:
-        asked = [row.asked[column][1] if column in row.asked else None for column in columns]
-        said = [f"{of['right']:.1f}" if of else "" for of in asked]
-        spread = ["{:.1f}–{:.1f}".format(*of["interval"]) if of else "" for of in asked]
-        lines.append(f"| {_linked(row)} | " + " | ".join(said) + " |")
-        lines.append("| &nbsp;&nbsp;95% | " + " | ".join(spread) + " |")
-    return "\n".join(lines) + "\n"
+
+    def figure(row: ScopeRow, column: str) -> Figure | None:
+        asked = row.asked[column][1] if column in row.asked else None
+        return None if asked is None else (asked["right"], asked["interval"])
+
+    lines = [((_linked(row),), [figure(row, column) for column in columns]) for row in rows]
+    return _markdown(("",), columns, lines)
 
 
 def general_table_of(rows: Sequence[Row]) -> str:
@@ -131,14 +128,39 @@ def general_table_of(rows: Sequence[Row]) -> str:
         "easy-VQA, the same": ("unchanged", PICTURES),
         "text, the same": ("unchanged", WORDS),
     }
-    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     told = [(row, [row.general[when][skill] for when, skill in columns.values()]) for row in rows]
-    for row, figures in sorted(told, key=lambda one: [-of["percent"] for of in one[1][::-1]]):
-        said = [f"{of['percent']:.1f}" for of in figures]
-        spread = ["{:.1f}–{:.1f}".format(*of["interval"]) for of in figures]
-        lines.append(f"| {_linked(row)} | " + " | ".join(said) + " |")
-        lines.append("| &nbsp;&nbsp;95% | " + " | ".join(spread) + " |")
-    return "\n".join(lines) + "\n"
+    told.sort(key=lambda one: [-skill["percent"] for skill in one[1][::-1]])
+    lines = [
+        ((_linked(row),), [(one["percent"], one["interval"]) for one in found])
+        for row, found in told
+    ]
+    return _markdown(("",), list(columns), lines)
+
+
+def _markdown(
+    head: Sequence[str],
+    columns: Sequence[str],
+    lines: Sequence[tuple[Sequence[str], Sequence[Figure | None]]],
+) -> str:
+    """Rows of figures, and their intervals below.
+
+    Args:
+        head: Columns of words, before those of figures.
+        columns: Columns of figures.
+        lines: Words and figures of each row; a figure that is missing is empty.
+    """
+    intervals = ("&nbsp;&nbsp;95%", *[""] * (len(head) - 1))
+    made = [_line(head, columns), "|---" * (len(head) + len(columns)) + "|"]
+    for words, figures in lines:
+        made.append(_line(words, [f"{one[0]:.1f}" if one else "" for one in figures]))
+        spread = ["{:.1f}–{:.1f}".format(*one[1]) if one and one[1] else "" for one in figures]
+        made.append(_line(intervals, spread))
+    return "\n".join(made) + "\n"
+
+
+def _line(words: Sequence[str], cells: Sequence[str]) -> str:
+    first = "".join(f" {word} |" if word else " |" for word in words)
+    return f"|{first} {' | '.join(cells)} |"
 
 
 def _mean(row: Row) -> float:

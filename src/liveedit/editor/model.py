@@ -204,6 +204,8 @@ class EditedModel(Lifetime):
         """
         self._refuse_past()
         names = list(dict.fromkeys(edit_ids))
+        if not names:
+            return []
         if self.method.abilities.revoke == "never":
             raise MethodCannot(
                 self.method.name,

@@ -146,6 +146,8 @@ def test_several_are_taken_back_together_and_later_ones_made_again_once(
         model.revoke_many([made[0].id, "no-such-edit"])
     assert len(model.edits) == 6, "all or none"
     revision = model.store.revision
+    assert model.revoke_many([]) == []
+    assert model.store.revision == revision
     taken = model.revoke_many([made[2].id, made[0].id, gone.id, made[0].id])
     assert [edit.id for edit in taken] == [made[2].id, made[0].id, gone.id]
     assert model.store.revision <= revision + 2, "one write, not one for each"
