@@ -181,6 +181,37 @@ class TestFigures:
         assert "seconds, N = 1,000 3.5" in page.words
 
 
+class TestManyRuns:
+    @pytest.fixture
+    def text(self, tmp_path):
+        good, bad = [record(0, "rel"), record(0, "ri")], [wrong(0, "rel"), record(0, "ri")]
+        everywhere = [record(0, "rel", passed=9), wrong(0, "ri", passed=9)]
+        some = {"a": good, "b": bad, "c": [*good, record(0, "ci")], "d": everywhere}
+        folders = [write_run(tmp_path / name, {10: records}) for name, records in some.items()]
+        return html(*load_runs(folders), plots=True)
+
+    @pytest.fixture
+    def page(self, text):
+        return Page(text)
+
+    def test_they_are_compared_in_one_table_before_all_else(self, page):
+        table, rest = page.words.split("Side by side", 2)[2].split("Figures", 1)
+        assert "With 10 edits in force" in table
+        assert "run Rel RI CI a 100 100 100 100 – b 0.0 0.0 100 100 –" in table
+        assert "Over the number of edits" not in rest
+
+    def test_the_highest_are_marked(self, text):
+        table = text.split('id="beside"')[1].split("</table>")[0]
+        assert table.count("<b>") == 3 + 3 + 1, "Rel and RI of three runs, CI of one"
+
+    def test_each_ones_own_is_folded(self, page):
+        folded = [tag for tag, _ in page.tags if tag == "summary"]
+        assert len(folded) > 3 * 4, "figures, routing and failures of each"
+
+    def test_of_one_that_keeps_no_question_from_its_edits_no_routing_is_drawn(self, page):
+        assert page.words.count("No question is kept from the edits") == 1
+
+
 class TestPaper:
     def test_its_figures_are_marked_and_apart_from_ours(self, page):
         ours, quoted = page.words.split("Beside the paper’s figures")[1].split(
@@ -271,7 +302,7 @@ class TestFailures:
         assert "Nothing failed." in Page(html(run, suites=never)).words
 
     def test_without_records(self, folder):
-        words = Page(html(load_run(folder, records=False))).words
+        words = Page(html(load_run(folder, records=False), plots=True)).words
         assert "The worst failures" not in words
         assert "Over the number of edits" in words
 

@@ -112,10 +112,26 @@ def test_three_runs_stand_side_by_side_at_the_n_that_most_have(folders, tmp_path
     assert list(axes.lines[6].get_data()[0]) == [49, 51], "the interval of the third"
 
 
-def test_margins_that_are_all_alike_are_drawn_without_a_warning(tmp_path, recwarn):
+def test_runs_side_by_side_at_one_n_are_no_curves(tmp_path):
+    records = [record(0, "rel"), record(0, "ri")]
+    runs = load_runs([write_run(tmp_path / name, {10: records}) for name in "abc"])
+    names = [plate.name for plate in plates_of(runs)]
+    assert names[0] == "side-by-side"
+    assert "metrics-over-edits" not in names
+
+
+def test_of_a_method_that_compares_nothing_there_are_no_margins(tmp_path):
+    nothing = {"passed": 10, "margin": 0.0, "asked": 0.0}
+    records = [record(0, "rel", **nothing), wrong(0, "ri", **nothing)]
+    run = load_run(write_run(tmp_path / "a", {10: records}))
+    assert [plate.name for plate in plates_of([run])] == ["metrics-over-edits"]
+
+
+def test_margins_on_the_threshold_are_drawn_without_a_warning(tmp_path, recwarn):
     from matplotlib.figure import Figure
 
-    run = load_run(write_run(tmp_path / "a", {1: [record(0, "rel", margin=0.0, asked=0.0)]}))
+    records = [record(case, "rel", margin=float(case == 0), asked=0.0) for case in range(2000)]
+    run = load_run(write_run(tmp_path / "a", {1: records}))
     (margins,) = (one for one in plates_of([run]) if one.name.startswith("margins"))
     margins.panels[0].draw(Figure())
     assert not recwarn.list

@@ -20,6 +20,7 @@ from liveedit.benchmark.report.latex import average, method_names
 from liveedit.benchmark.report.loading import Figures, Run
 from liveedit.benchmark.report.panels import RUN_COLOURS, Plate, as_svg
 from liveedit.benchmark.report.pictures import Album, Suites
+from liveedit.benchmark.report.side_by_side import compared
 
 _LONGEST = 280  # characters of a question or an answer that are shown
 
@@ -82,6 +83,7 @@ class Section:
         colour: Its CSS variable in the plots.
         grid: Its figures.
         later: Its figures by number of later edits, or None.
+        chooses: Whether edits stay out of any question, see `routing.chooses`.
         passed, margins: SVG elements.
         fires: By N and metric what fired.
         fired: The metrics of these.
@@ -95,6 +97,7 @@ class Section:
     colour: str
     grid: Grid
     later: Grid | None
+    chooses: bool
     passed: Sequence[Markup]
     margins: Sequence[Markup]
     fires: Mapping[int, Mapping[str, routing.Fires]]
@@ -143,6 +146,7 @@ def render_page(
         asked=ASKED,
         five=FIVE,
         curves=drawn.get("metrics-over-edits", ()),
+        compared=compared(runs),
         beside=drawn.get("side-by-side", ()),
         ages=drawn.get("retention", ()),
         passed_headings=routing.PASSED,
@@ -200,6 +204,7 @@ def _section(
         )
         if later
         else None,
+        chooses=any(routing.chooses(probes) for probes in run.probes.values()),
         passed=drawn.get(f"experts-passed-{at}", ()),
         margins=drawn.get(f"margins-{at}", ()),
         fires=fires,

@@ -124,7 +124,7 @@ def over_age(runs: Sequence[Run]) -> Plate:
 
 def experts_passed(run: Run, at: int) -> Plate:
     """How many experts pass the filters, for each N; ``at`` is the run's place on the page."""
-    shares = {n: routing.passed(probes) for n, probes in run.probes.items()}
+    shares = {n: routing.passed(some) for n, some in run.probes.items() if routing.chooses(some)}
     return Plate(
         name=f"experts-passed-{at}",
         panels=tuple(
@@ -337,7 +337,7 @@ def _ridges(
         rows = figure.subplots(len(values), sharex=True, squeeze=False).flatten()
         low, high = np.percentile(np.concatenate(list(values.values())), [0.1, 99.9])
         low, high = min(low, 0.0), max(high, 0.0)
-        if low == high:  # a method that compares nothing
+        if low == high:  # all but a few are on the threshold
             low, high = -1.0, 1.0
         edges = np.linspace(low, high, _BINS + 1)
         for axes, (metric, some) in zip(rows, values.items(), strict=True):

@@ -50,6 +50,12 @@ def passed(probes: Sequence[Probe]) -> dict[str, list[float]]:
     return shares
 
 
+def chooses(probes: Sequence[Probe]) -> bool:
+    """Whether edits stay out of any question of locality; changed weights are met by all."""
+    passed = [one.passed for one in probes if one.passed is not None and not one.wants_target]
+    return not passed or min(passed) == 0
+
+
 def margins(probes: Sequence[Probe]) -> dict[str, np.ndarray]:
     """By metric the own edit's picture similarity less the hard filter's threshold."""
     return _finite(_by_metric(probes, lambda probe: probe.margin))
@@ -86,7 +92,9 @@ def _by_metric(
 
 
 def _finite(values: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
-    return {
+    """Of each metric the finite ones; none of a method that compares nothing, all zero."""
+    found = {
         metric: np.array([one for one in some if math.isfinite(one)])
         for metric, some in values.items()
     }
+    return found if any(some.any() for some in found.values()) else {}
