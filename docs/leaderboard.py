@@ -22,7 +22,7 @@ PLACE_OF_QUOTED = "<!-- quoted -->"
 _LEGEND = "The larger a dot, the more is stored of an edit."
 _LEGEND_OF_CURVES = "Methods that were run with several numbers of edits on the same model."
 _FURTHER = ("t_loc", "ni")  # not in the mean
-_COSTS = ("s / edit", "kB / edit", "prefill", "decode", "revoke, s")
+_COSTS = ("trained, min", "s / edit", "kB / edit", "prefill", "decode", "revoke, s")
 _GENERAL = ("easy-VQA", "text, same")
 _MEASURES = {"exact_match": "Exact match", "accuracy": "Teacher-forced token accuracy"}
 
@@ -90,7 +90,7 @@ def table_of(rows: Sequence[Row], measure: str, title: str) -> str:
             number(row.asked, 0),
             number(row.mean(measure), 1),
             *(_quality(row, metric, measure) for metric in OBJECTIVE),
-            *(_costs(row.cost) if more else ()),
+            *(_costs(row) if more else ()),
             *(_general(row.general) if general else ()),
             *(_quality(row, metric, measure) for metric in _FURTHER),
         ]
@@ -110,12 +110,14 @@ def _quality(row: Row, metric: str, measure: str) -> Cell:
     return number(figures[measure], 1, said)
 
 
-def _costs(cost: dict[str, Any]) -> list[Cell]:
+def _costs(row: Row) -> list[Cell]:
+    cost = row.cost
     where = f"{cost['device']}, {cost['threads']} threads" if "device" in cost else ""
     revoke = cost.get("revoke") or {}
     later = max(revoke, key=int, default=None)
     size = cost.get("bytes_per_edit")
     return [
+        number(row.trained.get("minutes"), 0, row.trained.get("what", "")),
         number(cost.get("seconds_per_edit"), 3, where),
         number(size if size is None else size / 1e3, 1),
         number(cost.get("prefill", {}).get("ratio"), 2, where),

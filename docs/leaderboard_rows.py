@@ -3,7 +3,8 @@
 A row is a folder: ``summary.json`` of ``liveedit bench run``, and beside it, if there are any,
 ``cost.json`` of ``liveedit bench cost``, ``general.json`` of ``liveedit bench general``,
 ``scope.json`` of ``liveedit bench run --suite``, and ``row.json``, which says what a row is called,
-where its method comes from and what it ran on. No figure is copied by hand.
+where its method comes from and what it ran on. No figure of a run is copied by hand; how long
+methods were trained before is in ``trained.json``, by the rows' names.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Row(Named):
         figures: By metric.
         cost: Its ``cost.json``, and what the run itself says of edits.
         general: Its ``general.json``, if that is of as many edits.
+        trained: Of ``trained.json``: ``minutes``, and ``what`` took them; empty if not known.
     """
 
     edits: int
@@ -55,6 +57,7 @@ class Row(Named):
     figures: dict[str, dict[str, Any]]
     cost: dict[str, Any] = field(default_factory=dict)
     general: dict[str, Any] = field(default_factory=dict)
+    trained: dict[str, Any] = field(default_factory=dict)
 
     @property
     def asked(self) -> int | None:
@@ -81,6 +84,7 @@ def _rows(path: Path, results: Path) -> Iterator[Row]:
     summary = json.loads(path.read_text(encoding="utf-8"))
     cost, general = _beside(path, "cost.json"), _beside(path, "general.json")
     named = named_by(path, results, summary["method"])
+    trained = _json(results / "trained.json").get(named["name"], {})
     for edits, run in summary["runs"].items():
         of_run = {key: run[key] for key in ("seconds_per_edit", "bytes_per_edit") if key in run}
         yield Row(
@@ -90,6 +94,7 @@ def _rows(path: Path, results: Path) -> Iterator[Row]:
             figures=run["metrics"],
             cost=of_run | cost,
             general=general if general.get("edits") == int(edits) else {},
+            trained=trained,
         )
 
 
@@ -112,8 +117,11 @@ def named_by(path: Path, results: Path, method: str) -> dict[str, Any]:
 
 
 def _beside(path: Path, name: str) -> dict[str, Any]:
-    there = path.with_name(name)
-    return json.loads(there.read_text(encoding="utf-8")) if there.is_file() else {}
+    return _json(path.with_name(name))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _page_of(method: str) -> str | None:

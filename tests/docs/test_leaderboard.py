@@ -74,6 +74,8 @@ def test_rows_are_what_summaries_say_the_best_first(board, tmp_path) -> None:
         "prefill": {"ratio": 1.07}, "decode": {"ratio": 1.01}, "revoke": {"0": 0.1, "10": 9.5},
     }  # fmt: skip
     put(tmp_path, "emoji-edit/wise", summary(60.25, 80.0), cost=cost)
+    trained = {"wise": {"minutes": 12, "what": "a matrix, on one core"}}
+    (tmp_path / "trained.json").write_text(json.dumps(trained))
     put(tmp_path, "emoji-edit/tuned", summary(70.0, 85.0), row={"name": "WISE, tuned <b>"})
     put(tmp_path, "photo-edit/wise", summary(None, 50.0, dataset="photo-edit"))
     text = board.leaderboard(tmp_path)
@@ -81,11 +83,13 @@ def test_rows_are_what_summaries_say_the_best_first(board, tmp_path) -> None:
     tables = _Tables(text)
     head, first, second = tables.rows[:3]
     assert head[:9] == ["method", "asked", "mean", "Rel", "T-Gen", "M-Gen", "M-Loc", "RI", "CI"]
-    assert head[9:14] == ["s / edit", "kB / edit", "prefill", "decode", "revoke, s"]
-    assert first == ["WISE, tuned <b>", "300", *["70.0"] * 7, *[""] * 5, "70.0", "70.0"]
-    costs = ["1.234", "350.0", "1.07", "1.01", "9.500"]
+    costs = ["trained, min", "s / edit", "kB / edit", "prefill", "decode", "revoke, s"]
+    assert head[9:15] == costs
+    assert first == ["WISE, tuned <b>", "300", *["70.0"] * 7, *[""] * 6, "70.0", "70.0"]
+    costs = ["12", "1.234", "350.0", "1.07", "1.01", "9.500"]
     assert second == ["wise", "300", *["60.2"] * 7, *costs, "60.2", "60.2"]
     assert "10 edits were made after it" in tables.titles
+    assert "a matrix, on one core" in tables.titles
     assert any("emoji-edit/wise" in title for title in tables.titles)
     accuracy = tables.rows[4]
     assert accuracy[:3] == ["WISE, tuned <b>", "300", "85.0"]
@@ -172,7 +176,7 @@ def test_general_ability_stands_beside_as_many_edits(board, tmp_path) -> None:
     heads = [row for row in tables.rows if row[0] == "method"]
     assert ["easy-VQA" in head for head in heads] == [False, False, True, False], "N = 1, N = 100"
     (exact,) = (row for row in tables.rows if len(row) == len(heads[2]) and row[0] == "wise")
-    assert exact[14:16] == ["90.0", "81.0"]
+    assert exact[15:17] == ["90.0", "81.0"]
     assert "95.0 before; 95%: 70.0 to 100.0; 10 questions" in tables.titles
 
 
