@@ -18,19 +18,31 @@ And what is left of other skills, of all whose ``general.json`` is of so many ed
 
     <!-- general: edits 100 -->
     <!-- end of general -->
+
+And what edits cost, of all whose ``cost.json`` is of so many:
+
+    <!-- cost: edits 100 -->
+    <!-- end of cost -->
+
+And which settings were chosen, of all methods with a ``tuning/chosen.json``:
+
+    <!-- tuning -->
+    <!-- end of tuning -->
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from leaderboard_rows import PICTURES, WORDS, Named, Row, rows_of
+from leaderboard_rows import PICTURES, WORDS, Named, Row, named_by, rows_of
 from leaderboard_scope import COLUMNS, ScopeRow, scope_rows
 
 from liveedit.benchmark.report.labels import label
@@ -45,19 +57,38 @@ _PLACES = {
     for kind, wanted in (
         ("methods", rf": edits {_NUMBERS}, asked (?P<asked>\d+)"),
         ("general", rf": edits {_NUMBERS}"),
+        ("cost", rf": edits {_NUMBERS}"),
         ("scope", ""),
+        ("tuning", ""),
     )
 }
 Figure: TypeAlias = tuple[float, Sequence[float] | None]  # and its interval
 
 
-def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Tuned(Named):
+    """What tuning chose.
+
+    Args:
+        chosen: Its ``chosen.json``.
+    """
+
+    chosen: dict[str, Any]
+
+
+def filled(
+    page: str,
+    rows: Sequence[Row],
+    scope: Sequence[ScopeRow] = (),
+    tuned: Sequence[Tuned] = (),
+) -> str:
     """A page with its tables made anew.
 
     Args:
         page: Markdown.
         rows: Of the page's dataset.
         scope: The same of trials of scope.
+        tuned: The same of what tuning chose.
 
     Raises:
         ValueError: If a table has no row, or its place is not of one of the forms above.
@@ -73,11 +104,17 @@ def filled(page: str, rows: Sequence[Row], scope: Sequence[ScopeRow] = ()) -> st
             raise ValueError(f"no run is what a table is of: {place['begin'].strip()}")
         return table_of(some, several=len(wanted) > 1)
 
-    def general(place: re.Match[str]) -> str:
+    def some_of(place: re.Match[str]) -> list[Row]:
         wanted = set(map(int, place["edits"].split()))
-        return general_table_of([row for row in rows if row.general and row.edits in wanted])
+        return [row for row in rows if row.edits in wanted]
 
-    tables = {"methods": methods, "general": general, "scope": lambda _: scope_table_of(scope)}
+    tables: dict[str, Callable[[re.Match[str]], str]] = {
+        "methods": methods,
+        "general": lambda place: general_table_of(some_of(place)),
+        "cost": lambda place: cost_table_of(some_of(place)),
+        "scope": lambda _: scope_table_of(scope),
+        "tuning": lambda _: tuning_table_of(tuned),
+    }
     for kind, form in _PLACES.items():
         if len(re.findall(rf"<!-- {kind}\b", page)) != len(form.findall(page)):
             raise ValueError(f"a place of {kind} is not of the form that this docstring shows")
@@ -128,13 +165,71 @@ def general_table_of(rows: Sequence[Row]) -> str:
         "easy-VQA, the same": ("unchanged", PICTURES),
         "text, the same": ("unchanged", WORDS),
     }
-    told = [(row, [row.general[when][skill] for when, skill in columns.values()]) for row in rows]
+    told = [
+        (row, [row.general[when][skill] for when, skill in columns.values()])
+        for row in rows
+        if row.general
+    ]
     told.sort(key=lambda one: [-skill["percent"] for skill in one[1][::-1]])
     lines = [
         ((_linked(row),), [(one["percent"], one["interval"]) for one in found])
         for row, found in told
     ]
     return _markdown(("",), list(columns), lines)
+
+
+def cost_table_of(rows: Sequence[Row]) -> str:
+    """What an edit and an answer take, the cheapest edit first."""
+    head = (
+        "", "trained before, min", "s an edit", "kB an edit", "prefill", "decode",
+        "s to take back", "as before",
+    )  # fmt: skip
+    lines = []
+    known = [row for row in rows if "prefill" in row.cost and row.cost["edits"] == row.edits]
+    for row in sorted(known, key=lambda row: row.cost["seconds_per_edit"]):
+        cost, minutes, revoke = row.cost, row.trained.get("minutes"), row.cost["revoke"] or {}
+        undone = cost["undone"]
+        line = (
+            _linked(row),
+            "" if minutes is None else f"{minutes}",
+            f"{cost['seconds_per_edit']:.2f}",
+            f"{cost['bytes_per_edit'] / 1e3:,.1f}",
+            f"{cost['prefill']['ratio']:.2f}",
+            f"{cost['decode']['ratio']:.2f}",
+            f"{revoke[max(revoke, key=int)]:.3f}" if revoke else "",
+            f"{undone['same']} of {undone['questions']}" if undone else "",
+        )
+        lines.append(line)
+    return _table(head, lines)
+
+
+def tuning_table_of(rows: Sequence[Tuned]) -> str:
+    """What was chosen for each method, and the objective on validation corrections."""
+    head = ("", "chosen", "settings in all", "tried", "with the defaults", "with what was chosen")
+    lines = []
+    for row in rows:
+        found = row.chosen
+        settings = [f"`{name}={json.dumps(value)}`" for name, value in found["settings"].items()]
+        line = (
+            _linked(row),
+            " ".join(settings).replace("|", r"\|") or "the defaults",
+            f"{found['of']:,}",
+            f"{found['trials']}",
+            f"{found['default_score']:.1f}",
+            f"{found['score']:.1f}",
+        )
+        lines.append(line)
+    return _table(head, lines)
+
+
+def tuned_of(folder: Path) -> list[Tuned]:
+    """All that was tuned on a dataset, by name."""
+    found = []
+    for path in sorted(folder.glob("*/tuning/chosen.json")):
+        chosen = json.loads(path.read_text(encoding="utf-8"))
+        named = named_by(path.parent, folder.parent, chosen["method"])
+        found.append(Tuned(**named, chosen=chosen))
+    return found
 
 
 def _markdown(
@@ -149,18 +244,20 @@ def _markdown(
         columns: Columns of figures.
         lines: Words and figures of each row; a figure that is missing is empty.
     """
-    intervals = ("&nbsp;&nbsp;95%", *[""] * (len(head) - 1))
-    made = [_line(head, columns), "|---" * (len(head) + len(columns)) + "|"]
+    intervals = ["&nbsp;&nbsp;95%", *[""] * (len(head) - 1)]
+    made = []
     for words, figures in lines:
-        made.append(_line(words, [f"{one[0]:.1f}" if one else "" for one in figures]))
+        made.append([*words, *(f"{one[0]:.1f}" if one else "" for one in figures)])
         spread = ["{:.1f}–{:.1f}".format(*one[1]) if one and one[1] else "" for one in figures]
-        made.append(_line(intervals, spread))
-    return "\n".join(made) + "\n"
+        made.append([*intervals, *spread])
+    return _table([*head, *columns], made)
 
 
-def _line(words: Sequence[str], cells: Sequence[str]) -> str:
-    first = "".join(f" {word} |" if word else " |" for word in words)
-    return f"|{first} {' | '.join(cells)} |"
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    def written(line: Sequence[str]) -> str:
+        return "|" + "".join(f" {cell} |" if cell else " |" for cell in line)
+
+    return "\n".join([written(head), "|---" * len(head) + "|", *map(written, lines)]) + "\n"
 
 
 def _mean(row: Row) -> float:
@@ -187,7 +284,7 @@ def main() -> int:
     for path in sorted(RESULTS.glob("*/README.md")):
         page = path.read_text(encoding="utf-8")
         own = [row for row in rows if row.folder.startswith(f"{path.parent.name}/")]
-        new = filled(page, own, scope_rows(path.parent))
+        new = filled(page, own, scope_rows(path.parent), tuned_of(path.parent))
         if new != page:
             old.append(path)
             if not check:

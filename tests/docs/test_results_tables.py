@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 import pytest
@@ -63,7 +64,7 @@ def test_intervals_stand_below(tables, tmp_path) -> None:
     }  # fmt: skip
     put(tmp_path, "emoji-edit/wise", run)
     page = tables.filled(PAGE.format("100, asked 300"), tables.rows_of(tmp_path))
-    assert "| &nbsp;&nbsp;95% | | 55.5–64.5 |  |  |  |  |  |  |" in page
+    assert "| &nbsp;&nbsp;95% | | 55.5–64.5 |" + " |" * 6 + "\n" in page
 
 
 def test_what_was_asked_from_more_sides(tables, tmp_path) -> None:
@@ -122,3 +123,36 @@ def test_the_committed_tables_are_what_the_committed_summaries_say(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["results_tables.py", "--check"])
     assert tables.main() == 0, capsys.readouterr().out
+
+
+def test_costs_are_those_of_as_many_edits(tables, tmp_path) -> None:
+    cost = {
+        "edits": 100, "seconds_per_edit": 1.236, "bytes_per_edit": 350_000,
+        "prefill": {"ratio": 1.07}, "decode": {"ratio": 1.01},
+        "revoke": {"0": 0.1, "10": 9.5}, "undone": {"questions": 6, "same": 6},
+    }  # fmt: skip
+    never = cost | {"seconds_per_edit": 0.5, "revoke": None, "undone": None}
+    put(tmp_path, "emoji-edit/wise", summary(60.0, 70.0), cost=cost)
+    put(tmp_path, "emoji-edit/tp", summary(60.0, 70.0, method="tp"), cost=never)
+    put(tmp_path, "emoji-edit/few", summary(60.0, 70.0), cost=cost | {"edits": 10})
+    (tmp_path / "trained.json").write_text('{"tp": {"minutes": 0}}')
+    page = "<!-- cost: edits 100 -->\nold\n<!-- end of cost -->\n"
+    assert lines(tables.filled(page, tables.rows_of(tmp_path)))[1:] == [
+        "| [`tp`](../../docs/methods/tp.md) | 0 | 0.50 | 350.0 | 1.07 | 1.01 | | |",
+        "| [`wise`](../../docs/methods/wise.md) | | 1.24 | 350.0 | 1.07 | 1.01 | 9.500 | 6 of 6 |",
+    ]
+
+
+def test_what_was_chosen_is_that_of_the_logs(tables, tmp_path) -> None:
+    chosen = {
+        "method": "wise", "settings": {"form": "a|b", "rate": 0.3}, "score": 15.0,
+        "default_score": 13.667, "trials": 4, "of": 1370,
+    }  # fmt: skip
+    (tmp_path / "emoji-edit/wise/tuning").mkdir(parents=True)
+    (tmp_path / "emoji-edit/wise/tuning/chosen.json").write_text(json.dumps(chosen))
+    page = "<!-- tuning -->\n<!-- end of tuning -->\n"
+    found = tables.filled(page, [], tuned=tables.tuned_of(tmp_path / "emoji-edit"))
+    settings = r'`form="a\|b"` `rate=0.3`'
+    assert lines(found)[1] == (
+        f"| [`wise`](../../docs/methods/wise.md) | {settings} | 1,370 | 4 | 13.7 | 15.0 |"
+    )
