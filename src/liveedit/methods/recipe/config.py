@@ -49,19 +49,22 @@ class RecipeTraining(Config):
         rate: Learning rate of Adam.
         locality: Weight of the divergence behind prompts that do not concern the question.
         temperature: Of the contrastive losses.
+        dropout: Of what questions and knowledge are compared by; without it, what was trained on
+            is found and little else.
     """
 
-    key: int = Field(default=128, ge=1)
+    key: int = Field(default=256, ge=1)
     width: int = Field(default=128, ge=8)
     layers: int = Field(default=1, ge=1)
     heads: int = Field(default=4, ge=1)
     shared: int = Field(default=4, ge=0)
     tokens: int = Field(default=8, ge=1)
-    corrections: int = Field(default=1000, ge=2)
-    steps: int = Field(default=300, ge=1)
-    retrieval_steps: int = Field(default=600, ge=1)
+    corrections: int = Field(default=4000, ge=2)
+    steps: int = Field(default=1200, ge=1)
+    retrieval_steps: int = Field(default=4000, ge=1)
     batch: int = Field(default=8, ge=2)
-    retrieval_batch: int = Field(default=32, ge=2)
+    retrieval_batch: int = Field(default=64, ge=2)
     rate: float = Field(default=2e-3, gt=0.0)
     locality: float = Field(default=0.3, ge=0.0)
     temperature: float = Field(default=0.05, gt=0.0)
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)

@@ -34,7 +34,7 @@ class RecipeNetwork(nn.Module):
     def __init__(self, backbone: Backbone, training: RecipeTraining) -> None:
         super().__init__()
         embeddings = backbone.model.get_input_embeddings().weight.shape[1]
-        self.retriever = Retriever(backbone.width, training.key)
+        self.retriever = Retriever(backbone.width, training.key, training.dropout)
         self.encoder = PromptEncoder(
             embeddings, training.width, training.layers, training.heads,
             shared=training.shared, tokens=training.tokens,

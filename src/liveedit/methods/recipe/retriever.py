@@ -17,18 +17,21 @@ class Retriever(nn.Module):
     Args:
         vision: Width of a picture's feature.
         key: Width of what is compared.
+        dropout: Share that is left out while it is trained.
     """
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, vision: int, key: int) -> None:
+    def __init__(self, vision: int, key: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(vision))
         self.register_buffer("scale", torch.ones(()))
         self.question, self.knowledge = (
-            nn.Sequential(nn.Linear(vision + SENTENCE_WIDTH, 2 * key), nn.GELU(),
-                          nn.Linear(2 * key, key))
+            nn.Sequential(
+                nn.Dropout(dropout), nn.Linear(vision + SENTENCE_WIDTH, 2 * key), nn.GELU(),
+                nn.Dropout(dropout), nn.Linear(2 * key, key),
+            )
             for _ in range(2)
         )  # fmt: skip
         self.sentinel = nn.Parameter(torch.randn(key))
