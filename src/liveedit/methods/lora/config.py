@@ -25,8 +25,8 @@ class LoraMethodConfig(WeightConfig):
 
     search_space: ClassVar[Mapping[str, Sequence[object]]] = {
         "adapter": ("each", "one"),
-        "rate": (5e-4, 1e-3, 2e-3, 5e-3),
-        "steps": (25, 50),
+        "rate": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
+        "steps": (10, 25, 50),
     }
 
     adapter: Literal["each", "one"] = "each"
