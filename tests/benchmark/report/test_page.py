@@ -196,7 +196,7 @@ class TestManyRuns:
 
     def test_they_are_compared_in_one_table_before_all_else(self, page):
         table, rest = page.words.split("Side by side", 2)[2].split("Figures", 1)
-        assert "With 10 edits in force" in table
+        assert "emoji-edit, 10 edits in force" in table
         assert "run Rel RI CI a 100 100 100 100 – b 0.0 0.0 100 100 –" in table
         assert "Over the number of edits" not in rest
 

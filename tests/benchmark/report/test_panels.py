@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 from liveedit.benchmark.report.loading import load_run, load_runs
 from liveedit.benchmark.report.panels import COLOURS, as_svg, write_plate
 from liveedit.benchmark.report.plates import plates_of
+from liveedit.benchmark.report.side_by_side import compared
 from tests.benchmark.report.runs import figures, record, write_run, wrong
 
 METRICS = ("rel", "t_gen", "ri", "ci", "text_rel")
@@ -99,9 +101,9 @@ def test_three_runs_stand_side_by_side_at_the_n_that_most_have(folders, tmp_path
     records = [record(0, "rel"), wrong(1, "rel")]
     third = write_run(tmp_path / "c", {10: records, 1000: records})
     runs = load_runs([*folders, third])
-    (plate,) = (one for one in plates_of(runs) if one.name == "side-by-side")
+    (plate,) = (one for one in plates_of(runs) if one.name == "side-by-side-1")
     assert [panel.alt for panel in plate.panels] == [
-        "Rel with 10 edits in force. a: 75.0%. b: 100.0%. c: 50.0%."
+        "Rel on emoji-edit with 10 edits in force. a: 75.0%. b: 100.0%. c: 50.0%."
     ]
     figure = Figure()
     plate.panels[0].draw(figure)
@@ -116,8 +118,35 @@ def test_runs_side_by_side_at_one_n_are_no_curves(tmp_path):
     records = [record(0, "rel"), record(0, "ri")]
     runs = load_runs([write_run(tmp_path / name, {10: records}) for name in "abc"])
     names = [plate.name for plate in plates_of(runs)]
-    assert names[0] == "side-by-side"
+    assert names[0] == "side-by-side-1"
     assert "metrics-over-edits" not in names
+
+
+def test_datasets_are_not_compared_with_each_other(tmp_path):
+    records = [record(0, "rel"), record(0, "ri")]
+    folders = [
+        write_run(tmp_path / str(at), {10: records}, dataset=dataset)
+        for at, dataset in enumerate(("e-vqa", "vlkeb", "e-vqa", "e-vqa", "vlkeb", "vlkeb", "own"))
+    ]
+    found = compared(load_runs(folders))
+    assert [(one.dataset, [name for name, *_ in one.rows]) for one in found] == [
+        ("e-vqa", ["0", "2", "3"]), ("vlkeb", ["1", "4", "5"])
+    ]  # fmt: skip
+    names = [plate.name for plate in plates_of(load_runs(folders))]
+    assert names[:2] == ["side-by-side-1", "side-by-side-2"]
+
+
+def test_a_long_name_leaves_room_for_the_plot(tmp_path):
+    from matplotlib.figure import Figure
+
+    names = ["a", "b", f"{'deep/' * 9}the-longest"]
+    folders = [write_run(tmp_path / name, {10: [record(0, "rel")]}) for name in names]
+    runs = [replace(run, name=name) for run, name in zip(load_runs(folders), names, strict=True)]
+    figure = Figure()
+    next(plates_of(runs)).panels[0].draw(figure)
+    shown = figure.axes[0].get_yticklabels()[2].get_text()
+    assert len(shown) == 24
+    assert shown.endswith("deep/the-longest")
 
 
 def test_of_a_method_that_compares_nothing_there_are_no_margins(tmp_path):

@@ -146,8 +146,10 @@ def render_page(
         asked=ASKED,
         five=FIVE,
         curves=drawn.get("metrics-over-edits", ()),
-        compared=compared(runs),
-        beside=drawn.get("side-by-side", ()),
+        compared=[
+            (some, drawn.get(f"side-by-side-{at}", ()))
+            for at, some in enumerate(compared(runs), start=1)
+        ],
         ages=drawn.get("retention", ()),
         passed_headings=routing.PASSED,
         quoted=[row for row in quoted if row.table == 1 and row.method == "LiveEdit"],

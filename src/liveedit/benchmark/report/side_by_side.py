@@ -16,19 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 _FEWEST = 3  # runs; of fewer the curves tell as much
+_LONGEST = 24  # characters of a name beside a plot
 _Row = tuple[str, str, Figures]  # name and colour of a run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Runs with the same number of edits in force.
+    """Runs on one dataset with the same number of edits in force.
 
     Args:
+        dataset: Which.
         edits: How many.
         metrics: What any of them measured, in order.
         rows: Of each run its name, its colour (a CSS variable) and its figures.
     """
 
+    dataset: str
     edits: int
     metrics: Sequence[str]
     rows: Sequence[tuple[str, str, Mapping[str, Figures]]]
@@ -38,46 +41,51 @@ class Compared:
         return max(one[metric].accuracy for *_, one in self.rows if metric in one)
 
 
-def compared(runs: Sequence[Run]) -> Compared | None:
-    """Runs at the N that most of them have, the largest of several; None for fewer than three."""
-    counts = Counter(n for run in runs for n in run.summary.runs)
-    shared = max(counts, key=lambda n: (counts[n], n))
-    if counts[shared] < _FEWEST:
-        return None
-    rows = [
-        (run.name, RUN_COLOURS[at % len(RUN_COLOURS)], run.summary.runs[shared].metrics)
-        for at, run in enumerate(runs)
-        if shared in run.summary.runs
-    ]
-    metrics = ordered(sorted({metric for *_, figures in rows for metric in figures}))
-    return Compared(edits=shared, metrics=metrics, rows=rows)
+def compared(runs: Sequence[Run]) -> list[Compared]:
+    """Three runs and more of each dataset, at the N that most of them have, the largest of several.
+
+    Args:
+        runs: All runs of a page.
+    """
+    found = []
+    for dataset in dict.fromkeys(run.summary.dataset for run in runs):
+        own = [(at, run) for at, run in enumerate(runs) if run.summary.dataset == dataset]
+        counts = Counter(n for _, run in own for n in run.summary.runs)
+        shared = max(counts, key=lambda n: (counts[n], n))
+        if counts[shared] < _FEWEST:
+            continue
+        rows = [
+            (run.name, RUN_COLOURS[at % len(RUN_COLOURS)], run.summary.runs[shared].metrics)
+            for at, run in own
+            if shared in run.summary.runs
+        ]
+        metrics = ordered(sorted({metric for *_, figures in rows for metric in figures}))
+        found.append(Compared(dataset=dataset, edits=shared, metrics=metrics, rows=rows))
+    return found
 
 
-def side_by_side(runs: Sequence[Run]) -> Plate:
-    """Accuracy of the runs with its interval, and exact match; no panel for fewer than three."""
-    found = compared(runs)
-    if found is None:
-        return Plate(name="side-by-side", panels=(), columns=3)
+def side_by_side(some: Compared, at: int) -> Plate:
+    """Accuracy with its interval, and exact match; ``at`` is their place on the page."""
     rows: dict[str, list[_Row]] = {
         metric: [
             (name, COLOURS[colour], figures[metric])
-            for name, colour, figures in found.rows
+            for name, colour, figures in some.rows
             if metric in figures
         ]
-        for metric in found.metrics
+        for metric in some.metrics
     }
     return Plate(
-        name="side-by-side",
+        name=f"side-by-side-{at}",
         panels=tuple(
             Panel(
-                name=f"side-by-side-{re.sub('[^a-z0-9]', '-', metric)}-{at}",
-                alt=f"{label(metric)} with {found.edits:,} edits in force. "
-                + " ".join(f"{name}: {one.accuracy:.1f}%." for name, _, one in some),
-                size=(3.1, 0.6 + 0.19 * len(some)),
-                draw=_dots(f"{label(metric)}, N = {found.edits:,}", some),
+                name=f"side-by-side-{at}-{re.sub('[^a-z0-9]', '-', metric)}-{place}",
+                alt=f"{label(metric)} on {some.dataset} with {some.edits:,} edits in force. "
+                + " ".join(f"{name}: {one.accuracy:.1f}%." for name, _, one in those),
+                size=(3.1, 0.6 + 0.19 * len(those)),
+                draw=_dots(f"{label(metric)}, N = {some.edits:,}", those),
             )
-            for at, (metric, some) in enumerate(rows.items())
-            if len(some) >= _FEWEST
+            for place, (metric, those) in enumerate(rows.items())
+            if len(those) >= _FEWEST
         ),
         columns=3,
     )
@@ -94,10 +102,15 @@ def _dots(title: str, rows: Sequence[_Row]) -> Callable[[FigureBase], None]:
                     [one.exact_match], [place], "|", color=colour, markersize=8, clip_on=False,
                     markeredgewidth=1.4,
                 )  # fmt: skip
-        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axes.set_yticks(range(len(rows)), [_short(name) for name, *_ in rows])
         axes.tick_params(axis="y", colors=COLOURS["ink"])
         axes.set(title=title, xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
 
     return draw
+
+
+def _short(name: str) -> str:
+    """The end of a name, which tells folders apart."""
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"
