@@ -67,6 +67,8 @@ def test_edits_that_happen_not_to_build_on_each_other_come_back(run, tiny_folder
     loading = ("--model", str(tiny_folder), "--json")
     run("edit", "revoke", first["id"], *loading)
     assert [one["id"] for one in run("edit", "list", "--json")] == [second["id"]]
+    assert "nothing" in run("edit", "restore", first["id"], "nothing", *loading, status=2)
+    assert [one["id"] for one in run("edit", "list", "--json")] == [second["id"]]
     told = run("edit", "restore", first["id"], *loading)
     assert told == {"revision": 4, "restored": [first["id"]]}
     assert {one["id"] for one in run("edit", "list", "--json")} == {first["id"], second["id"]}

@@ -29,6 +29,7 @@ from liveedit.cli.edit_rebase import rebase
 from liveedit.cli.edit_verify import verify
 from liveedit.cli.outcomes import Superseding, outcome_json, show_conflicts
 from liveedit.cli.store_pictures import KEEP as PICTURES
+from liveedit.errors import cannot_restore
 from liveedit.store.picture_rules import Keep
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def revoke(
     settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
-    """Take edits back: the model answers as if they had never been made.
+    """Take edits back, all of them or none: the model answers as if they had never been made.
 
     The model is loaded only for methods whose edits build on each other: later ones are made again.
     """
@@ -232,21 +233,19 @@ def restore(
     settings: Path | None = SETTINGS,
     as_json: bool = JSON,
 ) -> None:
-    """Put edits that were revoked in force again.
+    """Put edits that were revoked in force again, all of them or none.
 
     The model is loaded only for methods whose edits may build on each other. Where they do, this is
     refused: later ones were made again without it.
     """
-    log = _log(store)
+    log, edits = _log(store), list(dict.fromkeys(edits))
     if _replays(method := log.identity.method):
         edited = load(
             model, editor, store, method=method, settings=settings, device=device, dtype=dtype
         )
-        for one in edits:
-            edited.restore(one, author=author, reason=reason)
-        revision = edited.store.revision
-    else:
-        revision = log.restore(edits, author=author, reason=reason)
+        if edited.method.abilities.revoke == "replay":
+            raise cannot_restore(method)
+    revision = log.restore(edits, author=author, reason=reason)
     _changed("restored", edits, revision, as_json)
 
 
