@@ -38,6 +38,8 @@ def test_the_whole_way_of_a_correction(address, model, pictures, tmp_path) -> No
         assert client.get(made.id).state == "in force"
         assert client.revoke(made.id, reason="no").state == "revoked"
         assert client.restore(made.id).state == "in force"
+        assert [one.state for one in client.revoke_many([made.id], reason="so")] == ["revoked"]
+        assert [one.state for one in client.restore_many([made.id])] == ["in force"]
         assert [(one.kind, one.reason) for one in client.revisions()][:2] == [
             ("add", ""), ("revoke", "no")
         ]  # fmt: skip
@@ -99,7 +101,8 @@ def test_the_async_twin(address, model, pictures, tmp_path) -> None:
             assert (await client.revoke(made.id)).state == "revoked"
             assert len(await client.revisions()) == 2
             with pytest.raises(RequestRefused):
-                await client.revoke(made.id)
+                await client.revoke_many([made.id])
+            assert [one.id for one in await client.restore_many([made.id])] == [made.id]
 
     asyncio.run(whole())
 
@@ -113,7 +116,7 @@ def test_the_twins_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
-    assert len(methods(Client)) == 11
+    assert len(methods(Client)) == 13
 
 
 class Busy(BaseHTTPRequestHandler):
@@ -186,7 +189,11 @@ def test_the_command_line(address, model, pictures, tmp_path) -> None:
     run("edit", "search", "tulip", "--server", address, status=1)
     shown = run("edit", "show", made["id"], "--server", address)
     assert "superseded" in shown
-    run("edit", "revoke", made["id"], "--server", address, "--reason", "no")
+    server = ("--server", address, "--reason", "no")
+    none = CliRunner().invoke(command, ["edit", "revoke", made["id"], "x", *server])
+    assert "there is no edit 'x'" in str(none.exception)
+    assert "superseded" in run("edit", "show", made["id"], "--server", address)
+    run("edit", "revoke", made["id"], *server)
     run("edit", "restore", made["id"], "--server", address)
     out = str(tmp_path / "out.zip")
     run("edit", "export", "--out", out, "--server", address)

@@ -72,7 +72,12 @@ def test_scopes_and_namespaces(keyed) -> None:
     assert status("reader", "GET", f"/v1/edits/{made['id']}") == 200
     assert status("reader", "GET", f"/v1/edits/{books['id']}") == 404
     assert status("reader", "DELETE", f"/v1/edits/{made['id']}") == 403
+    both = {"ids": [made["id"], books["id"]]}
+    assert status("reader", "POST", "/v1/edits:revoke", {"ids": [made["id"]]}) == 403
+    assert status("reader", "POST", "/v1/edits:revoke", {"ids": [books["id"]]}) in (403, 404)
+    assert status("boss", "GET", f"/v1/edits/{made['id']}") == 200
     assert status("clerk", "DELETE", f"/v1/edits/{made['id']}") == 200
+    assert status("clerk", "POST", "/v1/edits:restore", both) == 404, "the other is not revoked"
     assert status("boss", "GET", f"/v1/edits/{books['id']}") == 200
     assert status("boss", "GET", "/v1/revisions") == 200
     answer = client.post("/v1/chat/completions", headers=bearer(tokens["reader"]), json=ask).json()

@@ -39,6 +39,29 @@ def test_the_life_of_an_edit(client, model, pictures) -> None:
     assert told["newest"] == 3
 
 
+def test_several_are_taken_back_together_or_none(client, model, pictures) -> None:
+    first, second = (make(client, pictures, at=at)["id"] for at in (0, 1))
+    unknown = client.post("/v1/edits:revoke", json={"ids": [first, "nothing"]})
+    assert (unknown.status_code, "'nothing'" in unknown.text) == (404, True)
+    assert len(model.edits) == 2
+    both = {"ids": [second, first, second], "reason": "sold"}
+    gone = client.post("/v1/edits:revoke", json=both).json()
+    assert [(row["id"], row["state"]) for row in gone["data"]] == [
+        (second, "revoked"), (first, "revoked")
+    ]  # fmt: skip
+    assert model.edits == ()
+    again = client.post("/v1/edits:revoke", json=both)
+    assert again.status_code == 404
+    back = client.post("/v1/edits:restore", json={"ids": [first, second]}).json()
+    assert {row["state"] for row in back["data"]} == {"in force"}
+    (_, _, revoked, restored) = client.get("/v1/revisions").json()["data"]
+    assert (sorted(revoked["edits"]), revoked["reason"]) == (sorted((first, second)), "sold")
+    assert (restored["kind"], len(restored["edits"])) == ("restore", 2)
+    for bad in ({"ids": []}, {"ids": [first] * 201}, {"ids": first}, {}):
+        assert client.post("/v1/edits:revoke", json=bad).status_code == 400
+    assert len(model.edits) == 2
+
+
 def test_a_preview_writes_nothing_and_tells_what_it_would_supersede(client, pictures) -> None:
     first = make(client, pictures)
     found = client.post("/v1/edits:preview", json=correction(pictures, "a rose")).json()

@@ -16,6 +16,7 @@ from liveedit.serve.config import ServeConfig
 
 ROUTES = {
     ("post", "/v1/chat/completions"), ("post", "/v1/edits"), ("post", "/v1/edits:preview"),
+    ("post", "/v1/edits:revoke"), ("post", "/v1/edits:restore"),
     ("get", "/v1/edits"), ("get", "/v1/edits/{edit_id}"), ("delete", "/v1/edits/{edit_id}"),
     ("post", "/v1/edits/{edit_id}:restore"), ("get", "/v1/revisions"), ("get", "/v1/export"),
     ("post", "/v1/import"), ("get", "/v1/models"), ("get", "/health"), ("get", "/ready"),

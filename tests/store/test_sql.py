@@ -86,7 +86,7 @@ def test_revoke_supersede_and_restore_as_in_memory(location: str) -> None:
             store.pool(revision=5)
 
 
-def test_several_are_revoked_as_one_revision_or_none_as_in_memory(location: str) -> None:
+def test_several_are_revoked_or_restored_at_once_or_none_as_in_memory(location: str) -> None:
     for store in (memory_store(), sql_store(location)):
         add(store, 0, 1, 2)
         add(store, 3, supersedes=("edit-0",))
@@ -97,6 +97,14 @@ def test_several_are_revoked_as_one_revision_or_none_as_in_memory(location: str)
         assert [edit.id for edit in taken] == ["edit-3", "edit-1"]
         assert in_force(store) == ["edit-0", "edit-2"]
         assert store.revision == 3
+        for wrong in ("edit-2", "nothing"):
+            with pytest.raises(UnknownEdit):
+                store.restore_many(["edit-1", wrong])
+        assert in_force(store) == ["edit-0", "edit-2"]
+        back = store.restore_many(["edit-3", "edit-1"], author="bob")
+        assert [edit.id for edit in back] == ["edit-3", "edit-1"]
+        assert in_force(store) == ["edit-1", "edit-2", "edit-3"]
+        assert store.revision == 4
 
 
 def test_some_edits_by_their_names_as_in_memory(location: str) -> None:

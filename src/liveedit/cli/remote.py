@@ -160,9 +160,9 @@ def revoke(
     reason: str = REASON,
     as_json: bool = JSON,
 ) -> None:
-    """Take edits back."""
+    """Take edits back, all of them or none."""
     with _client(server, key) as client:
-        _show([client.revoke(one, reason=reason) for one in edits], as_json)
+        _show(client.revoke_many(edits, reason=reason), as_json)
 
 
 @edit.command()
@@ -173,9 +173,9 @@ def restore(
     reason: str = REASON,
     as_json: bool = JSON,
 ) -> None:
-    """Put edits that were revoked in force again."""
+    """Put edits that were revoked in force again, all of them or none."""
     with _client(server, key) as client:
-        _show([client.restore(one, reason=reason) for one in edits], as_json)
+        _show(client.restore_many(edits, reason=reason), as_json)
 
 
 @edit.command()

@@ -99,6 +99,14 @@ class AsyncClient:
         """Take a revocation back."""
         return await self._do(calls.restore(edit_id, reason))
 
+    async def revoke_many(self, edit_ids: Sequence[str], *, reason: str = "") -> list[ServedEdit]:
+        """Take edits back together, all of them or none; 200 at most."""
+        return await self._do(calls.revoke_many(edit_ids, reason))
+
+    async def restore_many(self, edit_ids: Sequence[str], *, reason: str = "") -> list[ServedEdit]:
+        """Take revocations back together, all of them or none; 200 at most."""
+        return await self._do(calls.restore_many(edit_ids, reason))
+
     async def revisions(self, *, after: int = 0) -> list[Revision]:
         """What was done, by whom and why."""
         return await self._do(calls.revisions(after))

@@ -100,6 +100,24 @@ def restore(edit_id: str, reason: str) -> Call[ServedEdit]:
     return Call(method="POST", path=path, json=body, again=False, read=_edit)
 
 
+def revoke_many(edit_ids: Sequence[str], reason: str) -> Call[list[ServedEdit]]:
+    """Take edits back together."""
+    return _together("revoke", edit_ids, reason)
+
+
+def restore_many(edit_ids: Sequence[str], reason: str) -> Call[list[ServedEdit]]:
+    """Take that back."""
+    return _together("restore", edit_ids, reason)
+
+
+def _together(change: str, edit_ids: Sequence[str], reason: str) -> Call[list[ServedEdit]]:
+    body = {"ids": list(edit_ids), "reason": reason}
+    return Call(
+        method="POST", path=f"/v1/edits:{change}", json=body, again=False,
+        read=lambda _, told: [ServedEdit.read(row) for row in told["data"]],
+    )  # fmt: skip
+
+
 def revisions(after: int) -> Call[list[Revision]]:
     """What was done."""
     return Call(method="GET", path="/v1/revisions", params={"after": after}, read=_revisions)

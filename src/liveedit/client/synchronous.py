@@ -132,6 +132,14 @@ class Client:
         """Take a revocation back."""
         return self._do(calls.restore(edit_id, reason))
 
+    def revoke_many(self, edit_ids: Sequence[str], *, reason: str = "") -> list[ServedEdit]:
+        """Take edits back together, all of them or none; 200 at most."""
+        return self._do(calls.revoke_many(edit_ids, reason))
+
+    def restore_many(self, edit_ids: Sequence[str], *, reason: str = "") -> list[ServedEdit]:
+        """Take revocations back together, all of them or none; 200 at most."""
+        return self._do(calls.restore_many(edit_ids, reason))
+
     def revisions(self, *, after: int = 0) -> list[Revision]:
         """What was done, by whom and why."""
         return self._do(calls.revisions(after))

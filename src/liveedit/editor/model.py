@@ -221,18 +221,25 @@ class EditedModel(Lifetime):
         return self.store.revoke_many(names, author=author, reason=reason)
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Take a revocation back; what the edit supersedes is out of force again.
+        """Take a revocation back; see :meth:`restore_many`."""
+        return self.restore_many([edit_id], author=author, reason=reason)[0]
+
+    def restore_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Take revocations back, all or none; what the edits supersede is out of force again.
 
         Raises:
-            UnknownEdit: There is none of that name that is revoked.
-            MethodCannot: Other edits were made again without it.
+            UnknownEdit: There is none of one of the names that is revoked.
+            MethodCannot: Other edits were made again without them.
             PastRevision: Within :meth:`at`.
             StoreError: The store cannot be written.
         """
         self._refuse_past()
         if self.method.abilities.revoke == "replay":
             raise cannot_restore(self.method.name)
-        return self.store.restore(edit_id, author=author, reason=reason)
+        names = list(dict.fromkeys(edit_ids))
+        return self.store.restore_many(names, author=author, reason=reason) if names else []
 
     def generate(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Query, Request
@@ -22,13 +22,14 @@ from liveedit.serve.idempotency import Remembered
 from liveedit.serve.metrics import Change
 from liveedit.serve.schema import (
     EditRequest,
+    ManyRequest,
     ReasonRequest,
     as_conversation,
     picture_in,
     pictures_in,
 )
 from liveedit.serve.state import Server, caller_of, server_of
-from liveedit.serve.told import EditList, EntryRow, MadeRow, OutcomeRow, RevisionList
+from liveedit.serve.told import EditList, EntryList, EntryRow, MadeRow, OutcomeRow, RevisionList
 from liveedit.store.records import Entry
 from liveedit.store.sql import SqlStore
 
@@ -63,6 +64,20 @@ async def preview(wanted: EditRequest, request: Request) -> dict[str, Any]:
     caller = caller_of(request).require("edit")
     namespace = caller.namespace("edit", wanted.namespace)
     return outcome_json(await _corrected(server, caller, wanted, namespace, preview=True))
+
+
+@router.post("/v1/edits:revoke", response_model=EntryList)
+async def revoke_many(wanted: ManyRequest, request: Request) -> dict[str, Any]:
+    """Take edits back, all of them or none."""
+    rows = await _changed(wanted.ids, request, wanted.reason, revoking=True)
+    return {"object": "list", "data": rows}
+
+
+@router.post("/v1/edits:restore", response_model=EntryList)
+async def restore_many(wanted: ManyRequest, request: Request) -> dict[str, Any]:
+    """Take revocations back, all of them or none."""
+    rows = await _changed(wanted.ids, request, wanted.reason, revoking=False)
+    return {"object": "list", "data": rows}
 
 
 @router.get("/v1/edits", response_model=EditList)
@@ -105,7 +120,8 @@ async def revoke(
     edit_id: str, request: Request, body: ReasonRequest | None = None
 ) -> dict[str, Any]:
     """Take an edit back."""
-    return await _changed(edit_id, request, body, revoking=True)
+    reason = body.reason if body else ""
+    return (await _changed([edit_id], request, reason, revoking=True))[0]
 
 
 @router.post("/v1/edits/{edit_id}:restore", response_model=EntryRow)
@@ -113,7 +129,8 @@ async def restore(
     edit_id: str, request: Request, body: ReasonRequest | None = None
 ) -> dict[str, Any]:
     """Take a revocation back."""
-    return await _changed(edit_id, request, body, revoking=False)
+    reason = body.reason if body else ""
+    return (await _changed([edit_id], request, reason, revoking=False))[0]
 
 
 @router.get("/v1/revisions", response_model=RevisionList)
@@ -175,17 +192,16 @@ async def _corrected(
 
 
 async def _changed(
-    edit_id: str, request: Request, body: ReasonRequest | None, *, revoking: bool
-) -> dict[str, Any]:
-    server = server_of(request)
+    names: list[str], request: Request, reason: str, *, revoking: bool
+) -> list[dict[str, Any]]:
+    server, names = server_of(request), list(dict.fromkeys(names))
     caller = caller_of(request).require("edit")
-    entry = await asyncio.to_thread(entry_of, server, caller, edit_id)
-    caller.namespace("edit", entry.edit.namespace)
-    reason = body.reason if body else ""
-    change = server.model.revoke if revoking else server.model.restore
+    for entry in await asyncio.to_thread(_entries_of, server, caller, names):
+        caller.namespace("edit", entry.edit.namespace)
+    change = server.model.revoke_many if revoking else server.model.restore_many
     kind: Change = "revoke" if revoking else "restore"
-    await _between(server, lambda: change(edit_id, author=caller.key.name, reason=reason), kind)
-    return _entry(await asyncio.to_thread(entry_of, server, caller, edit_id))
+    await _between(server, lambda: change(names, author=caller.key.name, reason=reason), kind)
+    return [_entry(one) for one in await asyncio.to_thread(_entries_of, server, caller, names)]
 
 
 async def _between(server: Server, task: Callable[[], _T], change: Change) -> _T:
@@ -237,10 +253,19 @@ def sql_store(server: Server) -> SqlStore:
 
 def entry_of(server: Server, caller: Caller, edit_id: str) -> Entry:
     """An edit, if its namespace is one that the caller may look at: of others nothing is known."""
-    for entry in sql_store(server).log.entries(ids=[edit_id]):
-        if caller.key.may("ask", entry.edit.namespace):
-            return entry
-    raise refusal_of(UnknownEdit(edit_id))
+    return _entries_of(server, caller, [edit_id])[0]
+
+
+def _entries_of(server: Server, caller: Caller, names: Sequence[str]) -> list[Entry]:
+    known = {
+        entry.edit.id: entry
+        for entry in sql_store(server).log.entries(ids=names)
+        if caller.key.may("ask", entry.edit.namespace)
+    }
+    for name in names:
+        if name not in known:
+            raise refusal_of(UnknownEdit(name))
+    return [known[name] for name in names]
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

@@ -112,6 +112,12 @@ class ReasonRequest(_Strict):
     reason: str = Field(default="", max_length=2000)
 
 
+class ManyRequest(ReasonRequest):
+    """Which edits are revoked or restored together, and why."""
+
+    ids: list[str] = Field(min_length=1, max_length=200)
+
+
 def pictures_in(messages: list[Message]) -> int:
     """How many pictures a conversation shows."""
     return sum(

@@ -141,6 +141,13 @@ class EditList(BaseModel):
     total: int
 
 
+class EntryList(BaseModel):
+    """Some edits."""
+
+    object: Literal["list"]
+    data: list[EntryRow]
+
+
 class RevisionRow(BaseModel):
     """Something that was done."""
 

@@ -92,7 +92,22 @@ class Store(Protocol):
         """
 
     def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Take a revocation back."""
+        """Take a revocation back; see :meth:`restore_many`."""
+        return self.restore_many([edit_id], author=author, reason=reason)[0]
+
+    def restore_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Take revocations back: the edits are in force again, and what they supersede is not.
+
+        Args:
+            edit_ids: Their names.
+            author: Who does it; only lasting stores keep that.
+            reason: Why.
+
+        Raises:
+            UnknownEdit: There is none of one of the names that is revoked; nothing was changed.
+        """
 
     def replace(
         self,

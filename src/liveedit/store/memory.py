@@ -145,18 +145,18 @@ class MemoryStore(Store):
             self._rows.publish(self.revision + 1)
         return edits
 
-    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Take a revocation back: the edit is in force again, and what it supersedes is not.
-
-        Raises:
-            UnknownEdit: There is none of that name that is revoked.
-        """
+    def restore_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Take revocations back, as one revision; see `Store.restore_many`."""
         with self._lock:
-            if not self._rows.revoked(edit_id):
-                raise UnknownEdit(edit_id, "revoked edit")
-            self._rows.restore(edit_id, self.revision + 1)
+            for edit_id in edit_ids:
+                if not self._rows.revoked(edit_id):
+                    raise UnknownEdit(edit_id, "revoked edit")
+            for edit_id in edit_ids:
+                self._rows.restore(edit_id, self.revision + 1)
             self._rows.publish(self.revision + 1)
-        return self._edits[edit_id]
+        return [self._edits[edit_id] for edit_id in edit_ids]
 
     def replace(
         self,

@@ -207,19 +207,14 @@ class SqlStore(Store):
     ) -> list[Edit]:
         """Put edits out of force, as one revision; see `Store.revoke_many`."""
         self.log.revoke(edit_ids, author=author, reason=reason)
-        self._refresh()
-        found = {row.edit.id: row.edit for row in self.log.stored(edit_ids, keys=False)}
-        return [found[edit_id] for edit_id in edit_ids]
+        return self._changed(edit_ids)
 
-    def restore(self, edit_id: str, *, author: str = "", reason: str = "") -> Edit:
-        """Take a revocation back: the edit is in force again, and what it supersedes is not.
-
-        Raises:
-            UnknownEdit: There is none of that name that is revoked.
-        """
-        self.log.restore([edit_id], author=author, reason=reason)
-        self._refresh()
-        return self.log.stored([edit_id], keys=False)[0].edit
+    def restore_many(
+        self, edit_ids: Sequence[str], *, author: str = "", reason: str = ""
+    ) -> list[Edit]:
+        """Take revocations back, as one revision; see `Store.restore_many`."""
+        self.log.restore(edit_ids, author=author, reason=reason)
+        return self._changed(edit_ids)
 
     def replace(
         self,
@@ -342,6 +337,11 @@ class SqlStore(Store):
         self._rows.fill("number", row, torch.arange(first, first + len(news)))
         self._rows.publish(revision)
         return True
+
+    def _changed(self, edit_ids: Sequence[str]) -> list[Edit]:
+        self._refresh()
+        found = {row.edit.id: row.edit for row in self.log.stored(edit_ids, keys=False)}
+        return [found[edit_id] for edit_id in edit_ids]
 
     def _refresh(self) -> None:
         """Follow even if another thread is at it just now."""
