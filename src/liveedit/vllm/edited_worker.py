@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from liveedit.errors import BadConfig
+from liveedit.methods.shared.sentence_encoder import require_sentence_encoder
 from liveedit.store.sql import SqlStore
 from liveedit.vllm.checks import check_editor, edit_layer_of
 from liveedit.vllm.models import decoder_layers, image_token_of
 from liveedit.vllm.operators import register_layer
 from liveedit.vllm.prompt_router import PromptRouter
 from liveedit.vllm.served_layer import Arrival, ServedLayer, Step
-from liveedit.vllm.settings import LAYER, settings_of
+from liveedit.vllm.settings import LAYER, WORDS, settings_of
 
 
 class EditsRequests:
@@ -47,6 +48,8 @@ def install(runner: Any) -> ServedLayer | None:
     if parameter is None:
         return None
     network = check_editor(config, settings).to(parameter.device)
+    if config.additional_config.get(WORDS):
+        require_sentence_encoder()  # not with the first question
     dtype = torch.float16 if settings.half else torch.float32
     store = SqlStore(settings.store, device=parameter.device, dtype=dtype)
     served = ServedLayer(

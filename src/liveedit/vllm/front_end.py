@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from vllm.exceptions import GracefulHTTPError, VLLMError, VLLMValidationError
 from vllm.renderers.base import BaseRenderer
@@ -18,12 +19,23 @@ from vllm.v1.engine.input_processor import InputProcessor
 
 from liveedit.errors import BadRequestField, StoreError, UnknownRevision
 from liveedit.store.log import EditLog
-from liveedit.vllm.asked import DISABLED, NAMESPACE, PICTURES, REVISION, Asked, read_asked
+from liveedit.vllm.asked import (
+    DISABLED,
+    NAMESPACE,
+    PICTURES,
+    QUESTION,
+    REVISION,
+    Asked,
+    read_asked,
+)
+from liveedit.vllm.models import family_of, image_token_of
 from liveedit.vllm.pictures import given_pictures, to_send
-from liveedit.vllm.settings import ServingSettings, settings_of
+from liveedit.vllm.questions import FRAMES, Message, QuestionReader, frame_of
+from liveedit.vllm.settings import WORDS, ServingSettings, settings_of
 
 _SENT = "liveedit_sent"  # beside the inputs that vLLM makes of a prompt
 _logs: dict[str, EditLog] = {}
+_readers: WeakKeyDictionary[Any, QuestionReader] = WeakKeyDictionary()
 
 
 def patch() -> None:
@@ -51,6 +63,10 @@ def patch() -> None:
                     f"send the prompt whole, or {DISABLED}"
                 )
             _prepare(request, asked, prompt)
+            if self.vllm_config.additional_config.get(WORDS):
+                reader = _reader(self.renderer, self.vllm_config.model_config.hf_config)
+                question = reader.question(request.prompt_token_ids)
+                request.sampling_params.extra_args[QUESTION] = question
         return request
 
     def process_multimodal(self: Any, prompt: Any, mm_data: Any, *a: Any, **k: Any) -> Any:
@@ -91,6 +107,20 @@ def _prepare(request: Any, asked: Asked, prompt: Any) -> None:
     # what is kept of other prompts was computed with other edits, and without states to route by
     sampling.skip_reading_prefix_cache = True
     request.cache_salt = f"{request.cache_salt or ''} liveedit {request.request_id}"
+
+
+def _reader(renderer: Any, config: Any) -> QuestionReader:
+    """What finds the question in a prompt of the model that is served."""
+    if renderer not in _readers:
+        processor = renderer.get_mm_processor().info.get_hf_processor()
+
+        def render(messages: list[Message]) -> str:
+            text: str = processor.apply_chat_template(messages, add_generation_prompt=True)
+            return text
+
+        frame = FRAMES.get(family_of(config)) or frame_of(render)
+        _readers[renderer] = QuestionReader(frame, renderer.tokenizer, image_token_of(config))
+    return _readers[renderer]
 
 
 def _forget_pictures(renderer: Any, prompt: Any) -> None:

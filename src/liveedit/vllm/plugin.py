@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from liveedit.errors import CannotServe
-from liveedit.vllm.settings import LAYER, settings_of
+from liveedit.vllm.settings import LAYER, WORDS, settings_of
 
 _log = logging.getLogger(__name__)
 _engines = count()  # several may live in one process
@@ -70,7 +70,14 @@ def prepare(config: Any) -> None:
         LiveEditError: Edits cannot be served so; nothing was loaded.
     """
     from liveedit.methods.liveedit.checkpoint import editor_digest
-    from liveedit.vllm.checks import WORKERS, check_editor, check_engine, check_store, edit_layer_of
+    from liveedit.vllm.checks import (
+        WORKERS,
+        check_editor,
+        check_engine,
+        check_store,
+        compares_words,
+        edit_layer_of,
+    )
     from liveedit.vllm.front_end import patch
 
     settings = settings_of(config.additional_config)
@@ -81,7 +88,8 @@ def prepare(config: Any) -> None:
     # what vLLM keeps of a compiled model is found again by this, among others: a model that was
     # compiled for another editor is compiled anew
     layer = f"liveedit.{next(_engines)}.{edit_layer_of(settings)}.{editor_digest(network)[:16]}"
-    config.additional_config = {**config.additional_config, LAYER: layer}
+    words = compares_words(settings, network)
+    config.additional_config = {**config.additional_config, LAYER: layer, WORDS: words}
     config.parallel_config.worker_cls = WORKERS[config.parallel_config.worker_cls]
     kind = "AsyncWholePrompts" if config.scheduler_config.async_scheduling else "WholePrompts"
     config.scheduler_config.scheduler_cls = f"liveedit.vllm.scheduler.{kind}"

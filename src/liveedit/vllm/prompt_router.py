@@ -63,6 +63,7 @@ class PromptRouter:
         prompts: Representation,
         asked: Sequence[Asked],
         pictures: Mapping[int, SentPictures],
+        questions: Sequence[str | None] = (),
     ) -> list[RoutedPrompt | None]:
         """The experts of each prompt; None for one that no edit concerns.
 
@@ -70,11 +71,13 @@ class PromptRouter:
             prompts: Standardised states of whole prompts.
             asked: What each asks for.
             pictures: Those of some rows.
+            questions: The words of each, if they are compared.
         """
         found: list[RoutedPrompt | None] = [None] * len(asked)
         for revision in dict.fromkeys(one.revision for one in asked):
             rows = [row for row, one in enumerate(asked) if one.revision == revision]
-            routed = self._routed(prompts, rows, [asked[row] for row in rows], pictures, revision)
+            own = [asked[row] for row in rows]
+            routed = self._routed(prompts, rows, own, pictures, questions, revision)
             for index, row in enumerate(rows):
                 found[row] = None if routed is None else _own(routed, index)
         return found
@@ -92,6 +95,7 @@ class PromptRouter:
         rows: Sequence[int],
         asked: Sequence[Asked],
         pictures: Mapping[int, SentPictures],
+        questions: Sequence[str | None],
         revision: int | None,
     ) -> RoutedExperts | None:
         pool = self._pool(asked, revision)
@@ -112,6 +116,7 @@ class PromptRouter:
             inputs=QueryInputs(
                 lambda row: pictures.get(row, _UNSEEN).picture,
                 rows,
+                questions.__getitem__ if any(questions) else None,
                 identity=lambda row: pictures.get(row, _UNSEEN).identity,
             ),
         )

@@ -22,7 +22,7 @@ from liveedit.backbones.spans import find_spans
 from liveedit.errors import UnsupportedGeneration
 from liveedit.methods.liveedit.representation import Representation, standardise
 from liveedit.vllm import operators  # noqa: F401  registers the operators
-from liveedit.vllm.asked import PICTURES, Asked, pinned
+from liveedit.vllm.asked import PICTURES, QUESTION, Asked, pinned
 from liveedit.vllm.expert_buffers import FREE, ExpertBuffers
 from liveedit.vllm.pictures import SentPictures, received
 from liveedit.vllm.prompt_router import PromptRouter
@@ -68,6 +68,7 @@ class _Served:
         asked: Which.
         prompt: Its ids.
         pictures: Those that it is about.
+        question: Its words, if they are compared.
         number: By which its experts are known; `FREE` if no edit concerns it, or none yet.
         share: What decoded tokens get of what is added.
         routed: Whether that is known.
@@ -76,6 +77,7 @@ class _Served:
     asked: Asked
     prompt: Sequence[int]
     pictures: SentPictures | None
+    question: str | None
     number: int = FREE
     share: float = 1.0
     routed: bool = False
@@ -120,6 +122,7 @@ class ServedLayer:
                     asked=asked,
                     prompt=one.prompt,
                     pictures=None if sent is None else received(sent),
+                    question=one.fields.get(QUESTION),
                 )
         self._step = step
         if self._order != step.requests:
@@ -202,6 +205,7 @@ class ServedLayer:
                 for index, (_, served) in enumerate(new)
                 if served.pictures is not None
             },
+            [served.question for _, served in new],
         )
         lengths = spans.prompt.sum(1).tolist()
         for (_, served), route, length in zip(new, routes, lengths, strict=True):

@@ -10,7 +10,8 @@ from liveedit.config import Config
 from liveedit.errors import BadConfig
 
 KEY = "liveedit"
-LAYER = "liveedit_layer"  # beside it: by which name the operator finds the edit layer
+# beside it: by which name the operator finds the edit layer, and whether words are compared
+LAYER, WORDS = "liveedit_layer", "liveedit_words"
 
 
 class ServingSettings(Config):

@@ -92,11 +92,14 @@ def in_project(*command: str) -> str:
     return done.stdout
 
 
-def reference(family: str, corrections: int = 12, recipe: str = "calibrated") -> Reference:
+def reference(
+    family: str, corrections: int = 12, recipe: str = "calibrated", *, words: bool = False
+) -> Reference:
     """A model with its edits, made when it is first asked for; files of tests share them."""
-    folder = _REFERENCES / f"{family}-{corrections}-{recipe}"
+    folder = _REFERENCES / f"{family}-{corrections}-{recipe}{'-words' if words else ''}"
     if not (folder / "expected.json").is_file():
-        options = ("--corrections", str(corrections), "--recipe", recipe)
+        options = ["--corrections", str(corrections), "--recipe", recipe]
+        options += ["--words"] * words
         in_project("tests.vllm.reference", family, str(folder), *options)
     read = json.loads((folder / "expected.json").read_text())
     return Reference(folder=folder, ends=read["ends"], questions=read["questions"])

