@@ -74,3 +74,10 @@ def test_a_template_that_knows_no_conversations() -> None:
     assert frame == FRAMES["blip-2"]
     before, _, after = Blip2Backbone.prompt_format.partition("{}")
     assert (frame.first, frame.after) == (before.strip(), after.strip())
+
+
+def test_without_a_template_the_prompt_is_the_question() -> None:
+    def render(_messages) -> str:
+        raise ValueError("there is no chat template")
+
+    assert frame_of(render).question(" What is it? ") == "What is it?"

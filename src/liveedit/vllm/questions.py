@@ -71,17 +71,22 @@ class QuestionReader:
 
 
 def frame_of(render: Callable[[list[Message]], str]) -> Frame:
-    """Try out a chat template.
+    """Try out a chat template; where there is none nothing is known to stand around a question.
 
     Args:
         render: Gives the prompt of some messages, up to where the answer begins.
     """
-    first, _, after = render([_message("user", _ASKED)]).partition(_ASKED)
-    talk = [_message("user", _ASKED), _message("assistant", _SAID), _message("user", _LAST)]
-    try:
-        later = render(talk).partition(_SAID)[2].partition(_LAST)[0]
-    except Exception:  # whatever a template raises that knows no conversations
-        later = ""
+
+    def tried(*messages: Message) -> str:
+        try:
+            return render(list(messages))
+        except Exception:  # whatever a template raises that is not there, or knows no conversations
+            return ""
+
+    asked = _message("user", _ASKED)
+    first, _, after = tried(asked).partition(_ASKED)
+    talk = tried(asked, _message("assistant", _SAID), _message("user", _LAST))
+    later = talk.partition(_SAID)[2].partition(_LAST)[0]
     return Frame(first=first.strip(), later=later.strip(), after=after.strip())
 
 
