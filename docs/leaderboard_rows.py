@@ -72,11 +72,15 @@ class Row(Named):
         return sum(known) / len(known) if len(known) == len(found) else None
 
 
-def rows_of(results: Path) -> list[Row]:
-    """All rows, the best of each dataset and N first."""
-    found = [
-        row for path in sorted(results.glob("*/*/summary.json")) for row in _rows(path, results)
-    ]
+def rows_of(results: Path, folders: str = "*/*") -> list[Row]:
+    """All rows, the best of each N first.
+
+    Args:
+        results: Where their folders are, and ``trained.json``.
+        folders: Which they are.
+    """
+    paths = sorted(results.glob(f"{folders}/summary.json"))
+    found = [row for path in paths for row in _rows(path, results)]
     return sorted(found, key=lambda row: (row.edits, -(row.mean("exact_match") or 0.0)))
 
 

@@ -24,6 +24,12 @@ And what edits cost, of all whose ``cost.json`` is of so many:
     <!-- cost: edits 100 -->
     <!-- end of cost -->
 
+And one correction at a time with a method's own defaults, under teacher forcing, of all methods in
+``alone/``:
+
+    <!-- alone -->
+    <!-- end of alone -->
+
 And which settings were chosen, of all methods with a ``tuning/chosen.json``:
 
     <!-- tuning -->
@@ -49,6 +55,7 @@ from liveedit.benchmark.report.labels import label
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _COLUMNS = ("rel", "t_gen", "m_gen", "t_loc", "m_loc", "ri", "ci")
+_ALONE = ("rel", "t_gen", "m_gen", "m_loc")
 _NUMBERS = r"(?P<edits>\d+(?: \d+)*)"
 _PLACES = {
     kind: re.compile(
@@ -59,6 +66,7 @@ _PLACES = {
         ("general", rf": edits {_NUMBERS}"),
         ("cost", rf": edits {_NUMBERS}"),
         ("scope", ""),
+        ("alone", ""),
         ("tuning", ""),
     )
 }
@@ -81,6 +89,7 @@ def filled(
     rows: Sequence[Row],
     scope: Sequence[ScopeRow] = (),
     tuned: Sequence[Tuned] = (),
+    alone: Sequence[Row] = (),
 ) -> str:
     """A page with its tables made anew.
 
@@ -89,6 +98,7 @@ def filled(
         rows: Of the page's dataset.
         scope: The same of trials of scope.
         tuned: The same of what tuning chose.
+        alone: The same of one correction at a time.
 
     Raises:
         ValueError: If a table has no row, or its place is not of one of the forms above.
@@ -113,6 +123,7 @@ def filled(
         "general": lambda place: general_table_of(some_of(place)),
         "cost": lambda place: cost_table_of(some_of(place)),
         "scope": lambda _: scope_table_of(scope),
+        "alone": lambda _: alone_table_of(alone),
         "tuning": lambda _: tuning_table_of(tuned),
     }
     for kind, form in _PLACES.items():
@@ -155,6 +166,16 @@ def scope_table_of(rows: Sequence[ScopeRow]) -> str:
 
     lines = [((_linked(row),), [figure(row, column) for column in columns]) for row in rows]
     return _markdown(("",), columns, lines)
+
+
+def alone_table_of(rows: Sequence[Row]) -> str:
+    """Tokens of the target and their interval, in per cent: who says it best is first."""
+    lines = []
+    for row in sorted(rows, key=lambda row: (-row.figures["rel"]["accuracy"], row.name)):
+        found = [row.figures[metric] for metric in _ALONE]
+        figures = [(one["accuracy"], one["interval"]) for one in found]
+        lines.append(((_linked(row), f"{row.asked}"), figures))
+    return _markdown(("", "corrections"), [label(metric) for metric in _ALONE], lines)
 
 
 def general_table_of(rows: Sequence[Row]) -> str:
@@ -284,7 +305,8 @@ def main() -> int:
     for path in sorted(RESULTS.glob("*/README.md")):
         page = path.read_text(encoding="utf-8")
         own = [row for row in rows if row.folder.startswith(f"{path.parent.name}/")]
-        new = filled(page, own, scope_rows(path.parent), tuned_of(path.parent))
+        alone = rows_of(path.parent, "alone/*")
+        new = filled(page, own, scope_rows(path.parent), tuned_of(path.parent), alone)
         if new != page:
             old.append(path)
             if not check:

@@ -156,3 +156,17 @@ def test_what_was_chosen_is_that_of_the_logs(tables, tmp_path) -> None:
     assert lines(found)[1] == (
         f"| [`wise`](../../docs/methods/wise.md) | {settings} | 1,370 | 4 | 13.7 | 15.0 |"
     )
+
+
+def test_one_correction_at_a_time(tables, tmp_path) -> None:
+    put(tmp_path, "emoji-edit/alone/tp", summary(None, 80.0, edits=1, method="tp"))
+    put(tmp_path, "emoji-edit/alone/wise", summary(None, 97.8, edits=1))
+    put(tmp_path, "emoji-edit/wise", summary(60.0, 70.0))
+    page = "<!-- alone -->\n<!-- end of alone -->\n"
+    alone = tables.rows_of(tmp_path / "emoji-edit", "alone/*")
+    assert lines(tables.filled(page, [], alone=alone)) == [
+        "| | corrections | Rel | T-Gen | M-Gen | M-Loc |",
+        "| [`wise`](../../docs/methods/wise.md) | 300 |" + " 97.8 |" * 4,
+        "| [`tp`](../../docs/methods/tp.md) | 300 |" + " 80.0 |" * 4,
+    ]
+    assert [row.folder for row in tables.rows_of(tmp_path)] == ["emoji-edit/wise"]
