@@ -17,7 +17,7 @@ from liveedit.errors import MethodCannot
 from liveedit.methods.lte.config import LteTraining
 from liveedit.methods.shared.training.examples import Asked, Example
 from liveedit.methods.shared.training.kept_steps import KeptSteps
-from liveedit.methods.shared.training.said import said_by_model
+from liveedit.methods.shared.training.said import said_once
 from liveedit.methods.shared.training.training_steps import drawn, train_steps
 from liveedit.methods.shared.weights.peft_factors import check_peft, new_factors
 from liveedit.methods.shared.weights.weight_change import LowRank, in_rows
@@ -97,7 +97,7 @@ def tune(
     """
     tuning = LowRankTuning(backbone, training, seed=seed).to(backbone.edit_device)
     others = [(number, other) for number, one in enumerate(examples) for other in one.unconcerned]
-    said = said_by_model(backbone, [other for _, other in others], tokens=_TOKENS)
+    said = said_once(backbone, [other for _, other in others], tokens=_TOKENS, kept=kept)
     answered = [
         (examples[number], other, answer)
         for (number, other), answer in zip(others, said, strict=True)

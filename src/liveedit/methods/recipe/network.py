@@ -130,7 +130,7 @@ def _train_retriever(
     seed: int,
     kept: KeptSteps,
 ) -> None:
-    features = example_features(backbone, examples)
+    features = example_features(backbone, examples, kept)
     seen = features.vision[features.sees]
     if len(seen):
         retriever.centre.copy_(seen.mean(0))

@@ -94,7 +94,7 @@ def train_network(
     """
     torch.manual_seed(seed)
     network = SeracNetwork.of(backbone, training)
-    features = example_features(backbone, examples)
+    features = example_features(backbone, examples, kept)
     network.scope.centre.copy_(features.vision[features.sees].mean(0))
     train_steps(
         network.scope.parameters(),

@@ -14,6 +14,7 @@ from liveedit.backbones.base import Backbone
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.methods.shared.sentence_encoder import encode_questions
 from liveedit.methods.shared.training.examples import Asked, Example
+from liveedit.methods.shared.training.kept_steps import KeptSteps
 
 EDIT, CONCERNED, UNCONCERNED = range(3)
 _TOGETHER = 64
@@ -57,8 +58,20 @@ class ExampleFeatures:
         return self.rows(torch.isin(self.owner, examples))
 
 
-def example_features(backbone: Backbone, examples: Sequence[Example]) -> ExampleFeatures:
-    """Look at all pictures and questions once; float32, on the CPU."""
+def example_features(
+    backbone: Backbone, examples: Sequence[Example], kept: KeptSteps
+) -> ExampleFeatures:
+    """Look at all pictures and questions once; float32, on the CPU.
+
+    Args:
+        backbone: The model.
+        examples: Corrections, and the questions around them.
+        kept: Where the state of the training is, and what was seen.
+    """
+    return ExampleFeatures(**kept.once("features", lambda: vars(_seen(backbone, examples))))
+
+
+def _seen(backbone: Backbone, examples: Sequence[Example]) -> ExampleFeatures:
     asked: list[Asked] = []
     owner, role = [], []
     for number, one in enumerate(examples):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
+from liveedit.correction import pictures_identity
 from liveedit.methods.shared.training.examples import Example
 from liveedit.saving.files import whole
 
@@ -57,13 +58,7 @@ class KeptSteps:
         tensors["steps"] = torch.tensor(steps)
         if generator is not None:
             tensors["generator"] = generator.get_state()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with whole(self._file(name)) as part:
-            save_file(
-                {key: one.cpu().clone().contiguous() for key, one in tensors.items()},
-                part,
-                {_ABOUT: self._told},
-            )
+        self._write(name, tensors)
 
     @torch.no_grad()
     def resume(
@@ -84,12 +79,8 @@ class KeptSteps:
         Returns:
             How many steps were made; 0 if nothing was kept, or that of another training.
         """
-        try:
-            with safe_open(self._file(name), "pt") as file:
-                if (file.metadata() or {}).get(_ABOUT) != self._told:
-                    return 0
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
+        tensors = self._read(name)
+        if tensors is None:
             return 0
         for at, one in enumerate(parameters):
             one.copy_(tensors[f"parameter.{at}"])
@@ -102,6 +93,35 @@ class KeptSteps:
         if generator is not None:
             generator.set_state(tensors["generator"])
         return int(tensors["steps"])
+
+    def once(self, name: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What the steps start from, computed once however often the training is stopped.
+
+        Args:
+            name: Of the file.
+            compute: What it holds.
+        """
+        found = self._read(name)
+        if found is None:
+            found = dict(compute())
+            self._write(name, found)
+        return found
+
+    def _read(self, name: str) -> dict[str, Tensor] | None:
+        """None if there is nothing, or that of another training."""
+        try:
+            with safe_open(self._file(name), "pt") as file:
+                if (file.metadata() or {}).get(_ABOUT) != self._told:
+                    return None
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return None
+
+    def _write(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        alone = {key: one.cpu().clone().contiguous() for key, one in tensors.items()}
+        with whole(self._file(name)) as part:
+            save_file(alone, part, {_ABOUT: self._told})
 
     @property
     def _told(self) -> str:
@@ -123,7 +143,7 @@ def kept_beside(
         how: Method, settings, seed; JSON.
     """
     texts = [
-        [one.correction.prompt, one.correction.target]
+        [pictures_identity(one.correction.image), one.correction.prompt, one.correction.target]
         + [question for _, question in (*one.concerned, *one.unconcerned)]
         for one in examples
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ def train_steps(
         loss: Of a batch that is drawn with the generator.
         steps: How many.
         rate: The highest.
-        seed: Of the generator.
+        seed: Of the generator, and of what draws without it.
         name: For the progress bar, and of the state that is kept.
         kept: Where that is; a training that was stopped goes on from it.
         clip: Longest gradient.
@@ -47,7 +48,7 @@ def train_steps(
     for step in (bar := trange(first, steps, initial=first, total=steps, desc=name, unit="step")):
         for group in optimiser.param_groups:
             group["lr"] = rate * min((step + 1) / warm, 1 - step / steps)
-        with torch.enable_grad():
+        with _random(trained, seed + step), torch.enable_grad():
             value = loss(generator)
             if not torch.isfinite(value):
                 raise CannotCalibrate(
@@ -62,6 +63,15 @@ def train_steps(
         bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
         if (step + 1) % EVERY == 0 or step + 1 == steps:
             kept.keep(name, trained, optimiser, step + 1, generator)
+
+
+@contextmanager
+def _random(parameters: Sequence[Tensor], seed: int) -> Iterator[None]:
+    """Within this context what draws without a generator, as dropout, draws from a seed."""
+    devices = {one.device for one in parameters if one.device.type == "cuda"}
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def drawn(count: int, size: int, generator: torch.Generator) -> Tensor:
