@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -54,6 +54,45 @@ def _wider(cut: tuple[float, float], more: float) -> tuple[float, float]:
     return x, y
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A picture, or what is left of it without borders; RGB."""
+
+    picture: Image.Image
+
+    @cached_property
+    def glances(self) -> Float[np.ndarray, "cuts height width 3"]:
+        """Itself, and with each of the cuts, at a glance."""
+        cuts = [(share, share) for share in (0.0, *_CUTS)]
+        return np.stack([self.glance(cut) for cut in cuts])
+
+    def glance(self, cut: tuple[float, float]) -> _Pixels:
+        """With such a cut."""
+        return _reduced(self._small, cut, _GLANCE)
+
+    @cached_property
+    def _small(self) -> Image.Image:
+        times = min(self.picture.size) // (4 * _GLANCE)
+        return self.picture if times < 2 else self.picture.reduce(times)
+
+
+class Comparable:
+    """A picture that is compared with several: what is seen in it alone is looked for once.
+
+    Args:
+        picture: The picture, or its thumbnail.
+    """
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.picture = picture
+        self.whole = _Part(picture.convert("RGB"))
+
+    @cached_property
+    def without_borders(self) -> list[_Part]:
+        """What is left of it, border by border."""
+        return [_Part(inner) for inner in without_borders(self.whole.picture)]
+
+
 def same_picture(one: Image.Image, other: Image.Image) -> bool:
     """Whether one picture is the other, changed by no more than what happens on the way.
 
@@ -61,22 +100,24 @@ def same_picture(one: Image.Image, other: Image.Image) -> bool:
         one: A picture.
         other: Another, or its thumbnail.
     """
-    one, other = one.convert("RGB"), other.convert("RGB")
-    return _laid_over(one, other) or any(
+    return same_compared(Comparable(one), Comparable(other))
+
+
+def same_compared(one: Comparable, other: Comparable) -> bool:
+    """The same, of pictures that are compared with others, too."""
+    return _laid_over(one.whole, other.whole) or any(
         _laid_over(first, second) for first, second in _without_borders(one, other)
     )
 
 
-def _without_borders(
-    one: Image.Image, other: Image.Image
-) -> Iterator[tuple[Image.Image, Image.Image]]:
+def _without_borders(one: Comparable, other: Comparable) -> Iterator[tuple[_Part, _Part]]:
     """One of the two without borders that may have been put around the other.
 
     Never both: of one thing at two places on a plain ground the same would be left.
     """
-    for some, whole, swapped in ((one, other, False), (other, one, True)):
-        for inner in without_borders(some):
-            if abs(_shape(inner) / _shape(whole) - 1) < _BORDERED_ASPECT:
+    for some, whole, swapped in ((one, other.whole, False), (other, one.whole, True)):
+        for inner in some.without_borders:
+            if abs(_shape(inner.picture) / _shape(whole.picture) - 1) < _BORDERED_ASPECT:
                 yield (whole, inner) if swapped else (inner, whole)
 
 
@@ -84,15 +125,16 @@ def _shape(picture: Image.Image) -> float:
     return picture.width / picture.height
 
 
-def _laid_over(one: Image.Image, other: Image.Image) -> bool:
+def _laid_over(first: _Part, second: _Part) -> bool:
     """Whether one is the other, with the same part cut off each side."""
-    if _far(one, other):
+    if _far(first, second):
         return False
+    one, other = first.picture, second.picture
 
     def apart(overlay: _Overlay, side: int = _COARSE, margin: int = 0) -> float:
         inner = slice(margin, side - margin)
         both = _reduced(one, overlay.one, side), _reduced(other, overlay.other, side)
-        return _apart(both[0][inner, inner], both[1][inner, inner])
+        return float(_apart(both[0][inner, inner], both[1][inner, inner]))
 
     whole = _Overlay()
     cut = min(_cuts(one, other), key=apart)
@@ -108,18 +150,16 @@ def _laid_over(one: Image.Image, other: Image.Image) -> bool:
     return bool(worst < (_LOSS_CROPPED if cropped else _LOSS))
 
 
-def _far(one: Image.Image, other: Image.Image) -> bool:
+def _far(one: _Part, other: _Part) -> bool:
     """Whether two pictures are different at a glance, however they are laid over each other."""
-    glanced_at = (_small(some, 4 * _GLANCE) for some in (one, other))
-    first, second = (cache(partial(_reduced, some, side=_GLANCE)) for some in glanced_at)
-    overlays = (_Overlay(), *_cuts(one, other))
-    return all(_apart(first(cut.one), second(cut.other), _FEW_GAINS) > _FAR for cut in overlays)
-
-
-def _small(picture: Image.Image, side: int) -> Image.Image:
-    """The picture, no larger than so many pixels a side, of about its shape."""
-    times = min(picture.size) // side
-    return picture if times < 2 else picture.reduce(times)
+    some, others = one.glances, other.glances
+    ones = [some, np.broadcast_to(some[0], others[1:].shape)]
+    against = [np.broadcast_to(others[0], some.shape), others[1:]]
+    for bars in _bars(one.picture, other.picture):
+        ones.append(one.glance(bars.one)[None])
+        against.append(other.glance(bars.other)[None])
+    apart = _apart(np.concatenate(ones), np.concatenate(against), _FEW_GAINS)
+    return bool((apart > _FAR).all())
 
 
 def _lit_alike(one: Image.Image, other: Image.Image, overlay: _Overlay) -> Iterator[_Pixels]:
@@ -140,6 +180,11 @@ def _cuts(one: Image.Image, other: Image.Image) -> Iterator[_Overlay]:
     for share in _CUTS:
         yield _Overlay(one=(share, share))
         yield _Overlay(other=(share, share))
+    yield from _bars(one, other)
+
+
+def _bars(one: Image.Image, other: Image.Image) -> Iterator[_Overlay]:
+    """Bars that give either picture the other's shape."""
     wider = _shape(one) / _shape(other)
     if abs(wider - 1) > _ASPECT:
         bars = ((1 - 1 / wider) / 2, 0.0) if wider > 1 else (0.0, (1 - wider) / 2)
@@ -154,8 +199,13 @@ def _reduced(picture: Image.Image, cut: tuple[float, float], side: int) -> _Pixe
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box), np.float32)
 
 
-def _apart(one: _Pixels, other: _Pixels, gains: _Gains = _GAINS) -> float:
+def _apart(
+    one: Float[np.ndarray, "*pairs height width 3"],
+    other: Float[np.ndarray, "*pairs height width 3"],
+    gains: _Gains = _GAINS,
+) -> Float[np.ndarray, "*pairs"]:
     """How far they differ in the best light, in levels (root mean square)."""
-    gains = gains[:, None, None, None]
+    gains = gains.reshape(-1, *[1] * one.ndim)
     lighter = [np.minimum(one * gains, 255) - other, np.minimum(other * gains, 255) - one]
-    return float(np.sqrt((np.concatenate(lighter) ** 2).mean((1, 2, 3))).min())
+    squares = (np.concatenate(lighter) ** 2).mean((-3, -2, -1))
+    return np.asarray(np.sqrt(squares).min(0))

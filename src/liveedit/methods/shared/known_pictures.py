@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from liveedit.correction.glance import Glance, alike_at_a_glance, glance
 from liveedit.correction.images import Pictures, pictures_identity
-from liveedit.correction.same_picture import same_picture
+from liveedit.correction.same_picture import Comparable, same_compared
 
 Thumbnail = Callable[[str], bytes | None]
 _COMPARED = 4  # at most, of those that are alike at a glance
@@ -32,6 +32,8 @@ class KnownPictures:
         self._opened: dict[str, Pictures] = {
             image: picture for image, picture in (at_hand or {}).items() if image is not None
         }
+        self._shown: Comparable | None = None
+        self._known: dict[str, Comparable] = {}
 
     def same(self, image: str | None, picture: Pictures, other: str | None) -> bool:
         """Whether both are the same picture, or both are none.
@@ -45,8 +47,12 @@ class KnownPictures:
             return True
         if other is None or not isinstance(picture, Image.Image):
             return False
-        known = self._open(other)
-        return isinstance(known, Image.Image) and same_picture(picture, known)
+        known = self._comparable(other)
+        if known is None:
+            return False
+        if self._shown is None or self._shown.picture is not picture:
+            self._shown = Comparable(picture)
+        return same_compared(self._shown, known)
 
     def of(
         self,
@@ -112,6 +118,14 @@ class KnownPictures:
                 _glances.clear()
             seen = _glances[image] = glance(known)
         return seen
+
+    def _comparable(self, image: str) -> Comparable | None:
+        if image not in self._known:
+            picture = self._open(image)
+            if not isinstance(picture, Image.Image):
+                return None
+            self._known[image] = Comparable(picture)
+        return self._known[image]
 
     def _open(self, image: str) -> Pictures:
         if image not in self._opened:
