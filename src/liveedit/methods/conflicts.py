@@ -56,10 +56,15 @@ class Likeness:
         return not doubtful or _same_wording(edit, other)
 
     def nearest(self, row: int) -> Iterator[int]:
-        """Columns that a row may be about the same as, the most alike first."""
+        """Columns that a row may be about the same as, the most alike first.
+
+        Those that merely ask the same are looked at only among the nearest.
+        """
         some = (self.alike[row] | self.asked[row]).nonzero().flatten()
-        order = self.similarity[row, some].argsort(descending=True, stable=True)
-        yield from some[order].tolist()
+        some = some[self.similarity[row, some].argsort(descending=True, stable=True)]
+        matters = self.alike[row, some]
+        matters[:_LOOKED_AT] = True
+        yield from some[matters].tolist()
 
 
 def find_conflicts(
