@@ -49,8 +49,8 @@ class LteTraining(Config):
     form: str = "[Updated Information] {prompt} {target}\n[Query] {question}"
     rank: int = Field(default=8, ge=1)
     alpha: float = Field(default=16.0, gt=0.0)
-    corrections: int = Field(default=600, ge=2)
-    steps: int = Field(default=300, ge=1)
+    corrections: int = Field(default=2400, ge=2)
+    steps: int = Field(default=1200, ge=1)
     batch: int = Field(default=8, ge=3)
     rate: float = Field(default=1e-3, gt=0.0)
     locality: float = Field(default=1.0, ge=0.0)
