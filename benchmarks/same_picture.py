@@ -37,7 +37,7 @@ def main() -> None:
     options = parser.parse_args()
     cases = evaluation_set(_EDITS + options.others)
     pictures = [render(case.scene) for case in cases]
-    new, old = pictures[:_EDITS], pictures[_EDITS:]
+    new = pictures[:_EDITS]
     names = list(map(pictures_identity, pictures))
     kept = {name: thumbnail(one) for name, one in zip(names, pictures, strict=True) if name}
 
@@ -50,7 +50,7 @@ def main() -> None:
         ]
 
     def by_pairs() -> list[bool]:
-        opened = [Image.open(io.BytesIO(thumbnail(one))) for one in old]
+        opened = [Image.open(io.BytesIO(kept[name])) for name in names[_EDITS:] if name]
         return [same_picture(one, other) for one in new for other in opened]
 
     found = _side_by_side(together, by_pairs)
