@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import forced_tokens
 from liveedit.backbones.query import Query, Questions
 from liveedit.benchmark.probes import BATCH, Probes, predictions
 from liveedit.data.views import views_of
@@ -234,9 +235,7 @@ class FromQuestions(Asking):
 
     def _likeliest(self, query: Query) -> list[Predictions]:
         """The likeliest tokens in place of the expected ones, but for the end of the answer."""
-        predicts = query.spans.predicts
-        tokens = self.backbone.logits(query)[predicts].argmax(-1)
-        return [tuple(row[:-1].tolist()) for row in tokens.split(predicts.sum(1).tolist())]
+        return [tuple(row[:-1].tolist()) for row in forced_tokens(self.backbone, query)]
 
 
 def asking(method: Method, **options: Any) -> Asking:

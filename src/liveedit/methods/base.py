@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import says_targets
 from liveedit.backbones.query import Query, Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
@@ -196,10 +197,7 @@ class Method(ABC):
             pool: The edits, eligible for each question or for all.
         """
         with self.apply(questions, pool) as query:
-            likeliest = self.backbone.logits(query).argmax(-1)
-        predicts = query.spans.predicts
-        right = (likeliest == query.input_ids.roll(-1, 1)).to(predicts.device)
-        return (right | ~predicts).all(1).tolist()
+            return says_targets(self.backbone, query)
 
     @abstractmethod
     def route(self, questions: Questions, pool: Pool) -> tuple[Route, Pool]:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import kept_logits
 from liveedit.backbones.linears import linear_path, linear_sizes
 from liveedit.backbones.query import Query
 from liveedit.errors import MethodCannot
@@ -158,7 +159,7 @@ def _moved(
     pictures, questions = zip(*asked, strict=True)
     plain = backbone.query(pictures, questions, said)
     with torch.no_grad():
-        before = _at(backbone.forward(plain, use_cache=False).logits, plain).log_softmax(-1)
+        before = kept_logits(backbone, plain, plain.spans.predicts).float().log_softmax(-1)
     after = _logits(tuning, backbone, _query(backbone, training, told, asked, said))
     return F.kl_div(after.log_softmax(-1), before, log_target=True, reduction="batchmean")
 
@@ -184,11 +185,4 @@ def _logits(
 ) -> Float[Tensor, "kept vocabulary"]:
     rows = range(len(query.input_ids))
     with tuning.following(backbone, rows, len(rows), 1.0):
-        return _at(backbone.forward(query, use_cache=False).logits, query)
-
-
-def _at(
-    logits: Float[Tensor, "batch length vocabulary"], query: Query
-) -> Float[Tensor, "kept vocabulary"]:
-    keep: Bool[Tensor, "batch length"] = query.spans.predicts.to(logits.device)
-    return logits[keep].float()
+        return kept_logits(backbone, query, query.spans.predicts).float()

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import says_targets
 from liveedit.backbones.picture_features import encode_pictures
 from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
@@ -115,11 +116,9 @@ class Recipe(TrainedMethod[RecipeNetwork, RecipeTraining, RecipeConfig]):
             lead=[prompts.shape[1]] * len(edits),
         )  # fmt: skip
         with prompted(self.backbone, query, range(len(edits)), prompts):
-            right = self.backbone.logits(query).argmax(-1) == query.input_ids.roll(-1, 1)
-        predicts = query.spans.predicts
-        reached = (right.to(predicts.device) | ~predicts).all(1)
+            reached = says_targets(self.backbone, query)
         outcomes = [
-            EditOutcome(edit=edit, reached=bool(reached[at]), steps=0, conflicts=conflicts[at])
+            EditOutcome(edit=edit, reached=reached[at], steps=0, conflicts=conflicts[at])
             for at, edit in enumerate(edits)
         ]
         return NewEdits(outcomes=outcomes, keys=keys, values={_PROMPT: list(prompts.cpu())})

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import kept_logits
 from liveedit.backbones.query import Query
 from liveedit.methods.recipe.config import RecipeTraining
 from liveedit.methods.recipe.prompts import PromptEncoder, prompts_of
@@ -165,8 +166,8 @@ def _behind(
     told: Sequence[Example],
     asked: Sequence[Asked],
     targets: Sequence[str] | None,
-) -> tuple[Query, Tensor]:
-    """Questions behind prompts of corrections, and their logits."""
+) -> tuple[Query, Float[Tensor, "kept vocabulary"]]:
+    """Questions behind prompts of corrections, and logits of targets, or of the first token."""
     prompts = prompts_of(
         encoder, backbone, [(one.correction.prompt, one.correction.target) for one in told]
     )
@@ -174,7 +175,8 @@ def _behind(
     lead = [prompts.shape[1]] * len(told)
     query = backbone.query(pictures, questions, targets, lead=lead)
     with prompted(backbone, query, range(len(told)), prompts):
-        return query, backbone.forward(query, use_cache=False).logits
+        keep = _last(query) if targets is None else query.spans.predicts
+        return query, kept_logits(backbone, query, keep).float()
 
 
 def _surprise(
@@ -183,9 +185,8 @@ def _surprise(
     """Cross-entropy of the targets."""
     targets = [one.correction.target for one in told]
     query, logits = _behind(encoder, backbone, told, asked, targets)
-    keep = query.spans.predicts.to(logits.device)
-    words = query.input_ids.roll(-1, 1).to(logits.device)[keep]
-    return F.cross_entropy(logits[keep].float(), words)
+    words = query.input_ids.roll(-1, 1)[query.spans.predicts.to(query.input_ids.device)]
+    return F.cross_entropy(logits, words.to(logits.device))
 
 
 def _moved(
@@ -195,14 +196,12 @@ def _moved(
     pictures, questions = zip(*asked, strict=True)
     plain = backbone.query(pictures, questions)
     with torch.no_grad():
-        before = _first(backbone.forward(plain, use_cache=False).logits, plain)
-    query, logits = _behind(encoder, backbone, told, asked, None)
-    after = _first(logits, query)
-    return F.kl_div(after, before, log_target=True, reduction="batchmean")
+        before = kept_logits(backbone, plain, _last(plain)).float().log_softmax(-1)
+    _, logits = _behind(encoder, backbone, told, asked, None)
+    return F.kl_div(logits.log_softmax(-1), before, log_target=True, reduction="batchmean")
 
 
-def _first(
-    logits: Float[Tensor, "batch length vocabulary"], query: Query
-) -> Float[Tensor, "batch vocabulary"]:
-    at = answering(query.spans).float().argmax(1).to(logits.device)
-    return logits[torch.arange(len(logits), device=logits.device), at].float().log_softmax(-1)
+def _last(query: Query) -> Bool[Tensor, "batch length"]:
+    """The last token of each prompt."""
+    at = answering(query.spans).int().argmax(1, keepdim=True)
+    return torch.zeros_like(query.spans.prompt).scatter(1, at, True)

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import says_targets
 from liveedit.backbones.query import Query, Questions
 from liveedit.correction import Correction
 from liveedit.errors import BackboneMismatch, BadCheckpoint
@@ -135,12 +136,10 @@ class TextMemory(Method):
         edits, conflicts = settled(edits, corrections, store, pool, keys, self._likeness, which)
         told = [self.told(edit, edit.prompt) for edit in edits]
         query = self.backbone.query(questions.pictures, told, questions.targets)
-        predicts = query.spans.predicts
         with self.following(query, torch.ones(len(edits), dtype=torch.bool)):
-            right = self.backbone.logits(query).argmax(-1) == query.input_ids.roll(-1, 1)
-        reached = (right.to(predicts.device) | ~predicts).all(1)
+            reached = says_targets(self.backbone, query)
         outcomes = [
-            EditOutcome(edit=edit, reached=bool(reached[at]), steps=0, conflicts=conflicts[at])
+            EditOutcome(edit=edit, reached=reached[at], steps=0, conflicts=conflicts[at])
             for at, edit in enumerate(edits)
         ]
         return NewEdits(outcomes=outcomes, keys=keys, values={})

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.backbones.base import Backbone
+from liveedit.backbones.kept_logits import kept_logits
 from liveedit.backbones.layer_hook import StopForward
 from liveedit.backbones.query import Query
 from liveedit.methods.shared.weights.weight_change import Changes, in_rows
@@ -50,8 +51,7 @@ class TargetPass:
         hooked = in_rows([(rows, changes)], len(rows))
         with self.backbone.module_hooks.changing(hooked):
             if self._states is None:
-                whole = self.backbone.forward(self.query, use_cache=False).logits
-                return whole[self.keep.to(whole.device)]
+                return kept_logits(self.backbone, self.query, self.keep)
             return self.backbone.finish(
                 self._states,
                 self.query.attention_mask,
