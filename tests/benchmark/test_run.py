@@ -114,8 +114,8 @@ def test_the_first_alone_are_asked_about(make_model, tmp_path) -> None:
     wanted = [one for one in first if one["metric"].startswith("text") or one["case"] < 3]
     found = records_of(tmp_path / "some", 4)
     assert [_but_scores(one) for one in found] == [_but_scores(one) for one in wanted]
-    # a batch of fewer rows may round its sums otherwise
-    assert _scores(found) == pytest.approx(_scores(wanted), rel=1e-4, abs=1e-3)
+    # a batch of fewer rows may round its sums otherwise: by one in the last decimal that is kept
+    assert _scores(found) == pytest.approx(_scores(wanted), rel=0, abs=1.5e-4)
     rel = [one for one in records_of(tmp_path / "some", 2) if one["metric"] == "rel"]
     assert [(one["group"], one["case"]) for one in rel] == [(0, 0), (0, 1), (1, 2)]
 
