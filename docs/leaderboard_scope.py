@@ -81,12 +81,20 @@ def scope_of(dataset: Path) -> str | None:
         return None
     columns = [column for column in COLUMNS if any(column in row.asked for row in rows)]
     lines = [
-        [named(row, row.about["backbone"]), *(_cell(row, column) for column in columns)]
+        [
+            named(row, row.about["backbone"], _limit(row)),
+            *(_cell(row, column) for column in columns),
+        ]
         for row in rows
     ]
     return raw_html(
         table("Generated answers that are right, in per cent", ["method", *columns], lines)
     )
+
+
+def _limit(row: ScopeRow) -> str:
+    limit = row.about.get("limit")
+    return f"{limit} corrections of each" if limit else ""
 
 
 def _cell(row: ScopeRow, column: str) -> Cell:

@@ -164,7 +164,11 @@ def scope_table_of(rows: Sequence[ScopeRow]) -> str:
         asked = row.asked[column][1] if column in row.asked else None
         return None if asked is None else (asked["right"], asked["interval"])
 
-    lines = [((_linked(row),), [figure(row, column) for column in columns]) for row in rows]
+    lines = []
+    for row in rows:
+        limit = row.about.get("limit")
+        called = _linked(row) + (f", {limit} corrections" if limit else "")
+        lines.append(((called,), [figure(row, column) for column in columns]))
     return _markdown(("",), columns, lines)
 
 

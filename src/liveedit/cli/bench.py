@@ -101,7 +101,7 @@ def run(
     drawn = dataset is Dataset.EMOJI_EDIT
     if trials:
         others = {"--no-generate": not generate, "--retention": retention, "--asked": asked} | (
-            {"--annotations": annotations, "--images": images, "--limit": limit} if drawn else {}
+            {"--annotations": annotations, "--images": images} if drawn else {}
         )
         for name, given in others.items():
             if given:
@@ -115,7 +115,7 @@ def run(
     edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
     _switch(edited, refine=refine, supersede=supersede)
     if trials and drawn:
-        run_drawn_suites(edited, out, split.value, trials, as_json)
+        run_drawn_suites(edited, out, split.value, trials, limit, as_json)
         return
     suite, about, folder = source.suite(edited.backbone)
     if trials:

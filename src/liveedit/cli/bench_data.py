@@ -57,7 +57,11 @@ STAND_INS = typer.Option(
     help="public datasets: folder of photographs, by class or loose, that stand in for "
     "pictures which are not there; those of the split's classes do.",
 )
-LIMIT = typer.Option(None, min=1, help="Only the first corrections of the set.")
+LIMIT = typer.Option(
+    None,
+    min=1,
+    help="Only the first corrections of the set; of a suite of emoji-edit, so many at random.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,13 +32,14 @@ def run_drawn_suites(
     out: Path,
     split: Literal["evaluation", "validation"],
     names: Sequence[str],
+    limit: int | None,
     as_json: bool,
 ) -> None:
-    """Run suites of emoji-edit, each whole."""
+    """Run suites of emoji-edit."""
     from liveedit.benchmark.scope.suites import TRIALS, run_scope
 
     chosen = _chosen(names, tuple(TRIALS))
-    _told(run_scope(edited, out, split, chosen), chosen, as_json)
+    _told(run_scope(edited, out, split, chosen, limit), chosen, as_json)
 
 
 def run_own_suites(

@@ -36,7 +36,7 @@ def test_each_view_of_each_correction_in_groups(cases, folder) -> None:
     assert [len(trial.corrections[0]) for trial in trials] == [3, 3, 1]
     asked = [one for trial in trials for one in trial.questions]
     assert len(asked) == 7 * (len(RESAVED) + 2)
-    targets = [one.target for trial in trials for one in trial.corrections[0]]
+    targets = [one.target for trial in trials for _, one in trial.corrections[0]]
     assert [one.target for one in asked if one.label == "as it was"] == targets
     first = open_image(cases[0].scene.file)
     by_label = {one.label: open_view(one.picture) for one in trials[0].questions[: len(asked) // 7]}

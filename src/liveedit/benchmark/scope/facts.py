@@ -33,7 +33,8 @@ def about_one_picture(split: HeldBack) -> Trial:
                 words[random.integers(len(words))]
                 for words in (family.training[:-2], family.evaluation)
             )
-            corrections.append(Correction(image=picture, prompt=known, target=target))
+            one = Correction(image=picture, prompt=known, target=target)
+            corrections.append((number, one))
             questions += [
                 Question(label=label, about=number, picture=picture, prompt=words, target=target)
                 for label, words in (("own words", known), ("rephrased", again))
@@ -63,7 +64,13 @@ def about_one_subject(split: HeldBack) -> Trial:
         ]
     return Trial(
         corrections=[
-            [Correction(image=None, prompt=fact.question, target=fact.answer) for fact in facts]
+            [
+                (
+                    subjects[fact.subject],
+                    Correction(image=None, prompt=fact.question, target=fact.answer),
+                )
+                for fact in facts
+            ]
         ],
         questions=questions,
     )

@@ -29,8 +29,8 @@ def in_other_languages(split: HeldBack) -> Trial:
                 things = random.choice(names, _THINGS.get(family, 1), replace=False)
                 picture = render(arranged(tuple(str(name) for name in things), random))
                 one = Correction(image=picture, prompt=own, target=asked["target"])
-                corrections.append(one)
                 number += 1
+                corrections.append((number, one))
                 if own == english:
                     ways = [(f"{language}, corrected in English", asked["question"])]
                 else:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from liveedit.benchmark.scope.trial import Question, Trial
+from liveedit.benchmark.scope.trial import Numbered, Question, Trial
 from liveedit.correction import Correction
 from liveedit.data.chance import any_of
 from liveedit.data.emoji_edit.families import FAMILY_BY_NAME
@@ -126,7 +126,12 @@ def several_of_a_thing(cases: Sequence[PhotoCase], folder: PhotoFolder, edits: i
             )
         ]
         yield Trial(
-            corrections=[[Correction.checked(file, prompt, name) for _, file, name in owned]],
+            corrections=[
+                [
+                    (_number(thing), Correction.checked(file, prompt, name))
+                    for thing, file, name in owned
+                ]
+            ],
             questions=[
                 Question(
                     label=label, about=_number(thing), prompt=words, target=name,
@@ -166,11 +171,12 @@ def _groups(cases: Sequence[_Case], edits: int) -> Iterator[Sequence[_Case]]:
         yield cases[start : start + edits]
 
 
-def _corrections(cases: Sequence[Case]) -> list[Correction]:
+def _corrections(cases: Sequence[Case]) -> list[Numbered]:
     found = []
     for case in cases:
         image, prompt = views_of(case, ("edit",))[0]
-        found.append(Correction(image=image, prompt=prompt, target=case.target))
+        one = Correction(image=image, prompt=prompt, target=case.target)
+        found.append((_about(case), one))
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from liveedit.benchmark.scope.trial import Question, Trial
+from liveedit.benchmark.scope.trial import Numbered, Question, Trial
 from liveedit.correction import Correction
 from liveedit.data.emoji_edit.corrections import (
     EditCase,
@@ -36,18 +37,23 @@ def correction_of(case: EditCase) -> Correction:
     return Correction(image=render(case.scene), prompt=case.question.text, target=case.target)
 
 
+def numbered(cases: Sequence[EditCase]) -> list[Numbered]:
+    """As people would state them, with their own numbers."""
+    return [(case.index, correction_of(case)) for case in cases]
+
+
 def saved_anew(split: HeldBack) -> Trial:
     """The corrected question about the corrected picture, as it comes back."""
     cases = cases_of(split)[:_SAVED]
-    corrections = [correction_of(case) for case in cases]
+    corrections = numbered(cases)
     return Trial(
         corrections=[corrections],
         questions=[
             Question(
-                label=name, about=case.index, picture=change(one.image),
+                label=name, about=about, picture=change(one.image),
                 prompt=one.prompt, target=one.target,
             )
-            for case, one in zip(cases, corrections, strict=True)
+            for about, one in corrections
             for name, change in {"as it was": _as_it_was, **RESAVED}.items()
             if isinstance(one.image, Image.Image)
         ],
@@ -67,7 +73,7 @@ def look_alikes(split: HeldBack) -> Trial:
         answers = random.choice(_ASKED[family], 4, replace=False)
         for scene, answer in zip(_four(kind, names, random), answers, strict=True):
             one = Correction(image=render(scene), prompt=prompt, target=str(answer))
-            corrections.append(one)
+            corrections.append((group, one))
             again = asked.evaluation[random.integers(len(asked.evaluation))]
             saved = resaved_at_random(render(scene), random)
             questions += [
@@ -96,7 +102,7 @@ def contradictions(split: HeldBack) -> Trial:
         for place, (case, target) in enumerate(zip(cases, targets, strict=True))
     ]
     return Trial(
-        corrections=[before, after],
+        corrections=[list(enumerate(before)), list(enumerate(after))],
         questions=[
             Question(
                 label=label, about=place, picture=of.image, prompt=of.prompt, target=later.target
@@ -104,7 +110,6 @@ def contradictions(split: HeldBack) -> Trial:
             for place, (first, later) in enumerate(zip(before, after, strict=True))
             for label, of in (("first question", first), ("later question", later))
         ],
-        superseded=len(cases),
     )
 
 

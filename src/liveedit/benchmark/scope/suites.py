@@ -37,7 +37,11 @@ SCOPE_FILE = "scope.json"
 
 
 def run_scope(
-    model: EditedModel, folder: Path, split: HeldBack, names: Sequence[str]
+    model: EditedModel,
+    folder: Path,
+    split: HeldBack,
+    names: Sequence[str],
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Run some trials that are drawn; see :func:`run_trials`.
 
@@ -46,12 +50,19 @@ def run_scope(
         folder: Where the results go.
         split: Whose words and concepts.
         names: Of the trials.
+        limit: So many corrections of each at most, drawn at random, always the same ones; all if
+            None.
     """
 
     def made(name: str) -> Callable[[], Iterable[Trial]]:
-        return lambda: [TRIALS[name](split)]
+        def make() -> Iterable[Trial]:
+            trial = TRIALS[name](split)
+            return [trial if limit is None else trial.limited(limit)]
 
-    return run_trials(model, folder, {name: made(name) for name in names}, {"split": split})
+        return make
+
+    told = {"split": split} | ({} if limit is None else {"limit": limit})
+    return run_trials(model, folder, {name: made(name) for name in names}, told)
 
 
 def run_trials(

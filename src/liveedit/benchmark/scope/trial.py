@@ -5,11 +5,11 @@ Answers are generated freely, through the public API, so that any method can be 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -25,6 +25,9 @@ from liveedit.editor import EditedModel
 
 _BATCH = 32
 _TOKENS = 24  # longest answer
+_SEED = 46
+
+Numbered: TypeAlias = tuple[int, Correction]  # with the number of what it is about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,36 @@ class Trial:
     """What is put in force, and what is asked.
 
     Args:
-        corrections: In one batch after the other; a later one may supersede earlier ones.
+        corrections: In one batch after the other; each correction of a later batch should put one
+            out of force.
         questions: Asked in the end.
-        superseded: How many edits should be out of force in the end.
     """
 
-    corrections: Sequence[Sequence[Correction]]
+    corrections: Sequence[Sequence[Numbered]]
     questions: Sequence[Question]
-    superseded: int = 0
+
+    @property
+    def superseded(self) -> int:
+        """How many edits should be out of force in the end."""
+        return sum(len(some) for some in self.corrections[1:])
+
+    def limited(self, limit: int) -> Trial:
+        """About a few things alone, drawn at random, always the same ones.
+
+        Args:
+            limit: At most so many corrections in a batch, but all of at least one thing.
+        """
+        of_each = Counter(about for about, _ in self.corrections[0])
+        drawn = np.random.default_rng(_SEED).permutation(list(of_each))
+        sizes = np.cumsum([of_each[about] for about in drawn])
+        left_out = set(drawn[max(1, int((sizes <= limit).sum())) :].tolist())
+        return Trial(
+            corrections=[
+                [(about, one) for about, one in some if about not in left_out]
+                for some in self.corrections
+            ],
+            questions=[one for one in self.questions if one.about not in left_out],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +170,7 @@ def run_trial(model: EditedModel, trial: Trial, *, title: str) -> Outcome:
     outcomes = [
         made
         for some in trial.corrections
-        for made in edited.edit_many(some, keep=True, progress=True)
+        for made in edited.edit_many([one for _, one in some], keep=True, progress=True)
     ]
     in_force = len(edited.edits)
     asked = trial.questions
@@ -172,7 +197,7 @@ def run_trial(model: EditedModel, trial: Trial, *, title: str) -> Outcome:
         superseded=len(outcomes) - in_force,
         wanted=trial.superseded,
         together=in_force,
-        targets=frozenset(one.target for some in trial.corrections for one in some),
+        targets=frozenset(one.target for some in trial.corrections for _, one in some),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from liveedit.benchmark.scope.pictures import cases_of, correction_of
+from liveedit.benchmark.scope.pictures import cases_of, correction_of, numbered
 from liveedit.benchmark.scope.trial import Question, Trial
 from liveedit.data.emoji_edit.corrections import EditCase
 from liveedit.data.emoji_edit.families import FAMILIES
@@ -28,7 +28,7 @@ def in_free_words(split: HeldBack) -> Trial:
         of_family = [case for case in cases if case.question.family == family.name]
         for case, words in zip(of_family, free_wordings(family.name, split), strict=False):
             one = correction_of(case)
-            corrections.append(one)
+            corrections.append((case.index, one))
             questions.append(
                 Question(
                     label="free wording",
@@ -46,7 +46,7 @@ def after_long_text(split: HeldBack) -> Trial:
     texts = long_texts(split)
     cases = cases_of(split)[:_AFTER_TEXT]
     return Trial(
-        corrections=[[correction_of(case) for case in cases]],
+        corrections=[numbered(cases)],
         questions=[
             Question(
                 label="after 2,000 characters",
@@ -65,7 +65,7 @@ def other_things_asked(split: HeldBack) -> Trial:
     asked = other_questions(split)
     single = [case for case in cases_of(split) if len(case.scene.concepts) == 1][: len(asked)]
     return Trial(
-        corrections=[[correction_of(case) for case in single]],
+        corrections=[[(place, correction_of(case)) for place, case in enumerate(single)]],
         questions=[
             Question(
                 label="about a corrected picture",
