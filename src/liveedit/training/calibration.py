@@ -27,6 +27,7 @@ from liveedit.methods.route import Route
 from liveedit.training.routing_losses import FIRES
 
 _BATCH = 64
+_PAIRS = 1 << 17  # of a query and an edit that are decided on at a time
 MARGINS = torch.linspace(-8, 8, 65)
 PROMPT_MARGINS = torch.linspace(-3, 3, 13)
 PICTURE_MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 1e6)  # the last: never by its pixels
@@ -213,7 +214,7 @@ def fired(
 
     Args:
         router: Its other margins stay as they are.
-        margin: The buffer to change.
+        margin: The buffer to change: its margin, or that of questions without a picture.
         alike: See :func:`compare`.
         values: What it is set to in turn.
         group: How many consecutive corrections are in force at a time.
@@ -222,18 +223,47 @@ def fired(
         For every view the share of queries whose own edit fires, or any edit for views that no
         edit concerns.
     """
-    before = margin.clone()
-    shares = torch.zeros(len(values), len(alike))
-    for column, (name, one) in enumerate(alike.items()):
+    before, of_text = margin.clone(), margin is router.text_margin
+    margin.zero_()
+    columns = []
+    for name, one in alike.items():
         number = torch.arange(len(one.vision), device=one.vision.device) // group
         together = number[:, None] == number
-        for row, value in enumerate(values):
-            margin.copy_(value)
-            weights = _decided(router, one, together, name in OF_ITS_PICTURE).weights
-            hits = weights.diagonal() if name in RECALLED else weights.amax(1)
-            shares[row, column] = (hits >= FIRES).float().mean()
+        found = []
+        for some in values.to(number.device).split(max(1, _PAIRS // one.vision.numel())):
+            raised = _raised(one, some, of_text)
+            every = together.repeat(len(some), 1)
+            weights = _decided(router, raised, every, name in OF_ITS_PICTURE).weights
+            by_value = weights.unflatten(0, (len(some), -1))
+            hits = by_value.diagonal(0, 1, 2) if name in RECALLED else by_value.amax(2)
+            found.append((hits >= FIRES).float().mean(1))
+        columns.append(torch.cat(found).cpu())
     margin.copy_(before)
-    return shares
+    return torch.stack(columns, 1)
+
+
+def _raised(alike: Similarities, values: Float[Tensor, " values"], of_text: bool) -> Similarities:
+    """All queries with a margin raised by the first value, then by the next; each a row."""
+    rows = len(alike.vision)
+
+    def again(part: Tensor) -> Tensor:
+        return part.repeat(len(values), 1)
+
+    raised = values.repeat_interleave(rows)[:, None]
+    prompt, sentinel, sees = again(alike.prompt), again(alike.sentinel), again(alike.sees)
+    if of_text:
+        prompt = torch.where(sees, prompt, prompt - raised)
+    else:
+        sentinel = sentinel + raised
+    return Similarities(
+        vision=again(alike.vision),
+        sentinel=sentinel,
+        prompt=prompt,
+        pictured=again(alike.pictured),
+        sees=sees,
+        alike=again(alike.alike),
+        gain=None if alike.gain is None else again(alike.gain),
+    )
 
 
 def _decided(
@@ -247,7 +277,9 @@ def _decided(
     if not of_its_picture:
         return route
     passing, near, _ = doubts(router, alike, route, together)
-    own = torch.eye(len(together), dtype=torch.bool, device=together.device) & (passing | near)
+    queries, edits = together.shape
+    own = torch.eye(edits, dtype=torch.bool, device=together.device).repeat(queries // edits, 1)
+    own = own & (passing | near)
     return decide_with(router, alike, together, crowd, own, near)
 
 
