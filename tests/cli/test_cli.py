@@ -192,12 +192,12 @@ def test_a_number_of_edits_that_is_none(edits, tmp_path, monkeypatch, capsys) ->
     ("options", "named"),
     [
         (["--suite", "look-alike"], "look-alikes"),
-        (["--suite", "all", "--limit", "3"], "--limit"),
+        (["--suite", "all", "--asked", "3"], "--asked"),
         (["--suite", "all", "--no-generate"], "--no-generate"),
         (["--suite", "look-alikes", "--dataset", "vlkeb"], "several-of-a-thing"),
     ],
 )
-def test_a_suite_is_run_whole_or_refused_before_a_model_is_loaded(
+def test_a_suite_that_cannot_be_run_is_refused_before_a_model_is_loaded(
     options, named, tmp_path, monkeypatch, capsys
 ) -> None:
     arguments = ["bench", "run", "--model", "nowhere", "--out", str(tmp_path / "out"), *options]

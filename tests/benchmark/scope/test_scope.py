@@ -1,9 +1,11 @@
 """Trials on a tiny model: what is put in force, what is asked, and what is kept of it."""
 
 import json
+import sys
 
 import pytest
 
+from liveedit import cli
 from liveedit.benchmark.metrics import same_answer
 from liveedit.benchmark.scope import facts, pictures, wordings
 from liveedit.benchmark.scope.suites import TRIALS, run_scope
@@ -121,3 +123,17 @@ def test_a_run_keeps_each_trial_and_goes_on(make_model, tmp_path, monkeypatch) -
     with pytest.raises(OtherRun, match=r"other settings \(limit\)"):
         run_scope(model, tmp_path, "validation", ["long-text"], limit=1)
     assert json.loads((tmp_path / "scope.json").read_text()) == written
+
+
+def test_a_few_of_a_suite_by_the_command_line(make_model, tmp_path, monkeypatch, capsys) -> None:
+    model = make_model(config=LiveEditConfig(refine_steps=0))
+    monkeypatch.setattr("liveedit.cli.bench.load", lambda *_, **__: model)
+    options = ["--suite", "look-alikes", "--limit", "8", "--out", str(tmp_path), "--json"]
+    monkeypatch.setattr(sys, "argv", ["liveedit", "bench", "run", *options])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert not ended.value.code, said.err
+    found = json.loads(said.out)["look-alikes"]
+    assert (found["corrections"], found["questions"]["saved anew"]["n"]) == (8, 8)
+    assert json.loads((tmp_path / "scope.json").read_text())["about"]["limit"] == 8
