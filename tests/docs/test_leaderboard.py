@@ -194,7 +194,7 @@ def test_scope_is_told_of_every_method_that_was_asked(board, tmp_path) -> None:
     more = {**trials, "free-wordings": {"questions": {"free wording": asked(50.0)}}}
     put(tmp_path, "emoji-edit/grace", summary(60.0, 70.0, method="grace"))
     (tmp_path / "emoji-edit/grace/scope.json").write_text(
-        json.dumps({"about": about | {"method": "grace"}, "trials": more})
+        json.dumps({"about": about | {"method": "grace", "limit": 9}, "trials": more})
     )
     text = board.leaderboard(tmp_path)
     assert "### emoji-edit, asked from more sides" in text
@@ -205,6 +205,7 @@ def test_scope_is_told_of_every_method_that_was_asked(board, tmp_path) -> None:
         ["wise", "70.0", ""],
     ]
     assert "JPEG 15; 95%: 65.0 to 75.0; 20 questions" in tables.titles
+    assert any("9 corrections of each" in title for title in tables.titles)
 
 
 def test_quoted_figures_are_the_papers(board) -> None:

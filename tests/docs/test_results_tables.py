@@ -67,10 +67,11 @@ def test_intervals_stand_below(tables, tmp_path) -> None:
     assert "| &nbsp;&nbsp;95% | | 55.5–64.5 |" + " |" * 6 + "\n" in page
 
 
-def test_what_was_asked_from_more_sides(tables, tmp_path) -> None:
+@pytest.mark.parametrize(("limit", "told"), [({}, ""), ({"limit": 100}, " (100)")])
+def test_what_was_asked_from_more_sides(tables, tmp_path, limit, told) -> None:
     asked = {"right": 78.44, "interval": [74.05, 82.81], "n": 320}
     scope = {
-        "about": {"method": "serac"},
+        "about": {"method": "serac"} | limit,
         "trials": {"free-wordings": {"questions": {"free wording": asked}}},
     }
     put(tmp_path, "emoji-edit/serac", summary(60.0, 70.0), scope=scope)
@@ -79,7 +80,7 @@ def test_what_was_asked_from_more_sides(tables, tmp_path) -> None:
     assert tables.filled(page, [], scope_rows(tmp_path / "emoji-edit")) == (
         "<!-- scope -->\n"
         "| | free wordings |\n|---|---|\n"
-        "| [`serac`](../../docs/methods/serac.md) | 78.4 |\n"
+        f"| [`serac`](../../docs/methods/serac.md){told} | 78.4 |\n"
         "| &nbsp;&nbsp;95% | 74.0–82.8 |\n"
         "<!-- end of scope -->\n"
     )
