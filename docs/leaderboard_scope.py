@@ -39,6 +39,12 @@ class ScopeRow(Named):
     asked: Mapping[str, tuple[str, Asked]]
 
     @property
+    def limit(self) -> int | None:
+        """Of how many corrections of each trial it is; all if None."""
+        limit: int | None = self.about.get("limit")
+        return limit
+
+    @property
     def mean(self) -> float:
         """Of what was asked."""
         return sum(asked["right"] for _, asked in self.asked.values()) / len(self.asked)
@@ -93,8 +99,7 @@ def scope_of(dataset: Path) -> str | None:
 
 
 def _limit(row: ScopeRow) -> str:
-    limit = row.about.get("limit")
-    return f"{limit} corrections of each" if limit else ""
+    return f"{row.limit} corrections of each" if row.limit else ""
 
 
 def _cell(row: ScopeRow, column: str) -> Cell:

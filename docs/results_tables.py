@@ -166,8 +166,7 @@ def scope_table_of(rows: Sequence[ScopeRow]) -> str:
 
     lines = []
     for row in rows:
-        limit = row.about.get("limit")
-        called = _linked(row) + (f" ({limit})" if limit else "")
+        called = _linked(row) + (f" ({row.limit})" if row.limit else "")
         lines.append(((called,), [figure(row, column) for column in columns]))
     return _markdown(("",), columns, lines)
 
