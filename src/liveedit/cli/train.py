@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import typer
 
 from liveedit.cli.common import DEVICE, DTYPE, METHOD, MODEL, WORDS, Dtype, placed, quieten
+
+STATES_GB = 8.0
 
 
 class Recipe(StrEnum):
@@ -110,7 +113,7 @@ def train(
     states: Path | None = typer.Option(
         None, help="Cache of hidden states, which runs may share.", show_default="OUT/states"
     ),
-    states_limit: float = typer.Option(8.0, min=0.1, help="Its largest size in GB."),
+    states_limit: float = typer.Option(STATES_GB, min=0.1, help="Its largest size in GB."),
 ) -> None:
     """Train an editor, by default on emoji-edit's training corrections; started again it goes on.
 
@@ -128,27 +131,28 @@ def train(
 
     The editor is in OUT/editor: use it with --editor, or EditedModel.from_pretrained(editor=...).
     """
-    if method != "liveedit":
-        if data != ["emoji-edit"]:
-            raise typer.BadParameter(f"does not go with --method {method}", param_hint="--data")
-        given = {"corrections": corrections, "steps": steps, "seed": seed}
-        options = {name: value for name, value in given.items() if value is not None}
-        _prepare(method, out, model, edit_layer, placed(device, dtype), options)
-        return
     published = recipe is Recipe.published
+    all_ours = {
+        "--preset": preset, "--data": data if data != ["emoji-edit"] else None, "--images": images,
+        "--stand-ins": stand_ins, "--choose": choose, "--estimate": only_estimate or None,
+        "--recipe": recipe if published else None, "--states": states,
+        "--states-limit": states_limit if states_limit != STATES_GB else None,
+    }  # fmt: skip
     ours_only = {
         "--router-steps": router_steps, "--generator-steps": generator_steps,
         "--text-corrections": text_corrections, "--start": start,
         "--sentence-encoder": sentence_encoder or None,
     }  # fmt: skip
     theirs_only = {
-        "--steps": steps,
-        "--variant": variant if variant is not Variant.full else None,
-        "--config": config,
-    }
-    for name, value in (ours_only if published else theirs_only).items():
-        if value is not None:
-            raise typer.BadParameter(f"does not go with --recipe {recipe}", param_hint=name)
+        "--variant": variant if variant is not Variant.full else None, "--config": config,
+    }  # fmt: skip
+    if method != "liveedit":
+        _refuse({**all_ours, **ours_only, **theirs_only}, f"--method {method}")
+        given = {"corrections": corrections, "steps": steps, "seed": seed}
+        options = {name: value for name, value in given.items() if value is not None}
+        _prepare(method, out, model, edit_layer, placed(device, dtype), options)
+        return
+    _refuse(ours_only if published else {**theirs_only, "--steps": steps}, f"--recipe {recipe}")
     quieten()
     from liveedit.backbones.registry import load_backbone
     from liveedit.distributed import processes
@@ -219,6 +223,13 @@ def train(
     folder = train_this(data=taught, states=states, states_limit=limit, told=told)
     if processes().is_main_process:
         print(f"editor in {folder}")
+
+
+def _refuse(given: Mapping[str, object], beside: str) -> None:
+    """Refuse options that were given and have no meaning beside another."""
+    for name, value in given.items():
+        if value is not None:
+            raise typer.BadParameter(f"does not go with {beside}", param_hint=name)
 
 
 def _prepare(
