@@ -149,7 +149,7 @@ def table_of(rows: Sequence[Row], *, several: bool) -> str:
         best[row.name] = max(best.get(row.name, 0.0), _mean(row))
     lines = []
     for row in sorted(rows, key=lambda row: (-best[row.name], row.name, row.edits, row.folder)):
-        edits = f", N = {row.edits:,}" if several else ""
+        edits = f", N&nbsp;=&nbsp;{row.edits:,}" if several else ""
         found = [row.figures[metric] for metric in _COLUMNS]
         figures = [(one["exact_match"], one.get("exact_interval")) for one in found]
         lines.append(((_linked(row) + edits, f"{_mean(row):.1f}"), figures))

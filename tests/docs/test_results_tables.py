@@ -52,7 +52,7 @@ def test_rows_with_other_numbers_of_edits_stand_together(tables, tmp_path) -> No
         put(tmp_path, f"emoji-edit/{folder}", run, row={"link": "https://example.org"})
     page = tables.filled(PAGE.format("1 10, asked 300"), tables.rows_of(tmp_path))
     assert [line.split(" |")[0] for line in lines(page)[1:]] == [
-        f"| [`{name}`](https://example.org), N = {edits}"
+        f"| [`{name}`](https://example.org), N&nbsp;=&nbsp;{edits}"
         for name, edits in (("wise", 1), ("wise", 10), ("grace", 1), ("grace", 10))
     ]
 
