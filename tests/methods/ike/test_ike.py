@@ -1,6 +1,7 @@
 """Corrections are told behind the nearest demonstrations."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from liveedit.methods.ike.demonstrations import (
     Demonstration,
     Demonstrations,
     load_demonstrations,
+    make_demonstrations,
 )
 from liveedit.methods.ike.method import Ike
 from liveedit.methods.shared.sentence_encoder import encode_questions
@@ -61,6 +63,14 @@ def test_demonstrations_copy_update_and_retain(backbone, folder, pictures) -> No
     said = backbone.generate(backbone.query([pictures[0]], [OTHER]), max_new_tokens=16)
     assert kept.answer == said[0].strip()
     assert all(one.answer == "a lynx" for one in lynx if one.kind != "retain")
+
+
+def test_what_is_to_be_retained_never_asks_the_fact_itself(backbone, pictures) -> None:
+    one = examples(pictures)[0]
+    same = replace(one, unconcerned=[(pictures[1], ASKED), *one.unconcerned])
+    alone = replace(one, unconcerned=[(pictures[1], ASKED)])
+    made = make_demonstrations(backbone, [same, alone])
+    assert [shown.question for shown in made if shown.kind == "retain"] == [OTHER]
 
 
 def test_the_nearest_are_those_of_the_largest_cosine() -> None:

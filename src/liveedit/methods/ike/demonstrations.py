@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -62,7 +63,9 @@ def make_demonstrations(
                     kind="update", question=question, answer=one.correction.target, **fact
                 )
             )
-        asked += [(fact, other) for other in one.unconcerned[:1]]
+        # the same question about another picture would contradict the fact: text shows no picture
+        others = (other for other in one.unconcerned if other[1] != one.correction.prompt)
+        asked += [(fact, other) for other in islice(others, 1)]
     answers = said_by_model(backbone, [other for _, other in asked], tokens=_TOKENS)
     for (fact, (_, question)), answer in zip(asked, answers, strict=True):
         made.append(Demonstration(kind="retain", question=question, answer=answer, **fact))

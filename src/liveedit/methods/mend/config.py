@@ -46,14 +46,16 @@ class MendTraining(Config):
         steps: Of Adam, one example each.
         learning_rate: Of the network.
         rate_learning_rate: Of the logarithms of the edit rates.
-        locality: Weight of the divergence from the unedited model, beside the edit loss.
+        edit: Weight of the cross entropy of targets; both weights are the authors'.
+        locality: Weight of the divergence from the unedited model.
         clip: Gradients are clipped to this norm.
         seed: Of initial weights, and of the order of examples.
     """
 
-    steps: int = Field(default=1500, ge=1)
+    steps: int = Field(default=5000, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0.0)
     rate_learning_rate: float = Field(default=1e-2, gt=0.0)
+    edit: float = Field(default=0.1, gt=0.0)
     locality: float = Field(default=1.0, ge=0.0)
     clip: float = Field(default=1.0, gt=0.0)
     seed: int = 0

@@ -85,7 +85,7 @@ class Mend(WeightMethod[MendConfig]):
         *,
         examples: Sequence[Example] = (),
         training: Callable[[int], Sequence[Example]] | None = None,
-        corrections: int = 300,
+        corrections: int = 1000,
         network: MendNetworkConfig | None = None,
         **options: Any,
     ) -> Path:

@@ -118,7 +118,9 @@ def train(
         example = seen[int(torch.randint(len(seen), (), generator=choice))]
         with torch.enable_grad():
             terms = losses(network, example)
-            loss = terms["edit"] + training.locality * terms.get("locality", torch.zeros(()))
+            loss = training.edit * terms["edit"]
+            if "locality" in terms:
+                loss = loss + training.locality * terms["locality"]
             found = torch.autograd.grad(loss, parameters, allow_unused=True)
         for one, gradient in zip(parameters, found, strict=True):
             one.grad = gradient
