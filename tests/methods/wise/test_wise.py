@@ -61,12 +61,24 @@ def test_edits_fill_one_mask_after_the_other_and_are_merged_for_good() -> None:
     memory = SideMemory.empty((3, 4))
     changes = [torch.randn(3, 4) for _ in range(5)]
     for at, change in enumerate(changes):
-        memory = memory.plus(change, 10.0 - at, config)
+        assert memory.next_mask(config) == at // 2
+        memory = memory.plus(change, at // 2, 10.0 - at, config)
         assert (memory.count, len(memory.shards)) == [(1, 1), (2, 1), (1, 2), (2, 2), (1, 1)][at]
     base = merged([changes[0] + changes[1], changes[2] + changes[3]], config.trim)
     torch.testing.assert_close(memory.base, base)
     torch.testing.assert_close(memory.weight, base + merged([changes[4]], config.trim))
     assert memory.least == 6.0
+
+
+def test_an_edit_stays_in_the_mask_it_learned_in_whatever_was_superseded() -> None:
+    config = WiseConfig(per_mask=2, masks=3)
+    changes = [torch.randn(3, 4) for _ in range(4)]
+    numbers = [0, 0, 1, 1]
+    memory = SideMemory.empty((3, 4))
+    for change, number in list(zip(changes, numbers, strict=True))[1:]:  # the first is superseded
+        memory = memory.plus(change, number, 1.0, config)
+    torch.testing.assert_close(memory.weight, merged([changes[1], changes[2] + changes[3]], 0.53))
+    assert memory.next_mask(config) == 2
 
 
 def test_activation_and_margins_equal_literal_versions() -> None:
@@ -145,7 +157,7 @@ def test_a_target_counts_as_reached_only_if_its_question_is_routed(backbone, pic
     query = backbone.query([pictures[0]], [ASKED], ["a lynx"])
     target = TargetPass(backbone, query, method.lowest)
     memory = SideMemory.empty(method.sizes(method.path))
-    asleep = memory.plus(torch.ones(method.sizes(method.path)), 1e9, method.config)
+    asleep = memory.plus(torch.ones(method.sizes(method.path)), 0, 1e9, method.config)
     assert method.right(target, {method.path: asleep}) == target.right({})[0]
 
 

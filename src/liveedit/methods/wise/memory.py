@@ -19,13 +19,15 @@ class SideMemory:
     Args:
         base: What was merged for good.
         shards: What was learned in each mask since.
-        count: How many edits learned in the last of these.
+        number: Of the last of these masks.
+        count: How many edits learned in it.
         weight: All of it together.
         least: The least activation of an edit.
     """
 
     base: Float[Tensor, "high wide"]
     shards: tuple[Float[Tensor, "high wide"], ...]
+    number: int
     count: int
     weight: Float[Tensor, "high wide"]
     least: float
@@ -34,14 +36,31 @@ class SideMemory:
     def empty(shape: tuple[int, int], device: torch.device | None = None) -> SideMemory:
         """Without edits."""
         nothing = torch.zeros(shape, device=device)
-        return SideMemory(base=nothing, shards=(), count=0, weight=nothing, least=float("inf"))
+        return SideMemory(
+            base=nothing, shards=(), number=0, count=0, weight=nothing, least=float("inf")
+        )
+
+    def next_mask(self, config: WiseConfig) -> int:
+        """Number of the mask in which the next edit learns."""
+        return self.number + (self.count >= config.per_mask)
 
     def plus(
-        self, change: Float[Tensor, "high wide"], activation: float, config: WiseConfig
+        self,
+        change: Float[Tensor, "high wide"],
+        number: int,
+        activation: float,
+        config: WiseConfig,
     ) -> SideMemory:
-        """With one edit more."""
+        """With one edit more.
+
+        Args:
+            change: What it has learned.
+            number: Of the mask in which it did.
+            activation: How much its question activates the side memory.
+            config: How masks are merged.
+        """
         shards, count, base = self.shards, self.count, self.base
-        if not shards or count == config.per_mask:
+        if not shards or number != self.number:
             if len(shards) == config.masks:
                 base, shards = base + merged(shards, config.trim), ()
             shards, count = (*shards, torch.zeros_like(change)), 0
@@ -50,6 +69,7 @@ class SideMemory:
             self,
             base=base,
             shards=shards,
+            number=number,
             count=count + 1,
             weight=base + merged(shards, config.trim),
             least=min(self.least, activation),

@@ -91,20 +91,21 @@ class Wise(WeightMethod[WiseConfig]):
     def plus(self, changes: Changes, values: Values) -> Changes:
         """The side memory with one edit more."""
         shape = self.sizes(self.path)
-        change = torch.zeros(shape)
-        mask = mask_of(int(values[_MASK]), shape, self.config.density)
+        change, number = torch.zeros(shape), int(values[_MASK])
+        mask = mask_of(number, shape, self.config.density)
         change[mask] = values[_DELTA].float().cpu()
         before = self._memory(changes) or self._empty()
         change = change.to(self.backbone.edit_device)
-        return {self.path: before.plus(change, float(values[_ACTIVATION]), self.config)}
+        return {self.path: before.plus(change, number, float(values[_ACTIVATION]), self.config)}
 
     def learn(
         self, target: TargetPass, correction: Correction, before: Changes, count: int
     ) -> Learned:
         """Learn in the mask that is next; what the edit activates is measured afterwards."""
-        number, shape = count // self.config.per_mask, self.sizes(self.path)
-        mask = mask_of(number, shape, self.config.density)
+        del count  # of how many edits `before` is: masks count their own
         memory = self._memory(before) or self._empty()
+        number = memory.next_mask(self.config)
+        mask = mask_of(number, self.sizes(self.path), self.config.density)
         own = asked_at(self.backbone, target.query, self.path)
         change, steps = learn_in(
             mask.to(own.inputs.device),
