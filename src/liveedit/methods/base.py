@@ -66,6 +66,8 @@ class Method(ABC):
     config_class: ClassVar[type[Config]]
     # whether taking an edit back makes others again, so that it takes the model; see `Abilities`
     replays: ClassVar[bool] = False
+    # whether `edit` sees a target reached by the edit alone; the editor then asks with all others
+    judges_alone: ClassVar[bool] = False
 
     def __init__(self, backbone: Backbone, config: Config) -> None:
         self.backbone, self.config = backbone, config

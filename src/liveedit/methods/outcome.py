@@ -40,6 +40,8 @@ class EditOutcome:
         edit: The edit.
         reached: Whether greedy decoding now gives the target, to its end and no further, with all
             other edits in force; None as long as nobody has looked, which the editor then does.
+            Of edits that are kept in any case it is the method's own view, which is of each alone
+            where it `judges_alone`.
         steps: Gradient steps that took.
         conflicts: Earlier edits about the same or the like, the most alike first.
         answer: What the model says instead; None if the target is reached, or if nobody asked,

@@ -12,6 +12,7 @@ from liveedit.backbones.query import Questions
 from liveedit.config import Config
 from liveedit.correction import Correction
 from liveedit.editor import EditedModel
+from liveedit.errors import TargetNotReached
 from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.lemoe.config import LemoeConfig
 from liveedit.methods.registry import method_class
@@ -190,3 +191,13 @@ def test_a_conversation_is_decided_by_its_last_question(method, pictures) -> Non
             model.backbone.logits(query)
         ((route, _),) = told
         assert bool(route.weights.any()) is fires
+
+
+def test_a_target_is_reached_only_if_it_is_said_with_all_others_in_force(pictures) -> None:
+    config = TpConfig(rate=0.1, memory=10.0, steps=40, supersede="never")
+    model = EditedModel(method_class("tp").load(tiny("llava"), None, config))
+    assert model.edit(pictures[0], ASKED, "w").reached
+    with pytest.raises(TargetNotReached, match="would still be answered 'w', not 'I'"):
+        model.edit(pictures[0], ASKED, "I")  # its own neurons alone would say it
+    assert len(model.edits) == 1
+    assert model.generate(pictures[0], ASKED, max_new_tokens=8) == "w"

@@ -52,6 +52,7 @@ class Grace(UntrainedMethod[GraceConfig]):
 
     name = "grace"
     config_class = GraceConfig
+    judges_alone = True
 
     def __init__(self, backbone: Backbone, config: GraceConfig | None = None) -> None:
         super().__init__(backbone, config)

@@ -51,6 +51,7 @@ class Recipe(TrainedMethod[RecipeNetwork, RecipeTraining, RecipeConfig]):
 
     name = "recipe"
     config_class = RecipeConfig
+    judges_alone = True
     training_class = RecipeTraining
 
     @classmethod

@@ -50,6 +50,7 @@ class Serac(TrainedMethod[SeracNetwork, SeracTraining, SeracConfig]):
 
     name = "serac"
     config_class = SeracConfig
+    judges_alone = True
     training_class = SeracTraining
 
     @classmethod

@@ -50,6 +50,7 @@ class TransformerPatcher(UntrainedMethod[TpConfig]):
 
     name = "tp"
     config_class = TpConfig
+    judges_alone = True
 
     def __init__(self, backbone: Backbone, config: TpConfig | None = None) -> None:
         super().__init__(backbone, config)

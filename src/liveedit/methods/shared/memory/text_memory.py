@@ -53,6 +53,7 @@ class TextMemory(Method):
     """
 
     config: MemoryConfig
+    judges_alone = True
 
     def __init__(self, backbone: Backbone, calibrated: Calibrated, config: MemoryConfig) -> None:
         super().__init__(backbone, config)
