@@ -74,7 +74,7 @@ def test_it_adds_the_product_of_both_factors_and_nothing_at_first(pictures) -> N
     assert torch.equal(backbone.logits(query), plain)
 
 
-def test_training_makes_it_follow_and_keeps_the_rest(backbone, folder, pictures) -> None:
+def test_training_makes_it_follow_and_keeps_the_rest(backbone, folder, pictures, tmp_path) -> None:
     own = examples(pictures)
     trained = Lte.load(backbone, folder).tuning
     fresh = LowRankTuning(backbone, SIZES).requires_grad_(False)
@@ -84,9 +84,20 @@ def test_training_makes_it_follow_and_keeps_the_rest(backbone, folder, pictures)
             _follow(tuning, backbone, SIZES, own, asked) for tuning in (fresh, trained)
         )
     assert after < 0.7 * before
+    careless = Lte.prepare(
+        backbone,
+        tmp_path / "careless",
+        examples=own,
+        training=training_of(pictures),
+        sizes=SIZES.model_copy(update={"locality": 0.0}),
+    )
     kept = [(one, one.unconcerned[0], "no") for one in own]
     with torch.no_grad():
-        assert _moved(trained, backbone, SIZES, kept) > 0
+        moved, more = (
+            _moved(tuning, backbone, SIZES, kept)
+            for tuning in (trained, Lte.load(backbone, careless).tuning)
+        )
+    assert moved < 0.8 * more
 
 
 def test_the_divergence_equals_a_slow_one(backbone, pictures) -> None:

@@ -139,7 +139,26 @@ def test_training_learns_to_edit(backbone, examples, tmp_path) -> None:
     with torch.no_grad():
         after, before = losses(trained, seen), losses(fresh, seen)
     assert after["edit"] < before["edit"] - 0.1
-    assert after["locality"] > 0
+
+
+def test_training_leaves_the_rest_more_as_it_was_the_more_that_weighs(
+    backbone, examples, tmp_path
+) -> None:
+    moved = []
+    for weight in (0.0, 10.0):
+        how = MendTraining(
+            steps=30, learning_rate=3e-3, rate_learning_rate=0.1, edit=1.0, locality=weight
+        )
+        network = new_network(backbone, SMALL, seed=0)
+        trained = train(backbone, network, examples, how, kept(tmp_path / str(weight)))
+        with torch.no_grad():
+            moved.append(
+                sum(
+                    losses(trained, prepare_example(backbone, one, trained))["locality"]
+                    for one in examples
+                )
+            )
+    assert moved[1] < 0.5 * moved[0]
 
 
 def test_a_training_that_was_stopped_goes_on(backbone, examples, tmp_path, monkeypatch) -> None:

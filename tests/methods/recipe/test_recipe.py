@@ -10,7 +10,7 @@ from liveedit.editor import EditedModel
 from liveedit.errors import BackboneMismatch, BadCheckpoint
 from liveedit.methods.recipe.config import RecipeConfig, RecipeTraining
 from liveedit.methods.recipe.method import Recipe
-from liveedit.methods.recipe.network import RecipeNetwork, _surprise, prompted
+from liveedit.methods.recipe.network import RecipeNetwork, _moved, _surprise, prompted
 from liveedit.methods.recipe.prompts import prompts_of
 from liveedit.methods.recipe.retriever import Retriever, retrieval_loss
 from liveedit.methods.shared.training.example_features import (
@@ -129,6 +129,26 @@ def test_training_raises_the_targets(backbone, folder, pictures) -> None:
             _surprise(network.encoder, backbone, own, asked) for network in (fresh, trained)
         )
     assert after < 0.8 * before
+
+
+def test_training_leaves_the_rest_more_as_it_was_the_more_that_weighs(
+    backbone, pictures, tmp_path
+) -> None:
+    own = examples(pictures)
+    asked = [one.unconcerned[0] for one in own]
+    moved = []
+    for weight in (0.0, 10.0):
+        folder = Recipe.prepare(
+            backbone,
+            tmp_path / str(weight),
+            training=training_of(pictures),
+            sizes=SIZES.model_copy(update={"locality": weight}),
+        )
+        with torch.no_grad():
+            moved.append(
+                _moved(Recipe.load(backbone, folder).network.encoder, backbone, own, asked)
+            )
+    assert moved[1] < 0.5 * moved[0]
 
 
 def test_only_what_is_above_the_sentinel_gets_a_prompt(model, pictures) -> None:
