@@ -73,8 +73,8 @@ def write_edits(
                     _stage(store, some)
                     made += some
             if not keep or any(one.outcome.reached is None for one in made):
-                several = again or len(corrections) > batch or method.judges_alone
-                made = _looked_at(method, store, made, every=several, progress=progress)
+                every = again or len(corrections) > batch or method.judges_alone
+                made = _looked_at(method, store, made, every=every, progress=progress)
             found |= {one.outcome.id: one.outcome for one in made}
             if skip_unreached and not all(one.outcome.reached for one in made):
                 raise _LeaveOut
@@ -136,8 +136,7 @@ def _looked_at(
 
     What a method knows to be reached is believed, unless edits have been added behind it or it
     looked at each alone (``every``), or the model does not just say the likeliest token; what is
-    not reached is asked.
-    So is not what a later one has superseded already.
+    not reached is asked. So is not what a later one has superseded already.
     """
     backbone = method.backbone
     gone = {name for one in made for name in one.outcome.edit.supersedes}

@@ -139,6 +139,7 @@ def test_training_learns_to_edit(backbone, examples, tmp_path) -> None:
     with torch.no_grad():
         after, before = losses(trained, seen), losses(fresh, seen)
     assert after["edit"] < before["edit"] - 0.1
+    assert after["locality"] > 0
 
 
 def test_training_leaves_the_rest_more_as_it_was_the_more_that_weighs(

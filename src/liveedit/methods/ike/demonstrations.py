@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -64,8 +63,8 @@ def make_demonstrations(
                 )
             )
         # the same question about another picture would contradict the fact: text shows no picture
-        others = (other for other in one.unconcerned if other[1] != one.correction.prompt)
-        asked += [(fact, other) for other in islice(others, 1)]
+        others = [other for other in one.unconcerned if other[1] != one.correction.prompt]
+        asked += [(fact, other) for other in others[:1]]
     answers = said_by_model(backbone, [other for _, other in asked], tokens=_TOKENS)
     for (fact, (_, question)), answer in zip(asked, answers, strict=True):
         made.append(Demonstration(kind="retain", question=question, answer=answer, **fact))
