@@ -24,7 +24,7 @@ FAMILIES = ("llava", "blip-2", "gemma3", "qwen2_5_vl", "qwen3_vl", "paligemma")
 CONFIGS: dict[str, Config] = {
     "grace": GraceConfig(layer=1, rate=0.3, radius=0.5, steps=10),
     "lemoe": LemoeConfig(layer=1, rate=0.05, steps=40, scope=0.9),
-    "tp": TpConfig(rate=0.1, memory=10.0, steps=40),
+    "tp": TpConfig(rate=0.1, memory=10.0, silence=0.5, steps=40),
 }
 REACHES = {"tp"}  # on random weights one vector for all tokens of an answer does not give it
 NEIGHBOUR, UNRELATED = "What is in the background?", "Who wrote Hamlet?"

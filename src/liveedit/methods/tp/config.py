@@ -13,7 +13,7 @@ from liveedit.methods.outcome import Supersede
 
 
 class TpConfig(Config):
-    """How neurons are trained.
+    """How neurons are trained; rate, memory and silence are those of the authors' code for zsRE.
 
     Args:
         supersede: Which earlier edits a correction puts out of force: those that it contradicts
@@ -31,15 +31,15 @@ class TpConfig(Config):
     """
 
     search_space: ClassVar[Mapping[str, Sequence[object]]] = MappingProxyType(
-        {"rate": (0.003, 0.01, 0.03), "memory": (0.1, 1.0, 10.0), "silence": (0.2, 0.5, 1.0)}
+        {"rate": (0.003, 0.01, 0.03), "memory": (0.1, 1.0, 10.0), "silence": (0.5, 1.0, 3.0)}
     )
 
     supersede: Supersede = "same"
     layer: int | None = Field(default=None, ge=0)
-    steps: int = Field(default=100, ge=0)
+    steps: int = Field(default=500, ge=0)
     rate: float = Field(default=0.01, gt=0.0)
     activation: float = Field(default=1.0, ge=0.0)
-    memory: float = Field(default=1.0, ge=0.0)
-    silence: float = Field(default=0.5, ge=0.0)
+    memory: float = Field(default=10.0, ge=0.0)
+    silence: float = Field(default=3.0, ge=0.0)
     hardest: int = Field(default=64, ge=1)
     margin: float = Field(default=1.0, ge=0.0)
