@@ -36,6 +36,16 @@ def test_what_another_method_has_no_use_for(refused, options):
     assert "does not go with --method serac" in said
 
 
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [("tp", "--steps"), ("retrieval", "--seed"), ("ike", "--steps"), ("ft-l", "--corrections")],
+)
+def test_what_a_method_has_no_use_for_though_others_do(refused, method, option):
+    said = refused("--method", method, option, "30")
+    assert option in said
+    assert f"does not go with --method {method}" in said
+
+
 def test_a_default_may_be_given_in_full(refused):
     same = ("--data", "emoji-edit", "--recipe", "ours", "--variant", "full")
     said = refused("--method", "serac", *same, "--model", "nowhere")

@@ -125,7 +125,7 @@ def train(
 
     Other methods than liveedit are trained by their own rules, on the same training corrections, or
     calibrated on emoji-edit's validation corrections; of these options they take --corrections,
-    --steps and --seed where they have a use for them.
+    --steps and --seed, where they have a use for them.
 
     On several processes: accelerate launch --num_processes N -m liveedit train --out OUT
 
@@ -148,7 +148,7 @@ def train(
     }  # fmt: skip
     if method != "liveedit":
         _refuse({**all_ours, **ours_only, **theirs_only}, f"--method {method}")
-        given = {"corrections": corrections, "steps": steps, "seed": seed}
+        given = {"corrections": corrections, "steps": steps, "seed": seed or None}
         options = {name: value for name, value in given.items() if value is not None}
         _prepare(method, out, model, edit_layer, placed(device, dtype), options)
         return
@@ -242,11 +242,14 @@ def _prepare(
 ) -> None:
     """Train or calibrate a method by its own rules."""
     quieten()
-    from liveedit.backbones.registry import load_backbone
-    from liveedit.data.examples import training_examples, validation_examples
     from liveedit.methods.registry import method_class
 
     chosen = method_class(method)
+    unused = {f"--{name}": options[name] for name in sorted({*options} - chosen.prepares_with)}
+    _refuse(unused, f"--method {method}")
+    from liveedit.backbones.registry import load_backbone
+    from liveedit.data.examples import training_examples, validation_examples
+
     backbone = load_backbone(model, edit_layer=edit_layer, **placing)
     folder = chosen.prepare(
         backbone,

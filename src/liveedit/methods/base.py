@@ -68,6 +68,8 @@ class Method(ABC):
     replays: ClassVar[bool] = False
     # whether `edit` sees a target reached by the edit alone; the editor then asks with all others
     judges_alone: ClassVar[bool] = False
+    # which of the corrections, steps and seed of `liveedit train` `prepare` has a use for
+    prepares_with: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, backbone: Backbone, config: Config) -> None:
         self.backbone, self.config = backbone, config

@@ -46,6 +46,7 @@ class Ike(TextMemory):
 
     name = "ike"
     config_class = IkeConfig
+    prepares_with = frozenset({"corrections"})
     config: IkeConfig
 
     def __init__(

@@ -49,6 +49,7 @@ class Lte(TextMemory):
 
     name = "lte"
     config_class = LteConfig
+    prepares_with = frozenset({"corrections", "steps", "seed"})
     config: LteConfig
 
     def __init__(

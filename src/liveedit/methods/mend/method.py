@@ -57,6 +57,7 @@ class Mend(WeightMethod[MendConfig]):
 
     name = "mend"
     config_class = MendConfig
+    prepares_with = frozenset({"corrections", "steps", "seed"})
 
     def __init__(
         self, backbone: Backbone, network: MendNetwork, config: MendConfig | None = None

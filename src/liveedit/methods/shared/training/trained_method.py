@@ -39,6 +39,7 @@ class TrainedMethod(Method, Generic[N, T, C]):
         config: How corrections are made; the defaults by default.
     """
 
+    prepares_with = frozenset({"corrections", "steps", "seed"})
     training_class: ClassVar[type[Config]]
     config: C
 
