@@ -141,7 +141,7 @@ def test_steps_raise_the_target_and_each_row_is_fitted_by_itself(pictures) -> No
     batch, both = fitted(slice(None))
     assert both.steps.tolist() == [5, 5]
     before = batch.margins(batch.logits(lambda _entered, _left: None))
-    after = batch.margins(batch.logits(replacing(both.values, answering(batch.query.spans))))
+    after = batch.margins(batch.logits(replacing(both.values, batch.where)))
     assert (after > before).all()
     for row in range(2):
         _, alone = fitted(slice(row, row + 1))

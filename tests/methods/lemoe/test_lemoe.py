@@ -17,7 +17,6 @@ from liveedit.methods.lemoe.experts import Expert, adding, entering, learn, new_
 from liveedit.methods.lemoe.method import Lemoe
 from liveedit.methods.lemoe.routing import clusters_of, k_means
 from liveedit.methods.shared.feed_forward.network import FeedForward, UpperPass
-from liveedit.methods.shared.feed_forward.passes import answering
 from tests.backbones.families import tiny
 from tests.methods.samples import ASKED, FACT, OTHER, UNASKED, logits_of, plain_logits
 
@@ -118,7 +117,7 @@ def test_steps_are_adams_on_the_target_and_on_what_is_remembered(pictures) -> No
     backbone = tiny("llava")
     network = FeedForward(backbone, 1, method="lemoe")
     batch = UpperPass(network, backbone.query([pictures[0]], [ASKED], ["a lynx"]))
-    where = answering(batch.query.spans)
+    where = batch.where
     torch.manual_seed(0)
     shared, before = torch.randn(5, backbone.width), new_expert(4, backbone.width, 3)
     before = Expert(reads=before.reads, writes=0.1 * torch.randn(4, backbone.width))

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from liveedit.methods.grace.config import GraceConfig
 from liveedit.methods.shared.feed_forward.network import FeedForwardChange, UpperPass
-from liveedit.methods.shared.feed_forward.passes import answering
 
 MARGIN = 0.1  # numerics differ between a whole pass and decoding with a cache
 
@@ -52,38 +51,38 @@ def fit_values(batch: UpperPass, config: GraceConfig) -> Fitted:
         batch: Questions with targets.
         config: Steps, rate, margin.
     """
-    where = answering(batch.query.spans)
-    values = _left_at_last(batch, where).clone().requires_grad_()
+    values = _left_at_last(batch).clone().requires_grad_()
     optimiser = torch.optim.Adam([values], lr=config.rate)
     best = values.detach().clone()
     most = torch.full((len(best),), -torch.inf, device=best.device)
     steps = torch.zeros(len(best), dtype=torch.long, device=best.device)
+    asked = batch
     for step in range(config.steps + 1):
+        at = asked.at.to(best.device)
         with torch.enable_grad():
-            logits = batch.logits(replacing(values, where))
-        margins = batch.margins(logits)
-        better = margins > most
-        best[better], most[better] = values.detach()[better], margins[better]
+            logits = asked.logits(replacing(values[at], asked.where))
+        margins = asked.margins(logits).to(best.device)
+        better = margins > most[at]
+        best[at[better]], most[at[better]] = values.detach()[at[better]], margins[better]
         active = most <= config.margin
         if step == config.steps or not active.any():
             break
         with torch.enable_grad():
-            words, rows = batch.words.to(logits.device), batch.rows.to(logits.device)
+            words, rows = asked.words.to(logits.device), asked.rows.to(logits.device)
             each = F.cross_entropy(logits, words, reduction="none")
-            counts = torch.bincount(rows, minlength=len(best)).clamp(min=1)
-            loss = (each * active.to(each)[rows] / counts[rows]).sum()
+            counts = torch.bincount(rows, minlength=len(at)).clamp(min=1)
+            loss = (each * active[at].to(each)[rows] / counts[rows]).sum()
             (values.grad,) = torch.autograd.grad(loss, [values])
         optimiser.step()
         steps += active
+        asked = asked.still(active)
     return Fitted(values=best, reached=most > MARGIN, steps=steps)
 
 
-def _left_at_last(
-    batch: UpperPass, where: Bool[Tensor, "batch length"]
-) -> Float[Tensor, "batch width"]:
+def _left_at_last(batch: UpperPass) -> Float[Tensor, "batch width"]:
     """What leaves the unedited network at the last token of each prompt."""
     found: list[Tensor] = []
-    last = where.float().argmax(1)
+    last = batch.where.float().argmax(1)
 
     def look(_entered: Tensor, left: Tensor) -> None:
         found.append(left[torch.arange(len(left), device=left.device), last.to(left.device)])

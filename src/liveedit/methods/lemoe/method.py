@@ -36,7 +36,6 @@ from liveedit.methods.lemoe.routing import Clusters, KnownClusters, clusters_of
 from liveedit.methods.outcome import EditOutcome, NewEdits, Supersede
 from liveedit.methods.route import Route
 from liveedit.methods.shared.feed_forward.network import FeedForward, FeedForwardChange, UpperPass
-from liveedit.methods.shared.feed_forward.passes import answering
 from liveedit.methods.shared.feed_forward.prefill_choice import changed_as_chosen, keys_alone
 from liveedit.methods.shared.same_words import BITS, WORDS, keys_of_words, same_words
 from liveedit.methods.shared.untrained import UntrainedMethod
@@ -208,8 +207,7 @@ class Lemoe(UntrainedMethod[LemoeConfig]):
             [torch.zeros(0, width), *(one[_ENTERED].float().cpu() for one in shared)]
         )
         entered = entering(batch)
-        where = answering(batch.query.spans)
-        expert, steps = learn(expert, batch, where, others, self.config)
+        expert, steps = learn(expert, batch, batch.where, others, self.config)
         return expert, steps, entered
 
     def _reached(
@@ -233,7 +231,7 @@ class Lemoe(UntrainedMethod[LemoeConfig]):
             return False
         last = [one.id for one in members if one.number == own.number][-1:]
         expert = _expert_of(self._values(last, pool, made)[0])
-        logits = batch.logits(adding([expert], answering(batch.query.spans)))
+        logits = batch.logits(adding([expert], batch.where))
         return bool((logits.argmax(-1) == batch.words.to(logits.device)).all())
 
     def _values(

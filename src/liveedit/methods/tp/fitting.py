@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from liveedit.methods.shared.feed_forward.network import UpperPass
-from liveedit.methods.shared.feed_forward.passes import answering
 from liveedit.methods.tp.config import TpConfig
 from liveedit.methods.tp.neurons import Neurons, adding
 
@@ -57,31 +56,35 @@ def fit_neurons(
     best = [part.detach().clone() for part in (key, bias, value)]
     most, score = (torch.full((len(own),), -torch.inf, device=own.device) for _ in range(2))
     steps = torch.zeros(len(own), dtype=torch.long, device=own.device)
-    where = answering(batch.query.spans)
+    asked = batch
     for step in range(config.steps + 1):
+        at = asked.at.to(own.device)
         with torch.enable_grad():
-            neurons = _padded(key, bias, value, real)
-            logits = batch.logits(adding(neurons, where))
-            elsewhere = _elsewhere(neurons, memory)
-        margins = batch.margins(logits).to(own.device)
-        first = neurons.excited(own[:, :1])[:, 0, 0].detach()
+            neurons = _padded(key[at], bias[at], value[at], real[at])
+            logits = asked.logits(adding(neurons, asked.where))
+            elsewhere = _elsewhere(neurons, memory[at])
+        margins = asked.margins(logits).to(own.device)
+        first = neurons.excited(own[at, :1])[:, 0, 0].detach()
         margins = torch.where(first > 0, margins, -torch.inf)  # else nothing opens the edit
-        loud = elsewhere.detach().amax(1).masked_fill(~real, -torch.inf).amax(1).clamp(min=0.0)
+        loud = elsewhere.detach().amax(1).masked_fill(~real[at], -torch.inf).amax(1).clamp(min=0.0)
         now = margins.clamp(max=config.margin) - loud
-        better = now > score
+        better = now > score[at]
         for kept, latest in zip(best, (key, bias, value), strict=True):
-            kept[better] = latest.detach()[better]
-        most[better], score[better] = margins[better], now[better]
+            kept[at[better]] = latest.detach()[at[better]]
+        most[at[better]], score[at[better]] = margins[better], now[better]
         active = score < config.margin  # it gives the target, and nothing is heard elsewhere
         if step == config.steps or not active.any():
             break
         with torch.enable_grad():
-            losses = _losses(batch, logits, neurons, own, real, elsewhere, memory, config)
-            grads = torch.autograd.grad(losses @ active.float(), [key, bias, value])
+            losses = _losses(
+                asked, logits, neurons, own[at], real[at], elsewhere, memory[at], config
+            )
+            grads = torch.autograd.grad(losses @ active[at].float(), [key, bias, value])
         for part, grad in zip((key, bias, value), grads, strict=True):
             part.grad = grad
         optimiser.step()
         steps += active
+        asked = asked.still(active)
     return Fitted(
         neurons=_padded(best[0], best[1], best[2], real),
         counts=real.sum(1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from typing import TypeAlias
 
 import torch
@@ -16,6 +17,7 @@ from liveedit.backbones.linears import linear_path
 from liveedit.backbones.module_hooks import ModuleChange
 from liveedit.backbones.query import Query
 from liveedit.errors import MethodCannot
+from liveedit.methods.shared.feed_forward.passes import answering
 
 # from what enters the network and what leaves it, both (rows, tokens, width), to what is passed on
 FeedForwardChange: TypeAlias = Callable[[Tensor, Tensor], Tensor | None]
@@ -99,10 +101,18 @@ class UpperPass:
     Args:
         network: Where the change is.
         query: The batch.
+
+    Attributes:
+        keep: Positions that predict a target token; ``words`` are these tokens, ``rows`` whose.
+        where: The last token of each prompt and all behind it.
+        at: Which rows of the batch are run, see :meth:`still`.
     """
 
     def __init__(self, network: FeedForward, query: Query) -> None:
-        self.network, self.query = network, query
+        self.network, self._query = network, query
+        self._mask, self._per_token = query.attention_mask, query.per_token
+        self.where: Bool[Tensor, "batch length"] = answering(query.spans)
+        self.at: Int[Tensor, " batch"] = torch.arange(len(self.where), device=self.where.device)
         self.keep: Bool[Tensor, "batch length"] = query.spans.predicts
         self.words: Int[Tensor, " kept"] = query.input_ids.roll(-1, 1)[
             self.keep.to(query.input_ids.device)
@@ -113,15 +123,35 @@ class UpperPass:
         self._below = below if below >= getattr(network.backbone, "deep", 0) else None
         self._states = None if self._below is None else self._states_at(self._below)
 
+    def still(self, active: Bool[Tensor, " whole"]) -> UpperPass:
+        """The rows that are active, alone, as soon as a quarter of those that are run are not.
+
+        All rows where the model is run whole, with its pictures.
+
+        Args:
+            active: Of the whole batch.
+        """
+        rows = active.to(self.at.device)[self.at].nonzero().flatten()
+        if self._states is None or 4 * len(rows) > 3 * len(self.at):
+            return self
+        some = copy(self)
+        some.at, some.where, some.keep = self.at[rows], self.where[rows], self.keep[rows]
+        some.words = self.words[torch.isin(self.rows, rows).to(self.words.device)]
+        some.rows = some.keep.nonzero()[:, 0]
+        some._mask = self._mask[rows.to(self._mask.device)]
+        some._per_token = {name: one[rows.to(one.device)] for name, one in self._per_token.items()}
+        some._states = self._states[rows.to(self._states.device)]
+        return some
+
     def logits(self, change: FeedForwardChange) -> Float[Tensor, "kept vocabulary"]:
         """Float32 logits at the positions that predict target tokens."""
-        backbone, query = self.network.backbone, self.query
+        backbone = self.network.backbone
         with self.network.changing(change):
             if self._states is None:
-                whole = backbone.forward(query, use_cache=False).logits
+                whole = backbone.forward(self._query, use_cache=False).logits
                 return whole[self.keep.to(whole.device)].float()
             return backbone.finish(
-                self._states, query.attention_mask, self.keep, query.per_token, layer=self._below
+                self._states, self._mask, self.keep, self._per_token, layer=self._below
             ).float()
 
     def margins(self, logits: Float[Tensor, "kept vocabulary"]) -> Float[Tensor, " batch"]:
@@ -142,5 +172,5 @@ class UpperPass:
 
         hooks = {f"layers.{layer}": stop}
         with suppress(StopForward), self.network.backbone.module_hooks.changing(hooks):
-            self.network.backbone.logits(self.query)
+            self.network.backbone.logits(self._query)
         return found[0]
