@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -24,11 +24,9 @@ from liveedit.cli.bench_data import (
 from liveedit.cli.bench_general import general
 from liveedit.cli.bench_report import compare, report
 from liveedit.cli.bench_scope import check_suites, run_drawn_suites, run_own_suites
+from liveedit.cli.bench_switches import REFINE, SUPERSEDE, switch
 from liveedit.cli.bench_tune import tune
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, SETTINGS, Dtype, load
-
-if TYPE_CHECKING:
-    from liveedit.editor import EditedModel
 
 app = typer.Typer(help="Measure lifelong editing.", no_args_is_help=True)
 app.command("general")(general)
@@ -77,8 +75,8 @@ def run(
     retention: bool = typer.Option(
         False, help="Also the first 100 edits with 0, 100, 500 and 900 more after them."
     ),
-    refine: bool = typer.Option(True, help="Refine experts that fall short of their target."),
-    supersede: bool = typer.Option(True, help="Let an edit supersede what it contradicts."),
+    refine: bool = REFINE,
+    supersede: bool = SUPERSEDE,
     settings: Path | None = SETTINGS,
     model: str = MODEL,
     device: str = DEVICE,
@@ -113,7 +111,7 @@ def run(
     from liveedit.distributed import processes
 
     edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
-    _switch(edited, refine=refine, supersede=supersede)
+    switch(edited, refine=refine, supersede=supersede)
     if trials and drawn:
         run_drawn_suites(edited, out, split.value, trials, limit, as_json)
         return
@@ -138,18 +136,6 @@ def run(
         print(json.dumps(summary))
     else:
         _show(summary, out)
-
-
-def _switch(edited: EditedModel, *, refine: bool, supersede: bool) -> None:
-    method = edited.method
-    switches = ({} if supersede else {"supersede": "never"}) | (
-        {} if refine else {"refine_steps": 0}
-    )
-    unknown = switches.keys() - type(method.config).model_fields.keys()
-    if unknown:
-        switch = unknown.pop().removesuffix("_steps")
-        raise typer.BadParameter(f"{method.name} has no such switch", param_hint=f"--no-{switch}")
-    method.config = method.config.model_copy(update=switches)
 
 
 def _sizes(edits: str) -> list[int]:

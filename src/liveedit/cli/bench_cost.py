@@ -19,6 +19,7 @@ from liveedit.cli.bench_data import (
     Source,
     Split,
 )
+from liveedit.cli.bench_switches import REFINE, SUPERSEDE, switch
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, SETTINGS, Dtype, load
 
 COST_FILE = "cost.json"
@@ -35,6 +36,8 @@ def cost(
     edits: int = typer.Option(100, min=1, help="Edits that are made, one at a time."),
     split: Split = typer.Option(Split.EVALUATION, help="Which corrections."),
     method: str = METHOD,
+    refine: bool = REFINE,
+    supersede: bool = SUPERSEDE,
     settings: Path | None = SETTINGS,
     model: str = MODEL,
     device: str = DEVICE,
@@ -54,6 +57,7 @@ def cost(
     )  # fmt: skip
     source.check()
     edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
+    switch(edited, refine=refine, supersede=supersede)
     from liveedit.benchmark.cost import measure_cost
     from liveedit.saving.files import write_whole
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from liveedit.cli.bench_switches import REFINE, SUPERSEDE, switch
 from liveedit.cli.common import DEVICE, DTYPE, EDITOR, JSON, METHOD, MODEL, SETTINGS, Dtype, load
 
 GENERAL_FILE = "general.json"
@@ -28,6 +29,8 @@ def general(
     ),
     lmms_include: Path | None = typer.Option(None, help="Folder of further task definitions."),
     method: str = METHOD,
+    refine: bool = REFINE,
+    supersede: bool = SUPERSEDE,
     settings: Path | None = SETTINGS,
     model: str = MODEL,
     device: str = DEVICE,
@@ -45,6 +48,7 @@ def general(
     if (tasks is None) != (lmms_python is None):
         raise typer.BadParameter("--tasks and --lmms-python go together", param_hint="--tasks")
     edited = load(model, editor, method=method, settings=settings, device=device, dtype=dtype)
+    switch(edited, refine=refine, supersede=supersede)
     from liveedit.benchmark.general_ability import measure_general
     from liveedit.benchmark.lmms.bridge import run_tasks
     from liveedit.benchmark.skills import built_in_skills
