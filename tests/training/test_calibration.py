@@ -128,6 +128,20 @@ def test_shares_of_text_only_corrections(backbone, texts, network) -> None:
     assert 0 < found.mean() < 1, "the example decides nothing"
 
 
+@pytest.mark.parametrize("value", [0.0, 4.0])
+def test_a_margin_as_it_is_can_be_the_value(backbone, views, network, value) -> None:
+    router = network.router
+    alike = compare(backbone, network, views)
+    router.margin.fill_(value)
+    as_it_is = fired(router, router.margin, alike, router.margin[None], group=CASES)
+    assert router.margin == value
+    there = fired(router, router.margin, alike, torch.tensor([value]), group=CASES)
+    assert torch.equal(as_it_is, there)
+    if value:
+        nothing = fired(router, router.margin, alike, torch.zeros(1), group=CASES)
+        assert not torch.equal(as_it_is, nothing), "the example decides nothing"
+
+
 def merit(shares: dict[str, float], least: float) -> float:
     """Recall, if enough of what should fire nothing does not; in each every view counts alike."""
     recall = [share for name, share in shares.items() if name in RECALLED]

@@ -224,6 +224,7 @@ def fired(
         edit concerns.
     """
     before, of_text = margin.clone(), margin is router.text_margin
+    values = values.clone()  # the margin's own value may be among them
     margin.zero_()
     columns = []
     for name, one in alike.items():
