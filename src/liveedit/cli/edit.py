@@ -114,7 +114,7 @@ def add(
     if as_json:
         print(json.dumps({**outcome_json(made), "written": not preview}, ensure_ascii=False))
         return
-    reached = f"after {made.steps} steps of refinement" if made.steps else "at once"
+    reached = f"after {made.steps} gradient steps" if made.steps else "at once"
     how = f"the target is given {reached}" if made.reached else "THE TARGET IS NOT REACHED"
     if made.answer is not None:
         how += f": the answer is {made.answer!r}"
