@@ -148,7 +148,7 @@ def test_training_leaves_the_rest_more_as_it_was_the_more_that_weighs(
     moved = []
     for weight in (0.0, 10.0):
         how = MendTraining(
-            steps=30, learning_rate=3e-3, rate_learning_rate=0.1, edit=1.0, locality=weight
+            steps=60, learning_rate=3e-3, rate_learning_rate=0.1, edit=1.0, locality=weight
         )
         network = new_network(backbone, SMALL, seed=0)
         trained = train(backbone, network, examples, how, kept(tmp_path / str(weight)))
@@ -163,7 +163,7 @@ def test_training_leaves_the_rest_more_as_it_was_the_more_that_weighs(
 
 
 def test_a_training_that_was_stopped_goes_on(backbone, examples, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("liveedit.methods.mend.training.EVERY", 2)
+    monkeypatch.setattr("liveedit.methods.shared.training.training_steps.EVERY", 2)
     how = MendTraining(steps=6)
 
     def run(folder: str):

@@ -44,7 +44,8 @@ class MendTraining(Config):
 
     Args:
         steps: Of Adam, one example each.
-        learning_rate: Of the network.
+        learning_rate: Of the network; both rates rise over the first twentieth of the steps and
+            then fall to zero.
         rate_learning_rate: Of the logarithms of the edit rates.
         edit: Weight of the cross entropy of targets; both weights are the authors'.
         locality: Weight of the divergence from the unedited model.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,7 +21,8 @@ from liveedit.methods.mend.config import MendTraining
 from liveedit.methods.mend.gradients import Gradient, gradients
 from liveedit.methods.mend.network import MendNetwork
 from liveedit.methods.shared.training.examples import Asked, Example
-from liveedit.methods.shared.training.kept_steps import EVERY, KeptSteps
+from liveedit.methods.shared.training.kept_steps import KeptSteps
+from liveedit.methods.shared.training.training_steps import train_steps
 from liveedit.methods.shared.weights.target_pass import TargetPass
 
 
@@ -102,31 +104,25 @@ def train(
         for example in tqdm(examples, desc="examples", unit="example")
     ]
     network.measure([one.gradient for one in seen])
-    rates = [network.log_rate]
     others = [one for name, one in network.named_parameters() if name != "log_rate"]
-    optimiser = torch.optim.Adam(
-        [
-            {"params": others, "lr": training.learning_rate},
-            {"params": rates, "lr": training.rate_learning_rate},
-        ]
+    groups: list[dict[str, Any]] = [
+        {"params": others},
+        {"params": [network.log_rate], "lr": training.rate_learning_rate},
+    ]
+
+    def loss(generator: torch.Generator) -> Tensor:
+        terms = losses(network, seen[int(torch.randint(len(seen), (), generator=generator))])
+        whole = training.edit * terms["edit"]
+        return whole + training.locality * terms["locality"] if "locality" in terms else whole
+
+    train_steps(
+        groups,
+        loss,
+        steps=training.steps,
+        rate=training.learning_rate,
+        seed=training.seed,
+        name="mend",
+        kept=kept,
+        clip=training.clip,
     )
-    parameters = [*others, *rates]
-    first = kept.resume("mend", parameters, optimiser)
-    steps = range(first, training.steps)
-    for step in (bar := tqdm(steps, initial=first, total=training.steps, desc="mend", unit="step")):
-        choice = torch.Generator().manual_seed(training.seed * training.steps + step)
-        example = seen[int(torch.randint(len(seen), (), generator=choice))]
-        with torch.enable_grad():
-            terms = losses(network, example)
-            loss = training.edit * terms["edit"]
-            if "locality" in terms:
-                loss = loss + training.locality * terms["locality"]
-            found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        for one, gradient in zip(parameters, found, strict=True):
-            one.grad = gradient
-        torch.nn.utils.clip_grad_norm_(parameters, training.clip)
-        optimiser.step()
-        bar.set_postfix({name: f"{term.item():.3f}" for name, term in terms.items()})
-        if (step + 1) % EVERY == 0:
-            kept.keep("mend", parameters, optimiser, step + 1)
     return network.eval().requires_grad_(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from liveedit.methods.shared.training.kept_steps import EVERY, KeptSteps
 
 
 def train_steps(
-    parameters: Iterable[nn.Parameter],
+    parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
     loss: Callable[[torch.Generator], Tensor],
     *,
     steps: int,
@@ -27,7 +28,8 @@ def train_steps(
     """So many steps; the rate rises over the first twentieth of them and then falls to zero.
 
     Args:
-        parameters: What is trained.
+        parameters: What is trained; or groups of them, as PyTorch's optimisers take them, with
+            rates of their own.
         loss: Of a batch that is drawn with the generator.
         steps: How many.
         rate: The highest.
@@ -39,15 +41,16 @@ def train_steps(
     Raises:
         CannotCalibrate: The loss is no number any more.
     """
-    trained = list(parameters)
-    optimiser = torch.optim.Adam(trained, lr=rate)
+    optimiser = torch.optim.Adam(parameters, lr=rate)
+    trained = [one for group in optimiser.param_groups for one in group["params"]]
+    rates = [group["lr"] for group in optimiser.param_groups]
     generator = torch.Generator().manual_seed(seed)
     warm = max(steps // 20, 1)
     losses: list[float] = []
     first = kept.resume(name, trained, optimiser, generator)
     for step in (bar := trange(first, steps, initial=first, total=steps, desc=name, unit="step")):
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min((step + 1) / warm, 1 - step / steps)
+        for group, highest in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = highest * min((step + 1) / warm, 1 - step / steps)
         with _random(trained, seed + step), torch.enable_grad():
             value = loss(generator)
             if not torch.isfinite(value):
