@@ -43,7 +43,7 @@ class ServedEdit:
         state: ``in force``, ``superseded`` or ``revoked``; empty right after it was made.
         reached: Whether the model gives the target; None where that was not asked.
         answer: What it gives where it does not.
-        steps: Steps of refinement that making it took.
+        steps: Gradient steps that making it took.
         conflicts: Earlier edits about the same or the like: id, kind, similarity, prompt, target.
         revision: The store's, of this edit.
     """
